@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+# The optional parts. Each is built where its sources and its dependency exist; `binllm_components` lists them.
+set(binllm_components "")
+
+# A small static library from the .cpp files that stand beside their headers.
+function(binllm_compiled_component name)
+  add_library(binllm_${name} STATIC ${ARGN})
+  add_library(binllm::${name} ALIAS binllm_${name})
+  set_target_properties(binllm_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(binllm_${name} PUBLIC binllm::binllm PRIVATE $<BUILD_INTERFACE:binllm_development>)
+endfunction()
+
+# tokenizer: SentencePiece models
+binllm_sources(tokenizer_sources "${PROJECT_SOURCE_DIR}/include/binllm/tokenizer")
+if(tokenizer_sources AND NOT BINLLM_SENTENCEPIECE STREQUAL "OFF")
+  if(BINLLM_SENTENCEPIECE STREQUAL "ON")
+    find_package(SentencePiece REQUIRED)
+  else()
+    find_package(SentencePiece QUIET)
+  endif()
+  if(SentencePiece_FOUND)
+    binllm_compiled_component(tokenizer ${tokenizer_sources})
+    target_link_libraries(binllm_tokenizer PRIVATE SentencePiece::SentencePiece)
+    list(APPEND binllm_components tokenizer)
+  else()
+    message(STATUS "binllm: no libsentencepiece, so binllm::tokenizer is left out")
+  endif()
+endif()
+
+# io: checkpoints, model folders, runs
+binllm_sources(io_sources "${PROJECT_SOURCE_DIR}/include/binllm/io")
+if(io_sources)
+  find_package(nlohmann_json 3.11 QUIET)
+  if(nlohmann_json_FOUND)
+    binllm_compiled_component(io ${io_sources})
+    target_link_libraries(binllm_io PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+    list(APPEND binllm_components io)
+  else()
+    message(STATUS "binllm: no nlohmann-json, so binllm::io is left out")
+  endif()
+endif()
+
+# xtensor: views as xtensor expressions
+find_package(xtensor 0.24 QUIET)
+if(xtensor_FOUND)
+  add_library(binllm_xtensor INTERFACE)
+  add_library(binllm::xtensor ALIAS binllm_xtensor)
+  set_target_properties(binllm_xtensor PROPERTIES EXPORT_NAME xtensor)
+  target_link_libraries(binllm_xtensor INTERFACE binllm::binllm xtensor)
+  list(APPEND binllm_components xtensor)
+else()
+  message(STATUS "binllm: no xtensor, so binllm::xtensor is left out")
+endif()
+
+# compiled: the float kernels instantiated once, for shorter compile times of users
+if(EXISTS "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")
+  binllm_compiled_component(compiled "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")
+  list(APPEND binllm_components compiled)
+endif()

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# What we ask of our own code. Linked PRIVATE by every target of this repository, never exported.
+
+add_library(binllm_development INTERFACE)
+if(BINLLM_STRICT)
+  target_compile_options(binllm_development INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Werror)
+endif()
+if(BINLLM_NATIVE)
+  target_link_libraries(binllm_development INTERFACE binllm::native)
+endif()
+if(BINLLM_SANITIZE)
+  target_compile_options(binllm_development INTERFACE
+    -fsanitize=${BINLLM_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -O1 -g1)
+  target_link_options(binllm_development INTERFACE -fsanitize=${BINLLM_SANITIZE})
+endif()
+
+# Every source file under a folder, found again at each build.
+function(binllm_sources result folder)
+  file(GLOB_RECURSE files CONFIGURE_DEPENDS "${folder}/*.cpp")
+  set(${result} ${files} PARENT_SCOPE)
+endfunction()
+
+# Links our own flags and every component that was built, e.g. for the program and the tests.
+function(binllm_link_all target)
+  target_link_libraries(${target} PRIVATE binllm::binllm binllm_development)
+  foreach(component IN ITEMS io tokenizer)
+    if(TARGET binllm::${component})
+      target_link_libraries(${target} PRIVATE binllm::${component})
+    endif()
+  endforeach()
+endfunction()
