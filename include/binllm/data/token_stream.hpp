@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/// One long sequence of token ids: what training and evaluation read.
+#pragma once
+#include <binllm/core/mapped_memory.hpp>
+#include <binllm/tokenizer/tokenizer.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace binllm {
+
+/// An immutable token sequence, cheap to copy; copies share one block. BOS stands at the start only, and only
+/// where the tokenizer adds one (methods of evaluation that the literature shares tokenise a text once).
+class TokenStream {
+ public:
+  /// Tokenises a text file of any size with bounded memory: the text is mapped, its ids go piece by piece to an
+  /// unlinked temporary file ($TMPDIR, else /tmp; 4 bytes per token) that is mapped in turn.
+  /// Errors: file_missing, file_unreadable, write_failed (no room for the ids).
+  [[nodiscard]] static TokenStream from_text(const std::string& path, const Tokenizer& tokenizer) {
+    const MappedMemory text = MappedMemory::of_file(path);
+    const std::string_view characters(reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size());
+    TemporaryFile file;
+    auto block = std::make_shared<Block>();
+    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+      file.append(ids.data(), ids.size() * sizeof(std::int32_t));
+      ids.clear();
+    });
+    block->mapped = file.map();
+    const auto bytes = block->mapped.bytes();
+    block->tokens = {reinterpret_cast<const std::int32_t*>(bytes.data()), bytes.size() / sizeof(std::int32_t)};
+    return TokenStream(std::move(block));
+  }
+
+  [[nodiscard]] static TokenStream from_string(std::string_view text, const Tokenizer& tokenizer) {
+    auto block = std::make_shared<Block>();
+    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+      block->owned.insert(block->owned.end(), ids.begin(), ids.end());
+      ids.clear();
+    });
+    block->tokens = block->owned;
+    return TokenStream(std::move(block));
+  }
+
+  /// Ids that are already there. What text they stand for is unknown: `text_bytes()` and `bytes_of()` are 0.
+  [[nodiscard]] static TokenStream from_tokens(std::vector<std::int32_t> ids) {
+    auto block = std::make_shared<Block>();
+    block->owned = std::move(ids);
+    block->tokens = block->owned;
+    block->hash = extend(block->hash, block->tokens);
+    return TokenStream(std::move(block));
+  }
+
+  [[nodiscard]] std::span<const std::int32_t> tokens() const noexcept { return block_->tokens; }
+  [[nodiscard]] Index size() const noexcept { return static_cast<Index>(block_->tokens.size()); }
+  /// Bytes of the text.
+  [[nodiscard]] std::uint64_t text_bytes() const noexcept { return block_->text_bytes; }
+  /// FNV-1a of the ids as little-endian 32-bit words: the identity of the data in a run's configuration.
+  [[nodiscard]] std::uint64_t hash() const noexcept { return block_->hash; }
+
+  /// Bytes of text that tokens [first, first + count) stand for (a tokenizer's dummy prefix counts as one byte);
+  /// 0 for a stream made from ids. Errors: index_out_of_range.
+  [[nodiscard]] std::uint64_t bytes_of(Index first, Index count) const {
+    if (first < 0 || count < 0 || first > size() - count) {
+      throw Error(ErrorId::index_out_of_range, "TokenStream::bytes_of", "first, count",
+                  fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
+    }
+    if (!block_->tokenizer) return 0;
+    return block_->tokenizer->bytes_of(tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+  }
+
+ private:
+  struct Block {
+    std::vector<std::int32_t> owned;
+    MappedMemory mapped;
+    std::span<const std::int32_t> tokens;
+    std::optional<Tokenizer> tokenizer;
+    std::uint64_t text_bytes = 0;
+    std::uint64_t hash = 0xcbf29ce484222325u;
+  };
+
+  explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}
+
+  template <class Sink>
+  static void tokenise(std::string_view text, const Tokenizer& tokenizer, Block& block, Sink&& sink) {
+    block.tokenizer = tokenizer;
+    block.text_bytes = text.size();
+    std::vector<std::int32_t> ids;
+    if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
+    do {
+      text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
+      block.hash = extend(block.hash, ids);
+      sink(ids);
+    } while (!text.empty());
+  }
+
+  static std::uint64_t extend(std::uint64_t hash, std::span<const std::int32_t> ids) noexcept {
+    for (const std::int32_t id : ids) {
+      for (int shift = 0; shift < 32; shift += 8) {
+        hash ^= (static_cast<std::uint32_t>(id) >> shift) & 0xffu;
+        hash *= 0x100000001b3u;
+      }
+    }
+    return hash;
+  }
+
+  std::shared_ptr<const Block> block_;
+};
+
+}  // namespace binllm

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+/// The byte-level tokenizer: ids are bytes, vocabulary 256, no BOS, nothing to load.
+#pragma once
+#include <binllm/tokenizer/tokenizer.hpp>
+
+#include <algorithm>
+
+namespace binllm {
+
+/// Every text, valid UTF-8 or not, encodes and decodes to itself.
+class ByteLevel final : public Tokenizer::Interface {
+ public:
+  void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
+    const std::size_t first = ids.size();
+    ids.resize(first + text.size());
+    std::transform(text.begin(), text.end(), ids.begin() + static_cast<Index>(first),
+                   [](char byte) { return static_cast<std::int32_t>(static_cast<unsigned char>(byte)); });
+  }
+  [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const override {
+    std::string text(ids.size(), '\0');
+    std::transform(ids.begin(), ids.end(), text.begin(), [](std::int32_t id) { return static_cast<char>(id); });
+    return text;
+  }
+  [[nodiscard]] Index vocab_size() const override { return 256; }
+  [[nodiscard]] std::string_view name() const override { return "byte"; }
+  [[nodiscard]] std::size_t bytes_of(std::int32_t) const override { return 1; }
+  [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
+    const std::size_t length = std::min(text.size(), target);
+    return {length, length};
+  }
+};
+
+[[nodiscard]] inline Tokenizer byte_tokenizer() { return Tokenizer(std::make_shared<const ByteLevel>()); }
+
+}  // namespace binllm

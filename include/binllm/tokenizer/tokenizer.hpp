@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// Text to token ids and back.
+#pragma once
+#include <binllm/core/error.hpp>
+#include <binllm/core/shape.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace binllm {
+
+/// A tokenizer as a value: cheap to copy, immutable, safe to share between threads.
+/// A new kind of tokenizer derives from `Tokenizer::Interface` and is passed as a `std::shared_ptr`.
+class Tokenizer {
+ public:
+  /// A piece of a long text: encode the first `length` bytes, then go on `consumed` bytes further.
+  struct Cut {
+    std::size_t length, consumed;
+  };
+
+  /// What a kind of tokenizer supplies. Ids handed to it are in range.
+  class Interface {
+   public:
+    virtual ~Interface() = default;
+    /// Appends the ids of the text to `ids`.
+    virtual void encode(std::string_view text, std::vector<std::int32_t>& ids) const = 0;
+    [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
+    [[nodiscard]] virtual Index vocab_size() const = 0;
+    [[nodiscard]] virtual std::string_view name() const = 0;
+    /// Bytes of text that an id stands for in the middle of a text.
+    [[nodiscard]] virtual std::size_t bytes_of(std::int32_t id) const = 0;
+    [[nodiscard]] virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
+    [[nodiscard]] virtual std::optional<std::int32_t> eos() const { return std::nullopt; }
+    /// Where a text may be cut after about `target` bytes so that the ids of the parts, one after the other,
+    /// are those of the whole. The default never cuts.
+    [[nodiscard]] virtual Cut cut(std::string_view text, std::size_t) const { return {text.size(), text.size()}; }
+    [[nodiscard]] virtual std::string_view file_name() const { return {}; }
+    [[nodiscard]] virtual std::string_view serialised() const { return {}; }
+  };
+
+  explicit Tokenizer(std::shared_ptr<const Interface> implementation) : implementation_(std::move(implementation)) {}
+
+  /// The ids of a text, without BOS.
+  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const {
+    std::vector<std::int32_t> ids;
+    while (!text.empty()) text.remove_prefix(encode_piece(text, ids));
+    return ids;
+  }
+
+  /// Appends the ids of about the first megabyte of `text` to `ids`; returns how many bytes to go on after.
+  /// Called until the text is used up it yields exactly the ids of `encode`.
+  std::size_t encode_piece(std::string_view text, std::vector<std::int32_t>& ids) const {
+    const Cut cut = implementation_->cut(text, std::size_t{1} << 20);
+    implementation_->encode(text.substr(0, cut.length), ids);
+    return cut.consumed;
+  }
+
+  /// The text of the ids; BOS and EOS stand for no text. Errors: token_out_of_range.
+  [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const {
+    check("decode", ids);
+    return implementation_->decode(ids);
+  }
+
+  /// Bytes of text that `ids`, taken from the middle of a text, stand for: the denominator of bits per byte.
+  /// Errors: token_out_of_range.
+  [[nodiscard]] std::uint64_t bytes_of(std::span<const std::int32_t> ids) const {
+    check("bytes_of", ids);
+    std::uint64_t bytes = 0;
+    for (const std::int32_t id : ids) bytes += implementation_->bytes_of(id);
+    return bytes;
+  }
+
+  [[nodiscard]] Index vocab_size() const { return implementation_->vocab_size(); }
+  /// The id that opens every stream, where this tokenizer adds one.
+  [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
+  /// The id that ends a text, where the vocabulary has one.
+  [[nodiscard]] std::optional<std::int32_t> eos() const { return implementation_->eos(); }
+  /// "byte" or "sentencepiece".
+  [[nodiscard]] std::string_view name() const { return implementation_->name(); }
+  /// The file that a model folder keeps it in; empty where the name alone says everything.
+  [[nodiscard]] std::string_view file_name() const { return implementation_->file_name(); }
+  /// The bytes of that file; valid as long as a copy of this tokenizer lives.
+  [[nodiscard]] std::string_view serialised() const { return implementation_->serialised(); }
+
+ private:
+  void check(const char* operation, std::span<const std::int32_t> ids) const {
+    const Index vocabulary = vocab_size();
+    for (const std::int32_t id : ids) {
+      if (id < 0 || id >= vocabulary) {
+        throw Error(ErrorId::token_out_of_range, operation, "ids", fmt::format("ids in [0, {})", vocabulary),
+                    fmt::format("{}", id));
+      }
+    }
+  }
+
+  std::shared_ptr<const Interface> implementation_;
+};
+
+}  // namespace binllm
