@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+/// The vocabulary of formulas. A formula is a template in X, where X is a scalar or a pack of 32 scalars:
+/// X in, X out, every local an X. One text then serves the vectorised loop, the tail, the test and a GPU thread.
+#pragma once
+#include <binllm/core/shape.hpp>
+
+#include <Eigen/Core>
+#include <cmath>
+#include <type_traits>
+
+namespace binllm {
+
+inline constexpr Index pack_width = 32;
+template <class T>
+using Pack = Eigen::Array<T, pack_width, 1>;
+
+namespace formula {
+
+template <class X>
+struct Lane {
+  using type = X;
+};
+template <class T>
+struct Lane<Pack<T>> {
+  using type = T;
+};
+/// The scalar type of X.
+template <class X>
+using lane_t = typename Lane<X>::type;
+template <class X>
+inline constexpr bool is_pack = !std::is_same_v<X, lane_t<X>>;
+
+template <class X>
+[[nodiscard]] constexpr X splat(lane_t<X> value) {
+  if constexpr (is_pack<X>) {
+    return X::Constant(value);
+  } else {
+    return value;
+  }
+}
+template <class X>
+[[nodiscard]] X abs(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.abs();
+  } else {
+    return std::abs(x);
+  }
+}
+template <class X>
+[[nodiscard]] X exp(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.exp();
+  } else {
+    return std::exp(x);
+  }
+}
+template <class X>
+[[nodiscard]] X tanh(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.tanh();
+  } else {
+    return std::tanh(x);
+  }
+}
+/// sgn with sgn(0) = +1, so that one bit is enough.
+template <class X>
+[[nodiscard]] X sign(const X& x) {
+  if constexpr (is_pack<X>) {
+    return (x >= lane_t<X>(0)).select(X::Ones(), -X::Ones());
+  } else {
+    return x >= X(0) ? X(1) : X(-1);
+  }
+}
+/// The derivative of |x|: -1, 0, +1, with 0 at 0.
+template <class X>
+[[nodiscard]] X abs_slope(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.sign();
+  } else {
+    return X((x > X(0)) - (x < X(0)));
+  }
+}
+
+}  // namespace formula
+}  // namespace binllm

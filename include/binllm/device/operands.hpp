@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// How a formula reads its arguments over a block of rows x cols: element by element, one value a row,
+/// one value a column, or one value for all. `map` and the reductions of a backend take any mixture.
+#pragma once
+#include <binllm/core/formula.hpp>
+#include <binllm/core/view.hpp>
+
+#include <limits>
+#include <type_traits>
+
+namespace binllm {
+
+template <class T>
+struct Elements {
+  const T* data;
+  Index cols;
+  template <class X>
+  [[nodiscard]] X load(Index row, Index col) const {
+    if constexpr (formula::is_pack<X>) {
+      return Eigen::Map<const X>(data + row * cols + col);
+    } else {
+      return data[row * cols + col];
+    }
+  }
+};
+template <class T>
+struct PerRow {
+  const T* data;
+  template <class X>
+  [[nodiscard]] X load(Index row, Index) const {
+    return formula::splat<X>(data[row]);
+  }
+};
+template <class T>
+struct PerColumn {
+  const T* data;
+  template <class X>
+  [[nodiscard]] X load(Index, Index col) const {
+    if constexpr (formula::is_pack<X>) {
+      return Eigen::Map<const X>(data + col);
+    } else {
+      return data[col];
+    }
+  }
+};
+template <class T>
+struct Uniform {
+  const T* data;
+  template <class X>
+  [[nodiscard]] X load(Index, Index) const {
+    return formula::splat<X>(*data);
+  }
+};
+
+/// x[r, c]; x[r]; x[c]; x[0].
+template <class T, class Device>
+[[nodiscard]] auto elements(View<T, Device> x) {
+  return Elements<std::remove_const_t<T>>{x.data, x.cols()};
+}
+template <class T, class Device>
+[[nodiscard]] auto per_row(View<T, Device> x) {
+  return PerRow<std::remove_const_t<T>>{x.data};
+}
+template <class T, class Device>
+[[nodiscard]] auto per_column(View<T, Device> x) {
+  return PerColumn<std::remove_const_t<T>>{x.data};
+}
+template <class T, class Device>
+[[nodiscard]] auto uniform(View<T, Device> x) {
+  return Uniform<std::remove_const_t<T>>{x.data};
+}
+
+/// How a result is written: in place of the old value, or added to it (every gradient is).
+enum class Write { assign, accumulate };
+
+/// Reductions with their neutral element.
+struct Sum {
+  template <class T>
+  static constexpr T neutral = T(0);
+  template <class X>
+  [[nodiscard]] static X combine(const X& a, const X& b) {
+    return a + b;
+  }
+  template <class T>
+  [[nodiscard]] static T fold(const Pack<T>& lanes) {
+    return lanes.sum();
+  }
+};
+struct Max {
+  template <class T>
+  static constexpr T neutral = -std::numeric_limits<T>::infinity();
+  template <class X>
+  [[nodiscard]] static X combine(const X& a, const X& b) {
+    if constexpr (formula::is_pack<X>) {
+      return a.max(b);
+    } else {
+      return a > b ? a : b;
+    }
+  }
+  template <class T>
+  [[nodiscard]] static T fold(const Pack<T>& lanes) {
+    return lanes.maxCoeff();
+  }
+};
+
+}  // namespace binllm

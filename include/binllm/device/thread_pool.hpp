@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/// One pool of threads with passive waiting, and `parallel_for` on it. The caller cuts work into tiles by shape
+/// alone and each tile is computed by one thread, so results do not depend on how many threads there are.
+#pragma once
+#include <binllm/core/error.hpp>
+#include <binllm/core/shape.hpp>
+
+#include <atomic>
+#include <cassert>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+namespace binllm {
+
+/// Bytes that belong to one thread while it works on one tile; 64-byte aligned, kept between calls.
+class Scratch {
+ public:
+  void reserve(std::size_t bytes) {
+    if (bytes <= capacity_) return;
+    block_.reset();
+    block_.reset(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{64})));
+    capacity_ = bytes;
+  }
+  [[nodiscard]] std::byte* data() const noexcept { return block_.get(); }
+
+ private:
+  struct Release {
+    void operator()(std::byte* pointer) const noexcept { ::operator delete(pointer, std::align_val_t{64}); }
+  };
+  std::unique_ptr<std::byte, Release> block_;
+  std::size_t capacity_ = 0;
+};
+
+class ThreadPool {
+ public:
+  explicit ThreadPool(int threads = 1) { resize(threads); }
+  ~ThreadPool() { stop(); }
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Errors: option_out_of_range unless 1 <= threads <= 1024. Not to be called from inside a tile.
+  void resize(int threads) {
+    if (threads < 1 || threads > 1024) {
+      throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", fmt::format("{}", threads));
+    }
+    stop();
+    stopping_ = false;
+    scratch_.resize(static_cast<std::size_t>(threads));
+    for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
+  }
+
+  /// Runs tile(0), ..., tile(count - 1), each once, on any thread, with `scratch_bytes` of its own for each running tile.
+  /// Inside a tile a nested call runs on the calling thread and may not ask for scratch.
+  /// Calls from several host threads wait for each other.
+  template <class Tile>
+  void run(Index count, std::size_t scratch_bytes, const Tile& tile) {
+    if (inside_tile()) {
+      assert(scratch_bytes == 0);
+      for (Index i = 0; i < count; ++i) tile(i, nullptr);
+      return;
+    }
+    const std::lock_guard one_caller(caller_);
+    reserve(scratch_bytes);
+    if (workers_.empty() || count <= 1) {
+      inside_tile() = true;
+      for (Index i = 0; i < count; ++i) tile(i, scratch_[0].data());
+      inside_tile() = false;
+      return;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      call_ = [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); };
+      object_ = &tile;
+      count_ = count;
+      next_.store(0, std::memory_order_relaxed);
+      busy_ = static_cast<int>(workers_.size());
+      ++generation_;
+    }
+    wake_.notify_all();
+    drain(0);
+    std::unique_lock lock(mutex_);
+    done_.wait(lock, [this] { return busy_ == 0; });
+  }
+
+ private:
+  static bool& inside_tile() {
+    thread_local bool inside = false;
+    return inside;
+  }
+  void reserve(std::size_t bytes) {
+    for (Scratch& scratch : scratch_) scratch.reserve(bytes);
+  }
+  void drain(int slot) {
+    inside_tile() = true;
+    for (Index i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) {
+      call_(object_, i, scratch_[static_cast<std::size_t>(slot)].data());
+    }
+    inside_tile() = false;
+  }
+  void serve(int slot) {
+    std::uint64_t seen = 0;
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
+      if (stopping_) return;
+      seen = generation_;
+      lock.unlock();
+      drain(slot);
+      lock.lock();
+      if (--busy_ == 0) done_.notify_one();
+    }
+  }
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+    workers_.clear();
+    generation_ = 0;
+  }
+
+  std::mutex caller_, mutex_;
+  std::condition_variable wake_, done_;
+  std::vector<std::thread> workers_;
+  std::vector<Scratch> scratch_;
+  void (*call_)(const void*, Index, std::byte*) = nullptr;
+  const void* object_ = nullptr;
+  Index count_ = 0;
+  std::atomic<Index> next_{0};
+  int busy_ = 0;
+  std::uint64_t generation_ = 0;
+  bool stopping_ = false;
+};
+
+/// The pool that `Backend<Cpu>` works with. One thread unless `set_thread_count` says otherwise.
+[[nodiscard]] inline ThreadPool& thread_pool() {
+  static ThreadPool pool;
+  return pool;
+}
+inline void set_thread_count(int threads) { thread_pool().resize(threads); }
+
+/// Runs tile(i) for i in [0, count).
+template <class Tile>
+void parallel_for(Index count, const Tile& tile) {
+  thread_pool().run(count, 0, [&tile](Index i, std::byte*) { tile(i); });
+}
+/// Runs tile(i, memory) with `scratch_bytes` of 64-byte aligned memory that no other running tile sees.
+template <class Tile>
+void parallel_for(Index count, std::size_t scratch_bytes, const Tile& tile) {
+  thread_pool().run(count, scratch_bytes, tile);
+}
+
+}  // namespace binllm
