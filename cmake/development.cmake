@@ -29,3 +29,9 @@ function(binllm_link_all target)
     endif()
   endforeach()
 endfunction()
+
+# xtensor 0.24 wants the looser match of template template parameters that clang 19 gave up.
+set(binllm_xtensor_flags "")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 19)
+  set(binllm_xtensor_flags -fno-relaxed-template-template-args -Wno-deprecated-no-relaxed-template-template-args)
+endif()

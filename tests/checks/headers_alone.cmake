@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: MIT
+# Every header compiles, alone and without a warning, as the only include of a unit. Built by its own test rather than
+# by the default target; the build tool runs them side by side and remembers which ones stand.
+file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/include/*.hpp")
+if(NOT TARGET binllm::xtensor)
+  list(FILTER headers EXCLUDE REGEX "interop/xtensor")
+endif()
+
+set(stamps "")
+foreach(header IN LISTS headers)
+  string(REPLACE "/" "." name "${header}")
+  set(unit "${CMAKE_CURRENT_BINARY_DIR}/headers_alone/${name}")
+  file(CONFIGURE OUTPUT "${unit}.cpp" CONTENT "#include <@header@>\n" @ONLY)
+  add_custom_command(OUTPUT "${unit}.passed"
+    COMMAND "${CMAKE_CXX_COMPILER}" "@${check_flags}" -fsyntax-only -MMD -MT "${unit}.passed" -MF "${unit}.d" "${unit}.cpp"
+    COMMAND "${CMAKE_COMMAND}" -E touch "${unit}.passed"
+    DEPENDS "${unit}.cpp" "${check_flags}" DEPFILE "${unit}.d" COMMENT "alone: ${header}" VERBATIM)
+  list(APPEND stamps "${unit}.passed")
+endforeach()
+
+add_custom_target(header_self_check DEPENDS ${stamps})
+add_test(NAME header_self_check
+  COMMAND "${CMAKE_COMMAND}" --build "${PROJECT_BINARY_DIR}" --target header_self_check -- -k 0)
+set_tests_properties(header_self_check PROPERTIES PROCESSORS 2)

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/optim/steps.hpp>  // upwards
+#include <binllm/binllm.hpp>
+#include <functional>
+#include "beside.hpp"

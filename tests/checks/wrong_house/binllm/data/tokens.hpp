@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/core/low.hpp>
+#include <binllm/optim/steps.hpp>

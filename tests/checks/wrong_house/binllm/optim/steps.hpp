@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/data/tokens.hpp>
+#include <binllm/interop/guest.hpp>
