@@ -54,10 +54,11 @@ class Tokenizer {
     return ids;
   }
 
-  /// Appends the ids of about the first megabyte of `text` to `ids`; returns how many bytes to go on after.
+  /// Appends the ids of about the first `target` bytes of `text` to `ids`; returns how many bytes to go on after.
   /// Called until the text is used up it yields exactly the ids of `encode`.
-  std::size_t encode_piece(std::string_view text, std::vector<std::int32_t>& ids) const {
-    const Cut cut = implementation_->cut(text, std::size_t{1} << 20);
+  std::size_t encode_piece(std::string_view text, std::vector<std::int32_t>& ids,
+                           std::size_t target = std::size_t{1} << 20) const {
+    const Cut cut = implementation_->cut(text, target);
     implementation_->encode(text.substr(0, cut.length), ids);
     return cut.consumed;
   }
