@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The optional parts. Each is built where its sources and its dependency exist; `binllm_components` lists them.
 set(binllm_components "")
+set(binllm_needs_tokenizer "")
 
 # A small static library from the .cpp files that stand beside their headers.
 function(binllm_compiled_component name)
@@ -34,6 +35,10 @@ if(io_sources)
   if(nlohmann_json_FOUND)
     binllm_compiled_component(io ${io_sources})
     target_link_libraries(binllm_io PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
+    if(TARGET binllm_tokenizer)  # a model folder holds its tokenizer
+      target_link_libraries(binllm_io PUBLIC binllm_tokenizer)
+      set(binllm_needs_tokenizer io)
+    endif()
     list(APPEND binllm_components io)
   else()
     message(STATUS "binllm: no nlohmann-json, so binllm::io is left out")
