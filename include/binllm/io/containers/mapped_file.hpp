@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+/// A whole file as read-only memory.
+#pragma once
+#include <binllm/core/mapped_memory.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+
+namespace binllm {
+
+/// Maps a regular file of any size for reading; move-only. An empty file is an empty span.
+/// A file that is replaced by rename (as `AtomicFile` does) stays readable here; one that is cut short in place while
+/// mapped makes reads of the lost part fatal, as for every memory map.
+/// Errors: file_missing, file_unreadable (no permission, a folder, a device).
+class MappedFile {
+ public:
+  explicit MappedFile(const std::filesystem::path& path) : memory_(MappedMemory::of_file(path.string())) {}
+
+  [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.bytes(); }
+
+ private:
+  MappedMemory memory_;
+};
+
+}  // namespace binllm

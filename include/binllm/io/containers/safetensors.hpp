@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/// The safetensors container: eight bytes with the length of a JSON header (little-endian), the header, the data.
+/// The header maps a tensor's name to {"dtype", "shape", "data_offsets": [begin, end]} relative to the data.
+#pragma once
+#include <binllm/core/dtype.hpp>
+#include <binllm/core/shape.hpp>
+#include <binllm/io/containers/mapped_file.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace binllm {
+
+/// "F32", "BF16", ...: the name of a scalar type in a file.
+[[nodiscard]] std::string_view to_string(DType dtype) noexcept;
+
+/// One tensor of a file: `bytes` bytes at `offset` of the data section.
+struct TensorInfo {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  std::size_t offset = 0, bytes = 0;
+};
+
+/// A memory-mapped safetensors file; move-only. The constructor checks the whole header, so that every `TensorInfo`
+/// is inside the file, has the size of its shape, and no two overlap. Values are not looked at (NaN is the caller's).
+/// Errors, each with file and tensor: file_missing, file_unreadable, file_truncated (shorter than the header says),
+/// header_invalid (not JSON, duplicate keys, lying sizes, overlaps, holes, bytes that belong to no tensor),
+/// dtype_unsupported, rank_unsupported.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  /// All tensors in ascending order of their offset.
+  [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept { return tensors_; }
+  /// The tensor of that name, or nullptr.
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
+  /// The "__metadata__" of the header.
+  [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
+
+  /// The stored bytes of a tensor of this file. The format promises no alignment: copy, do not cast.
+  [[nodiscard]] std::span<const std::byte> bytes(const TensorInfo& tensor) const noexcept;
+
+  /// Converts a tensor of this file, stored as F64, F32, F16 or BF16, to the scalar type of `out`.
+  /// Errors: shape_mismatch unless out.size() == tensor.shape.size(); dtype_unsupported for I32 and U8.
+  void read(const TensorInfo& tensor, std::span<float> out) const;
+  void read(const TensorInfo& tensor, std::span<double> out) const;
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  MappedFile file_;
+  std::size_t data_start_ = 0;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string, std::size_t, std::less<>> by_name_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// A tensor to write: row-major values of `dtype` (raw bits for F16 and BF16).
+struct TensorSource {
+  std::string name;
+  DType dtype;
+  Shape shape;
+  const void* data;
+};
+
+/// Writes tensors in the given order, one after the other, and replaces `path` only when all is on the disk.
+/// Errors: write_failed (the old file stays intact); header_invalid for a name twice, "__metadata__" as a name, text
+/// that is not UTF-8; empty_tensor for a null pointer.
+void write_safetensors(const std::filesystem::path& path, std::span<const TensorSource> tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace binllm

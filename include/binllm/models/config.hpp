@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/// The shape of a Llama, in the words of Hugging Face's config.json.
+#pragma once
+#include <binllm/core/error.hpp>
+#include <binllm/core/shape.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace binllm {
+
+/// Llama 3's stretching of rotary frequencies. With wavelength L = 2 pi / f of a frequency f and o =
+/// original_max_position_embeddings: f / factor where L > o / low_freq_factor, f where L < o / high_freq_factor, and
+/// between them (1 - s) f / factor + s f with s = (o / L - low_freq_factor) / (high_freq_factor - low_freq_factor).
+struct RopeScaling {
+  double factor = 0, low_freq_factor = 0, high_freq_factor = 0;
+  Index original_max_position_embeddings = 0;
+
+  friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
+};
+
+/// Everything that fixes the tensors and the arithmetic of a Llama. Query, key, value and output projections are
+/// (num_attention_heads or num_key_value_heads) * head_dim wide, which need not be hidden_size.
+struct LlamaConfig {
+  Index vocab_size = 0, hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
+  Index num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0, max_position_embeddings = 0;
+  double rms_norm_eps = 1e-5, rope_theta = 10000;
+  bool tie_word_embeddings = true;
+  std::optional<RopeScaling> rope_scaling{};
+  std::optional<std::int32_t> bos_token_id{}, eos_token_id{};
+
+  /// Errors: config_inconsistent with the name of the field.
+  void check() const;
+
+  friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
+};
+
+namespace detail {
+
+[[noreturn]] inline void refuse_config(const char* field, std::string wanted, std::string found) {
+  throw Error(ErrorId::config_inconsistent, "LlamaConfig", field, std::move(wanted), std::move(found));
+}
+
+/// The bound keeps the product of any two extents below 2^62.
+inline void check_extent(const char* field, Index value) {
+  if (value < 1 || value > 0x7fffffff) refuse_config(field, "1 to 2^31 - 1", fmt::format("{}", value));
+}
+
+inline void check_positive(const char* field, double value) {
+  if (!std::isfinite(value) || value <= 0) refuse_config(field, "a finite number above 0", fmt::format("{}", value));
+}
+
+inline void check_token(const char* field, std::optional<std::int32_t> token, Index vocab_size) {
+  if (token && (*token < 0 || *token >= vocab_size)) {
+    refuse_config(field, fmt::format("a token below vocab_size {}", vocab_size), fmt::format("{}", *token));
+  }
+}
+
+inline void check_scaling(const RopeScaling& scaling) {
+  check_positive("rope_scaling.factor", scaling.factor);
+  check_positive("rope_scaling.low_freq_factor", scaling.low_freq_factor);
+  check_positive("rope_scaling.high_freq_factor", scaling.high_freq_factor);
+  check_extent("rope_scaling.original_max_position_embeddings", scaling.original_max_position_embeddings);
+  if (scaling.low_freq_factor >= scaling.high_freq_factor) {
+    refuse_config("rope_scaling.low_freq_factor",
+                  fmt::format("less than high_freq_factor {}", scaling.high_freq_factor),
+                  fmt::format("{}", scaling.low_freq_factor));
+  }
+}
+
+/// A damaged number must not become an allocation or an overflow: no model has 2^50 weights.
+inline void check_total(const LlamaConfig& config) {
+  const auto heads = static_cast<double>(config.num_attention_heads + config.num_key_value_heads);
+  const auto hidden = static_cast<double>(config.hidden_size);
+  const double block =
+      hidden * (2 * heads * static_cast<double>(config.head_dim) + 3 * static_cast<double>(config.intermediate_size));
+  const double total =
+      2 * static_cast<double>(config.vocab_size) * hidden + static_cast<double>(config.num_hidden_layers) * block;
+  if (total >= 0x1p50)
+    refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", fmt::format("{:.3g}", total));
+}
+
+}  // namespace detail
+
+inline void LlamaConfig::check() const {
+  detail::check_extent("vocab_size", vocab_size);
+  detail::check_extent("hidden_size", hidden_size);
+  detail::check_extent("intermediate_size", intermediate_size);
+  detail::check_extent("num_hidden_layers", num_hidden_layers);
+  detail::check_extent("num_attention_heads", num_attention_heads);
+  detail::check_extent("num_key_value_heads", num_key_value_heads);
+  detail::check_extent("head_dim", head_dim);
+  detail::check_extent("max_position_embeddings", max_position_embeddings);
+  if (num_attention_heads % num_key_value_heads != 0) {
+    detail::refuse_config("num_key_value_heads",
+                          fmt::format("a divisor of num_attention_heads {}", num_attention_heads),
+                          fmt::format("{}", num_key_value_heads));
+  }
+  if (head_dim % 2 != 0) {
+    detail::refuse_config("head_dim", "an even number (rotary pairs)", fmt::format("{}", head_dim));
+  }
+  detail::check_positive("rms_norm_eps", rms_norm_eps);
+  detail::check_positive("rope_theta", rope_theta);
+  if (rope_scaling) detail::check_scaling(*rope_scaling);
+  detail::check_token("bos_token_id", bos_token_id, vocab_size);
+  detail::check_token("eos_token_id", eos_token_id, vocab_size);
+  detail::check_total(*this);
+}
+
+}  // namespace binllm
