@@ -166,7 +166,7 @@ TEST_CASE("numbers that do not fit together are refused by field") {
 
 TEST_CASE("files that are no JSON object, or hold a key twice") {
   for (const std::string& bad : {std::string(), std::string("["), std::string("[]"), std::string("{\"a\":"),
-                                with(R"("hidden_size":32)"), std::string("\xff")}) {
+                                 with(R"("hidden_size":32)"), std::string("\xff")}) {
     check_error(bad, ErrorId::config_invalid, "config.json");
   }
   check_error(std::string(100000, '['), ErrorId::config_invalid, "config.json");
