@@ -62,6 +62,13 @@ template <class X>
     return std::tanh(x);
   }
 }
+/// y = x.
+struct Identity {
+  template <class X>
+  [[nodiscard]] X operator()(const X& x) const {
+    return x;
+  }
+};
 /// sgn with sgn(0) = +1, so that one bit is enough.
 template <class X>
 [[nodiscard]] X sign(const X& x) {

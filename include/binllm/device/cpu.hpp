@@ -45,8 +45,12 @@ struct Backend<Cpu> {
   /// out[r, c] = f(in(r, c)...), or += with Write::accumulate.
   template <Write mode = Write::assign, class T, class F, class... In>
   static void map(View<T> out, F f, In... in) {
-    over_blocks(out.rows(), out.cols(), [&](Index row, Index first, Index last) {
-      T* target = out.data + row * out.cols();
+    map<mode>(Target<T>(out), f, in...);
+  }
+  template <Write mode = Write::assign, class T, class F, class... In>
+  static void map(Target<T> out, F f, In... in) {
+    over_blocks(out.rows, out.cols, [&](Index row, Index first, Index last) {
+      T* target = out.data + row * out.stride;
       Index c = first;
       for (; c + pack_width <= last; c += pack_width) {
         Eigen::Map<Pack<T>> lanes(target + c);

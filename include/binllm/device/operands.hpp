@@ -5,6 +5,7 @@
 #include <binllm/core/formula.hpp>
 #include <binllm/core/view.hpp>
 
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -13,13 +14,13 @@ namespace binllm {
 template <class T>
 struct Elements {
   const T* data;
-  Index cols;
+  Index stride;
   template <class X>
   [[nodiscard]] X load(Index row, Index col) const {
     if constexpr (formula::is_pack<X>) {
-      return Eigen::Map<const X>(data + row * cols + col);
+      return Eigen::Map<const X>(data + row * stride + col);
     } else {
-      return data[row * cols + col];
+      return data[row * stride + col];
     }
   }
 };
@@ -50,6 +51,50 @@ struct Uniform {
   [[nodiscard]] X load(Index, Index) const {
     return formula::splat<X>(*data);
   }
+};
+
+/// 1 where the column is the row's index, else 0.
+template <class T>
+struct OneHot {
+  const std::int32_t* index;
+  template <class X>
+  [[nodiscard]] X load(Index row, Index col) const {
+    const Index lane = index[row] - col;
+    if constexpr (formula::is_pack<X>) {
+      X lanes = X::Zero();
+      if (lane >= 0 && lane < pack_width) lanes[lane] = T(1);
+      return lanes;
+    } else {
+      return X(lane == 0);
+    }
+  }
+};
+/// 0 where the column is at most row + offset, else -infinity: a query sees itself and what came before.
+template <class T>
+struct CausalMask {
+  Index offset;
+  template <class X>
+  [[nodiscard]] X load(Index row, Index col) const {
+    constexpr T hidden = -std::numeric_limits<T>::infinity();
+    const Index seen = row + offset - col;  // the last lane that is seen
+    if constexpr (formula::is_pack<X>) {
+      X lanes = X::Constant(seen >= pack_width - 1 ? T(0) : hidden);
+      for (Index lane = 0; lane <= seen && seen < pack_width - 1; ++lane) lanes[lane] = T(0);
+      return lanes;
+    } else {
+      return seen >= 0 ? T(0) : hidden;
+    }
+  }
+};
+
+/// Where a formula's results go: rows x cols, rows `stride` apart.
+template <class T>
+struct Target {
+  T* data;
+  Index rows, cols, stride;
+  template <class Device>
+  Target(View<T, Device> view) : data(view.data), rows(view.rows()), cols(view.cols()), stride(view.cols()) {}  // NOLINT
+  Target(T* first, Index row_count, Index col_count, Index row_stride) : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
 };
 
 /// x[r, c]; x[r]; x[c]; x[0].

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/// Causal attention with grouped query heads (Vaswani et al., arXiv 1706.03762; Ainslie et al., arXiv 2305.13245).
+///   S[i,j] = q_i . k_j / sqrt(D) for j <= i + offset, else -inf;   P = softmax(S);   y_i = sum_j P[i,j] v_j
+/// Shapes   q (B,T,H*D), k and v (B,U,KV*D) -> y (B,T,H*D); offset = U - T, the keys that came before the first query.
+///          Query head h reads key-value head h / (H/KV).
+/// Backward with P computed again from the saved row values lse_i = log sum_j e^{S[i,j]}:
+///   dv_j += sum_i P[i,j] dy_i;   dP[i,j] = dy_i . v_j;   dS[i,j] = P[i,j] (dP[i,j] - sum_l P[i,l] dP[i,l])
+///   dq_i += sum_j dS[i,j] k_j / sqrt(D);   dk_j += sum_i dS[i,j] q_i / sqrt(D)
+/// Saves q, k, v (by view) and lse (one number a query and head): no T x T matrix outlives the kernel.
+/// Errors   rank_unsupported, shape_mismatch.   Cost: 4 B H T U D operations forward, half of them masked; 10 backward.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+#include <binllm/ops/multiply.hpp>
+#include <binllm/ops/softmax.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace binllm {
+
+struct Attention {
+  Index batch, queries, keys, heads, kv_heads, head_dim;
+  [[nodiscard]] Index group() const { return heads / kv_heads; }
+  [[nodiscard]] Index offset() const { return keys - queries; }
+  /// First element of head h of row b; consecutive tokens are heads * head_dim (or kv_heads * head_dim) apart.
+  [[nodiscard]] Index query_at(Index b, Index h) const { return (b * queries * heads + h) * head_dim; }
+  [[nodiscard]] Index key_at(Index b, Index kv) const { return (b * keys * kv_heads + kv) * head_dim; }
+
+  template <class T>
+  struct Scores {  // s * scale + mask
+    T scale;
+    template <class X>
+    [[nodiscard]] X operator()(const X& s, const X& mask) const {
+      return s * scale + mask;
+    }
+  };
+  template <class T>
+  struct ScoreGradient {  // P (dP - delta) * scale
+    T scale;
+    template <class X>
+    [[nodiscard]] X operator()(const X& p, const X& dp, const X& delta) const {
+      return p * (dp - delta) * scale;
+    }
+  };
+};
+
+/// One head at a time, with its whole matrix of scores as working memory: the definition.
+template <class Device>
+struct GenericKernel<Attention, Device> {
+  using B = Backend<Device>;
+  static Index workspace(const Attention& a) { return 2 * a.queries * a.keys + 3 * a.queries * a.head_dim + 4 * a.keys * a.head_dim + 2 * a.queries; }
+
+  template <class T>
+  static void forward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v, View<T, Device> memory, View<T, Device> lse,
+                      View<T, Device> y) {
+    for (Index b = 0; b < a.batch; ++b) {
+      for (Index h = 0; h < a.heads; ++h) {
+        const Head<T> head(a, memory, b, h);
+        head.load(q, k, v);
+        const View<T, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
+        B::gemm(Product::nt, read(head.q), read(head.k), head.p);
+        B::map(head.p, Attention::Scores<T>{head.scale}, elements(head.p), CausalMask<T>{a.offset()});
+        B::template row_reduce<Max>(head.row, a.keys, formula::Identity{}, elements(head.p));
+        B::template row_reduce<Sum>(row_lse, a.keys, Softmax::Exponential{}, elements(head.p), per_row(head.row));
+        B::map(row_lse, Softmax::LogSum{}, elements(row_lse), elements(head.row));
+        B::map(head.p, Softmax::Exponential{}, elements(head.p), per_row(row_lse));
+        B::gemm(Product::nn, read(head.p), read(head.v), head.y);
+        head.template store<Write::assign>(head.y, y, a.query_at(b, h), a.heads);
+      }
+    }
+  }
+
+  template <class T>
+  static void backward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v, View<const T, Device> lse, View<const T, Device> dy,
+                       View<T, Device> memory, View<T, Device> dq, View<T, Device> dk, View<T, Device> dv) {
+    for (Index b = 0; b < a.batch; ++b) {
+      for (Index h = 0; h < a.heads; ++h) {
+        const Head<T> head(a, memory, b, h);
+        head.load(q, k, v);
+        head.gather(dy, a.query_at(b, h), a.heads, head.dy);
+        const View<const T, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
+        B::gemm(Product::nt, read(head.q), read(head.k), head.p);
+        B::map(head.p, Attention::Scores<T>{head.scale}, elements(head.p), CausalMask<T>{a.offset()});
+        B::map(head.p, Softmax::Exponential{}, elements(head.p), per_row(row_lse));
+        B::gemm(Product::tn, read(head.p), read(head.dy), head.dkv);
+        if (dv) head.template store<Write::accumulate>(head.dkv, dv, a.key_at(b, h / a.group()), a.kv_heads);
+        B::gemm(Product::nt, read(head.dy), read(head.v), head.dp);
+        B::template row_reduce<Sum>(head.row, a.keys, Multiply{}, elements(head.p), elements(head.dp));
+        B::map(head.dp, Attention::ScoreGradient<T>{head.scale}, elements(head.p), elements(head.dp), per_row(head.row));
+        B::gemm(Product::nn, read(head.dp), read(head.k), head.y);
+        if (dq) head.template store<Write::accumulate>(head.y, dq, a.query_at(b, h), a.heads);
+        B::gemm(Product::tn, read(head.dp), read(head.q), head.dkv);
+        if (dk) head.template store<Write::accumulate>(head.dkv, dk, a.key_at(b, h / a.group()), a.kv_heads);
+      }
+    }
+  }
+
+ private:
+  /// The working memory of one head, and the moves between it and the interleaved heads.
+  template <class T>
+  struct Head {
+    const Attention& a;
+    Index b, h;
+    T scale;
+    View<T, Device> p, dp, q, y, dy, k, v, dkv, row;
+
+    Head(const Attention& attention, View<T, Device> memory, Index row_index, Index head_index)
+        : a(attention), b(row_index), h(head_index), scale(T(1) / std::sqrt(static_cast<T>(attention.head_dim))) {
+      T* next = memory.data;
+      const auto take = [&](Shape shape) {
+        const View<T, Device> view(next, shape);
+        next += shape.size();
+        return view;
+      };
+      p = take({a.queries, a.keys}), dp = take({a.queries, a.keys});
+      q = take({a.queries, a.head_dim}), y = take({a.queries, a.head_dim}), dy = take({a.queries, a.head_dim});
+      k = take({a.keys, a.head_dim}), v = take({a.keys, a.head_dim}), dkv = take({a.keys, a.head_dim});
+      row = take({a.queries});
+    }
+    void gather(View<const T, Device> from, Index at, Index heads, View<T, Device> to) const {
+      B::map(to, formula::Identity{}, Elements<T>{from.data + at, heads * a.head_dim});
+    }
+    void load(View<const T, Device> all_q, View<const T, Device> all_k, View<const T, Device> all_v) const {
+      gather(all_q, a.query_at(b, h), a.heads, q);
+      gather(all_k, a.key_at(b, h / a.group()), a.kv_heads, k);
+      gather(all_v, a.key_at(b, h / a.group()), a.kv_heads, v);
+    }
+    template <Write mode>
+    void store(View<T, Device> from, View<T, Device> to, Index at, Index heads) const {
+      B::template map<mode>(Target<T>(to.data + at, from.rows(), a.head_dim, heads * a.head_dim), formula::Identity{}, elements(from));
+    }
+  };
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> attention(Variable<T, Device> q, Variable<T, Device> k, Variable<T, Device> v, Index heads, Index kv_heads) {
+  check_same_tape("attention", q, k, v);
+  check_rank("attention", "q", q.shape(), 3);
+  check_rank("attention", "k", k.shape(), 3);
+  check_shape("attention", "v", v.shape(), k.shape());
+  const Index head_dim = heads > 0 ? q.shape()[2] / heads : 0;
+  check_shape("attention", "q", q.shape(), Shape{k.shape()[0], std::min(q.shape()[1], k.shape()[1]), heads * head_dim});
+  check_cols("attention", "k", k.shape(), kv_heads * head_dim);
+  if (kv_heads <= 0 || heads % kv_heads != 0) {
+    throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", fmt::format("a divisor of {} heads", heads), fmt::format("{}", kv_heads));
+  }
+  using K = Kernel<Attention, Device>;
+  const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
+  const Shape room{K::workspace(a)};
+  Tape<Device>& tape = q.tape();
+  auto y = tape.template make<T>(q.shape());
+  const auto lse = tape.template make<T>({a.batch, a.heads, a.queries});
+  K::forward(a, read(q.value()), read(k.value()), read(v.value()), Temporary<T, Device>(tape, room).view(), lse.value(), y.value());
+  tape.on_backward(y, [=] {
+    const Temporary<T, Device> memory(q.tape(), room);
+    K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(lse.value()), read(y.gradient()), memory.view(), q.gradient(), k.gradient(), v.gradient());
+  }, q, k, v);
+  return y;
+}
+
+}  // namespace binllm
+
+#include <binllm/ops/cpu/attention.hpp>

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/// The binarising op: a master weight and its scales become W_b, the weight that the layer multiplies with.
+///   x = W / S_a,   W_b = S_l S_a E(x, t)        E = value, E' = slope of the estimator; S_a = mean |W| of the scale group (Eq. 9)
+///   analytic scale: the same with S_l = 1.      learned scale: x = W / S_l,  W_b = S_l E(x, t).
+/// Shapes   W (O,I), S_l as the scale policy says -> W_b (O,I).   t: one number on the device, in [0, +inf].
+/// Backward with g = dL/dW_b and n weights in a group:
+///   dW_j  += S_l ( g_j E'(x_j) + [attached] sgn(W_j)/n * sum_i g_i (E(x_i) - x_i E'(x_i)) )
+///   dS_l  += S_a sum_i g_i E(x_i)                (learned scale: sum_i g_i (E(x_i) - x_i E'(x_i)))
+/// Recomputes E, saves nothing. A group of zeros has value zero and gradient zero.
+/// Cost     forward two passes over W, backward four.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
+#include <binllm/device/kernel.hpp>
+#include <binllm/policy/estimator.hpp>
+#include <binllm/policy/scale.hpp>
+
+namespace binllm {
+
+/// Formulas of the op for an estimator E over scalars T; `t` points to device memory and is read when the kernel runs.
+template <Estimator E, class S>
+struct Binarize {
+  using T = typename E::value_type;
+
+  struct Magnitude {
+    T weight;  // 1/n: the reduction becomes a mean
+    template <class X>
+    [[nodiscard]] X operator()(const X& w) const {
+      return weight * formula::abs(w);
+    }
+  };
+  /// 1/s, or 0 for a group of zeros.
+  struct Reciprocal {
+    template <class X>
+    [[nodiscard]] X operator()(const X& s) const {
+      if constexpr (formula::is_pack<X>) {
+        return (s == T(0)).select(X::Zero(), s.inverse());
+      } else {
+        return s == T(0) ? T(0) : T(1) / s;
+      }
+    }
+  };
+  struct Value {  // factor * E(w / s)
+    E estimator;
+    const double* t;
+    template <class X>
+    [[nodiscard]] X operator()(const X& w, const X& reciprocal, const X& factor) const {
+      return factor * value_of(estimator, X(w * reciprocal), static_cast<T>(*t));
+    }
+  };
+  struct ValueTerm {  // g E(x)
+    E estimator;
+    const double* t;
+    template <class X>
+    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal) const {
+      return g * value_of(estimator, X(w * reciprocal), static_cast<T>(*t));
+    }
+  };
+  struct ScaleTerm {  // g (E(x) - x E'(x)): how W_b answers to its analytic scale
+    E estimator;
+    const double* t;
+    template <class X>
+    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal) const {
+      const X x = w * reciprocal;
+      return g * (value_of(estimator, x, static_cast<T>(*t)) - x * slope_of(estimator, x, static_cast<T>(*t)));
+    }
+  };
+  struct WeightGradient {  // S_l ( g E'(x) + sgn(w)/n sum )
+    E estimator;
+    const double* t;
+    T weight;  // 1/n
+    template <class X>
+    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal, const X& gain, const X& sum) const {
+      const X direct = g * slope_of(estimator, X(w * reciprocal), static_cast<T>(*t));
+      return gain * (direct + formula::abs_slope(w) * (weight * sum));
+    }
+  };
+  struct Product {
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b) const {
+      return a * b;
+    }
+  };
+  /// 1 for a group that has a scale, 0 for a group of zeros.
+  struct Alive {
+    template <class X>
+    [[nodiscard]] X operator()(const X& reciprocal) const {
+      return formula::abs(formula::abs_slope(reciprocal));
+    }
+  };
+  struct IfAlive {
+    template <class X>
+    [[nodiscard]] X operator()(const X& x, const X& reciprocal) const {
+      return x * formula::abs(formula::abs_slope(reciprocal));
+    }
+  };
+};
+
+/// A weight matrix as its scale groups see it: one group a row (of the block reshaped), or one group a column.
+template <class Device>
+struct GroupedBlock {
+  using B = Backend<Device>;
+  bool by_column;
+  Index groups, members;  ///< groups of `members` weights each
+  Shape shape;
+
+  GroupedBlock(const ScaleTraits& traits, const Shape& weight)
+      : by_column(traits.granularity == Granularity::column),
+        groups(traits.shape(weight[0], weight[1]).size()),
+        members(weight.size() / groups),
+        shape(by_column ? weight : Shape{groups, members}) {}
+
+  template <class T>
+  [[nodiscard]] auto block(View<T, Device> weight) const {
+    return weight.reshaped(shape);
+  }
+  /// Calls body(by_group), where by_group(view) is the operand that gives each weight the value of its group.
+  template <class Body>
+  void with_groups(const Body& body) const {
+    if (by_column) {
+      body([](auto view) { return per_column(view); });
+    } else {
+      body([](auto view) { return per_row(view); });
+    }
+  }
+  /// out[group] = sum of f over its weights.
+  template <class T, class F, class... In>
+  void sum(View<T, Device> out, F f, In... in) const {
+    if (by_column) {
+      B::zero(out.data, static_cast<std::size_t>(groups) * sizeof(T));
+      B::column_reduce(out, members, f, in...);
+    } else {
+      B::template row_reduce<Sum>(out, members, f, in...);
+    }
+  }
+};
+
+template <Estimator E, class S, class Device>
+struct GenericKernel<Binarize<E, S>, Device> {
+  using T = typename E::value_type;
+  using Op = Binarize<E, S>;
+  using B = Backend<Device>;
+  using Out = View<T, Device>;
+  using In = View<const T, Device>;
+
+  /// Elements of working memory for a weight of this shape.
+  static Index workspace(const S& scale, const Shape& weight) { return 5 * GroupedBlock<Device>(scale.traits(), weight).groups; }
+
+  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, Out wb) {
+    const GroupedBlock<Device> grouped(scale.traits(), w.shape);
+    const Groups group = prepare(scale.traits(), grouped, w, learned, memory);
+    grouped.with_groups([&](auto by_group) {
+      B::map(grouped.block(wb), typename Op::Value{estimator, t}, elements(grouped.block(w)), by_group(group.reciprocal), by_group(group.factor));
+    });
+  }
+
+  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw, Out dlearned) {
+    const ScaleTraits traits = scale.traits();
+    const GroupedBlock<Device> grouped(traits, w.shape);
+    const Groups group = prepare(traits, grouped, w, learned, memory);
+    const auto weights = elements(grouped.block(w)), gradients = elements(grouped.block(g));
+    grouped.with_groups([&](auto by_group) {
+      const auto reciprocal = by_group(group.reciprocal);
+      if (dlearned && traits.analytic) {  // dS_l += S_a sum g E
+        grouped.sum(group.sum, typename Op::ValueTerm{estimator, t}, weights, gradients, reciprocal);
+        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::Product{}, elements(group.scale), elements(group.sum));
+      }
+      if (traits.attached || !traits.analytic) {
+        grouped.sum(group.sum, typename Op::ScaleTerm{estimator, t}, weights, gradients, reciprocal);
+      }
+      if (dlearned && !traits.analytic) {  // dS_l += sum g (E - x E')
+        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::IfAlive{}, elements(group.sum), elements(group.reciprocal));
+      }
+      if (!dw) return;
+      if (!traits.attached || !traits.analytic) B::zero(group.sum.data, static_cast<std::size_t>(grouped.groups) * sizeof(T));
+      B::template map<Write::accumulate>(grouped.block(dw), typename Op::WeightGradient{estimator, t, T(1) / static_cast<T>(grouped.members)},
+                                         weights, gradients, reciprocal, by_group(group.gain), by_group(group.sum));
+    });
+  }
+
+ private:
+  /// One number of each kind for every scale group.
+  struct Groups {
+    Out scale;       // s: S_a, or S_l where nothing is analytic
+    Out reciprocal;  // 1/s, 0 for a group of zeros
+    Out factor;      // what E(x) is multiplied with
+    Out gain;        // S_l in dW, 0 for a group of zeros
+    Out sum;         // a reduction over the group
+  };
+  static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device>& grouped, In w, In learned, Out memory) {
+    const auto part = [&](Index k) { return Out(memory.data + k * grouped.groups, Shape{grouped.groups}); };
+    const Groups group{part(0), part(1), part(2), part(3), part(4)};
+    const std::size_t bytes = static_cast<std::size_t>(grouped.groups) * sizeof(T);
+    if (traits.analytic) {
+      grouped.sum(group.scale, typename Op::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
+    } else {
+      B::copy(group.scale.data, learned.data, bytes);
+    }
+    B::map(group.reciprocal, typename Op::Reciprocal{}, elements(group.scale));
+    if (traits.analytic && traits.learned) {
+      const In s_l = learned.reshaped(group.scale.shape);
+      B::map(group.factor, typename Op::Product{}, elements(group.scale), elements(s_l));
+      B::map(group.gain, typename Op::IfAlive{}, elements(s_l), elements(group.reciprocal));
+    } else {
+      B::copy(group.factor.data, group.scale.data, bytes);
+      B::map(group.gain, typename Op::Alive{}, elements(group.reciprocal));
+    }
+    return group;
+  }
+};
+
+/// W_b as a variable, for tests and teaching; layers use transient_linear, which keeps W_b only while it multiplies.
+/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch, rank_unsupported.
+template <Estimator E, Scale S, class Device>
+[[nodiscard]] Variable<typename E::value_type, Device> binarize_weight(Variable<typename E::value_type, Device> w, Variable<typename E::value_type, Device> learned,
+                                                                      View<const double, Device> t, E estimator = {}, S scale = {}) {
+  using T = typename E::value_type;
+  using K = Kernel<Binarize<E, S>, Device>;
+  check_same_tape("binarize_weight", w, learned);
+  check_rank("binarize_weight", "w", w.shape(), 2);
+  const ScaleTraits traits = scale.traits();
+  check_shape("binarize_weight", "learned", learned.shape(), traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
+  const Shape memory{K::workspace(scale, w.shape())};
+  auto wb = w.tape().template make<T>(w.shape());
+  K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data, Temporary<T, Device>(w.tape(), memory).view(), wb.value());
+  wb.tape().on_backward(wb, [=] {
+    const Temporary<T, Device> room(w.tape(), memory);
+    K::backward(estimator, scale, read(w.value()), read(learned.value()), t.data, read(wb.gradient()), room.view(), w.gradient(), learned.gradient());
+  }, w, learned);
+  return wb;
+}
+
+}  // namespace binllm

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+/// A formula applied to every element: SiLU, tanh, and the progressive sign as a function of its own.
+///   y = value(x)
+/// Shapes   x, y alike.
+/// Backward dx += dy * slope(x).   Saves x (by view).   Cost: one pass each way.
+/// A formula is a struct with `value(x)` and `slope(x)`, templates in X (a scalar or a pack).
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+template <class Formula>
+struct Elementwise {
+  struct Value {
+    Formula f;
+    template <class X>
+    [[nodiscard]] X operator()(const X& x) const {
+      return f.value(x);
+    }
+  };
+  struct Chain {
+    Formula f;
+    template <class X>
+    [[nodiscard]] X operator()(const X& x, const X& dy) const {
+      return dy * f.slope(x);
+    }
+  };
+};
+
+template <class Formula, class Device>
+struct GenericKernel<Elementwise<Formula>, Device> {
+  template <class T>
+  static void forward(Formula f, View<const T, Device> x, View<T, Device> y) {
+    Backend<Device>::map(y, typename Elementwise<Formula>::Value{f}, elements(x));
+  }
+  template <class T>
+  static void backward(Formula f, View<const T, Device> x, View<const T, Device> dy, View<T, Device> dx) {
+    Backend<Device>::template map<Write::accumulate>(dx, typename Elementwise<Formula>::Chain{f}, elements(x), elements(dy));
+  }
+};
+
+template <class Formula, class T, class Device>
+[[nodiscard]] Variable<T, Device> elementwise(Formula f, Variable<T, Device> x) {
+  using K = Kernel<Elementwise<Formula>, Device>;
+  auto y = x.tape().template make<T>(x.shape());
+  K::forward(f, read(x.value()), y.value());
+  y.tape().on_backward(y, [=] { K::backward(f, read(x.value()), read(y.gradient()), x.gradient()); }, x);
+  return y;
+}
+
+/// y = tanh(x),  slope 1 - tanh(x)^2.
+struct Tanh {
+  template <class X>
+  [[nodiscard]] X value(const X& x) const {
+    return formula::tanh(x);
+  }
+  template <class X>
+  [[nodiscard]] X slope(const X& x) const {
+    const X y = formula::tanh(x);
+    return formula::lane_t<X>(1) - y * y;
+  }
+};
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> tanh(Variable<T, Device> x) {
+  return elementwise(Tanh{}, x);
+}
+
+}  // namespace binllm

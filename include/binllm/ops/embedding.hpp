@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/// Rows of a table, one for each token id.
+///   y[n,:] = table[id_n,:]
+/// Shapes   ids (B,T) or (N), table (V,C) -> y (ids...,C).
+/// Backward dtable[id_n,:] += dy[n,:], tokens in order, so equal ids add up in fixed order.   Saves ids (by view).
+/// Errors   token_out_of_range, rank_unsupported.   The ids must outlive the tape's round.
+/// The output head may be tied to the same table: both ops then add to one gradient.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
+#include <binllm/device/kernel.hpp>
+
+#include <cstdint>
+
+namespace binllm {
+
+struct Embedding {};
+
+/// Gathers and scatters are not among the services, so each device has its own kernel.
+template <>
+struct Kernel<Embedding, Cpu> {
+  template <class T>
+  static void forward(View<const std::int32_t> ids, View<const master_t<T>> table, View<T> y) {
+    for (Index n = 0; n < ids.size(); ++n) y.row(n) = table.row(ids.data[n]).template cast<T>();
+  }
+  template <class T>
+  static void backward(View<const std::int32_t> ids, View<const T> dy, View<master_t<T>> dtable) {
+    for (Index n = 0; n < ids.size(); ++n) dtable.row(ids.data[n]) += dy.row(n).template cast<master_t<T>>();
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> embedding(View<const std::int32_t, Device> ids, Variable<master_t<T>, Device> table) {
+  check_rank("embedding", "table", table.shape(), 2);
+  check_token_ids("embedding", ids, table.shape()[0]);
+  using K = Kernel<Embedding, Device>;
+  const Index cols = table.shape()[1];
+  const Shape shape = ids.shape.rank() == 2 ? Shape{ids.shape[0], ids.shape[1], cols} : Shape{ids.size(), cols};
+  auto y = table.tape().template make<T>(shape);
+  K::template forward<T>(ids, read(table.value()), y.value());
+  y.tape().on_backward(y, [=] { K::template backward<T>(ids, read(y.gradient()), table.gradient()); }, table);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+/// Matrix product.
+///   y = a b
+/// Shapes   a (M,K), b (K,N) -> y (M,N).
+/// Backward da += dy b^T;  db += a^T dy.   Saves a and b (by view).
+/// Errors   rank_unsupported, shape_mismatch.   Cost: 2 M N K operations forward, twice that backward.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+struct Matmul {};
+
+template <class Device>
+struct GenericKernel<Matmul, Device> {
+  template <class T>
+  static void forward(View<const T, Device> a, View<const T, Device> b, View<T, Device> y) {
+    Backend<Device>::gemm(Product::nn, a, b, y);
+  }
+  template <class T>
+  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
+    using B = Backend<Device>;
+    if (da) B::template gemm<Write::accumulate>(Product::nt, dy, b, da);
+    if (db) B::template gemm<Write::accumulate>(Product::tn, a, dy, db);
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> matmul(Variable<T, Device> a, Variable<T, Device> b) {
+  check_same_tape("matmul", a, b);
+  check_rank("matmul", "a", a.shape(), 2);
+  check_rank("matmul", "b", b.shape(), 2);
+  check_shape("matmul", "b", b.shape(), Shape{a.shape()[1], b.shape()[1]});
+  using K = Kernel<Matmul, Device>;
+  auto y = a.tape().template make<T>({a.shape()[0], b.shape()[1]});
+  K::forward(read(a.value()), read(b.value()), y.value());
+  y.tape().on_backward(y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/// Elementwise product.
+///   y = a * b
+/// Shapes   a, b, y alike.
+/// Backward da += dy * b;  db += dy * a.   Saves a and b (by view).
+/// Errors   shape_mismatch.   Cost: one pass forward, two backward.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+struct Multiply {
+  template <class X>
+  [[nodiscard]] X operator()(const X& a, const X& b) const {
+    return a * b;
+  }
+};
+
+template <class Device>
+struct GenericKernel<Multiply, Device> {
+  template <class T>
+  static void forward(View<const T, Device> a, View<const T, Device> b, View<T, Device> y) {
+    Backend<Device>::map(y, Multiply{}, elements(a), elements(b));
+  }
+  template <class T>
+  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
+    using B = Backend<Device>;
+    if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), elements(b));
+    if (db) B::template map<Write::accumulate>(db, Multiply{}, elements(dy), elements(a));
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> multiply(Variable<T, Device> a, Variable<T, Device> b) {
+  check_same_tape("multiply", a, b);
+  check_shape("multiply", "b", b.shape(), a.shape());
+  using K = Kernel<Multiply, Device>;
+  auto y = a.tape().template make<T>(a.shape());
+  K::forward(read(a.value()), read(b.value()), y.value());
+  y.tape().on_backward(y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// The progressive sign as an op of its own, for teaching and tests; weights use ops/binarize.hpp.
+///   y = F(x, t) = tanh(t x) / tanh(t)                                             (Eq. 4)
+/// Shapes   x, y alike; t in [0, +inf].
+/// Backward dx += dy * F'(x, t), F'(x, t) = t (1 - tanh^2(t x)) / tanh(t) (Eq. 5).   Saves x (by view).
+#pragma once
+#include <binllm/ops/elementwise.hpp>
+#include <binllm/policy/progressive_sign.hpp>
+
+namespace binllm {
+
+/// An estimator at one hardness, as an elementwise formula.
+template <Estimator E>
+struct AtHardness {
+  E estimator;
+  typename E::value_type t;
+  template <class X>
+  [[nodiscard]] X value(const X& x) const {
+    return value_of(estimator, x, t);
+  }
+  template <class X>
+  [[nodiscard]] X slope(const X& x) const {
+    return slope_of(estimator, x, t);
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> progressive_sign(Variable<T, Device> x, std::type_identity_t<T> t) {
+  if (!(t >= 0)) throw Error(ErrorId::option_out_of_range, "progressive_sign", "t", "0 <= t <= inf", fmt::format("{}", static_cast<double>(t)));
+  return elementwise(AtHardness<ProgressiveSign<T>>{{}, t}, x);
+}
+
+}  // namespace binllm

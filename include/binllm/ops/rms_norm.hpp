@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/// Root-mean-square normalisation (Zhang and Sennrich, arXiv 1910.07467), as Llama uses it.
+///   y[r,c] = w[c] x[r,c] i_r,   i_r = 1 / sqrt( (1/C) sum_k x[r,k]^2 + epsilon )
+/// Shapes   x (...,C), w (C) -> y (...,C).
+/// Backward dx[r,c] += i_r w[c] dy[r,c] - x[r,c] i_r^3 / C * sum_k w[k] dy[r,k] x[r,k];
+///          dw[c]   += sum_r dy[r,c] x[r,c] i_r.        Saves x (by view) and i (one number a row).
+/// Errors   shape_mismatch, empty_tensor.   Cost: two passes forward, three backward.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+struct RmsNorm {
+  struct Square {
+    template <class X>
+    [[nodiscard]] X operator()(const X& x) const {
+      return x * x;
+    }
+  };
+  /// i = 1 / sqrt(s / C + epsilon)
+  template <class T>
+  struct Inverse {
+    T cols, epsilon;
+    template <class X>
+    [[nodiscard]] X operator()(const X& s) const {
+      using std::sqrt;
+      return T(1) / sqrt(X(s / cols + epsilon));
+    }
+  };
+  struct Product3 {
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b, const X& c) const {
+      return a * b * c;
+    }
+  };
+  template <class T>
+  struct InputGradient {
+    T cols;
+    template <class X>
+    [[nodiscard]] X operator()(const X& x, const X& w, const X& dy, const X& i, const X& inner) const {
+      return i * (w * dy - x * (i * i * inner / cols));
+    }
+  };
+};
+
+template <class Device>
+struct GenericKernel<RmsNorm, Device> {
+  template <class T>
+  static void forward(View<const T, Device> x, View<const T, Device> w, T epsilon, View<T, Device> inverse, View<T, Device> y) {
+    using B = Backend<Device>;
+    B::template row_reduce<Sum>(inverse, x.cols(), RmsNorm::Square{}, elements(x));
+    B::map(inverse, RmsNorm::Inverse<T>{static_cast<T>(x.cols()), epsilon}, elements(inverse));
+    B::map(y, RmsNorm::Product3{}, elements(x), per_column(w), per_row(inverse));
+  }
+  /// `inner` is one element a row of working memory.
+  template <class T>
+  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> inverse, View<const T, Device> dy,
+                       View<T, Device> inner, View<T, Device> dx, View<T, Device> dw) {
+    using B = Backend<Device>;
+    if (dx) {
+      B::template row_reduce<Sum>(inner, x.cols(), RmsNorm::Product3{}, elements(x), per_column(w), elements(dy));
+      B::template map<Write::accumulate>(dx, RmsNorm::InputGradient<T>{static_cast<T>(x.cols())}, elements(x), per_column(w),
+                                         elements(dy), per_row(inverse), per_row(inner));
+    }
+    if (dw) B::column_reduce(dw, x.rows(), RmsNorm::Product3{}, elements(dy), elements(x), per_row(inverse));
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> rms_norm(Variable<T, Device> x, Variable<master_t<T>, Device> w, double epsilon = 1e-5) {
+  check_same_tape("rms_norm", x, w);
+  check_not_empty("rms_norm", "x", x.shape());
+  check_shape("rms_norm", "w", w.shape(), Shape{x.shape().cols()});
+  using K = Kernel<RmsNorm, Device>;
+  auto y = x.tape().template make<T>(x.shape());
+  const auto inverse = x.tape().template make<T>({x.shape().rows()});
+  K::forward(read(x.value()), read(w.value()), static_cast<T>(epsilon), inverse.value(), y.value());
+  y.tape().on_backward(y, [=] {
+    const Temporary<T, Device> inner(x.tape(), inverse.shape());
+    K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), inner.view(), x.gradient(), w.gradient());
+  }, x, w);
+  return y;
+}
+
+}  // namespace binllm

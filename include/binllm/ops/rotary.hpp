@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+/// Rotary position embedding (Su et al., arXiv 2104.09864) in Hugging Face's layout: dimension j of a head
+/// rotates with j + D/2, by the angle position * frequency_j.
+///   y_j       = x_j cos - x_{j+D/2} sin
+///   y_{j+D/2} = x_{j+D/2} cos + x_j sin,        frequency_j = theta^{-2j/D}
+/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D); token t of a row has position first + t.
+/// Backward the rotation by the opposite angle.   Saves nothing.
+/// Errors   rank_unsupported, shape_mismatch, index_out_of_range beyond the last tabulated position.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+#include <vector>
+
+namespace binllm {
+
+/// Cosines and sines of position * frequency, tabulated once per model.
+template <class T, class Device>
+struct RotaryTable {
+  Tensor<T, Device> cosine, sine;  ///< (positions, D/2)
+  RotaryTable() = default;
+  RotaryTable(Index positions, const std::vector<double>& frequencies) {
+    const Shape shape{positions, static_cast<Index>(frequencies.size())};
+    Tensor<T> c(shape), s(shape);
+    for (Index p = 0; p < positions; ++p) {
+      for (Index j = 0; j < shape[1]; ++j) {
+        const double angle = static_cast<double>(p) * frequencies[static_cast<std::size_t>(j)];
+        c.view().row(p)[j] = static_cast<T>(std::cos(angle));
+        s.view().row(p)[j] = static_cast<T>(std::sin(angle));
+      }
+    }
+    const std::size_t bytes = static_cast<std::size_t>(shape.size()) * sizeof(T);
+    cosine = Tensor<T, Device>(shape);
+    sine = Tensor<T, Device>(shape);
+    Backend<Device>::copy(cosine.view().data, c.view().data, bytes);
+    Backend<Device>::copy(sine.view().data, s.view().data, bytes);
+  }
+};
+
+struct Rotary {
+  struct First {  // of a pair (a, b)
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return a * cosine - b * sine;
+    }
+  };
+  struct Second {
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return b * cosine + a * sine;
+    }
+  };
+  struct FirstBack {
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return a * cosine + b * sine;
+    }
+  };
+  struct SecondBack {
+    template <class X>
+    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return b * cosine - a * sine;
+    }
+  };
+  /// Row n of x is head n % heads of token n / heads, whose position is first + token % length.
+  template <class T>
+  struct ByPosition {
+    const T* data;
+    Index half, heads, length, first;
+    template <class X>
+    [[nodiscard]] X load(Index row, Index col) const {
+      return Elements<T>{data, half}.template load<X>(first + row / heads % length, col);
+    }
+  };
+};
+
+template <class Device>
+struct GenericKernel<Rotary, Device> {
+  template <class T>
+  static void forward(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first, View<T, Device> y) {
+    rotate<Write::assign, Rotary::First, Rotary::Second>(x, cosine, sine, first, y);
+  }
+  template <class T>
+  static void backward(View<const T, Device> cosine, View<const T, Device> sine, Index first, View<const T, Device> dy, View<T, Device> dx) {
+    rotate<Write::accumulate, Rotary::FirstBack, Rotary::SecondBack>(dy, cosine, sine, first, dx);
+  }
+
+ private:
+  template <Write mode, class A, class B, class T>
+  static void rotate(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first, View<T, Device> y) {
+    const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
+    const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
+    const Rotary::ByPosition<T> c{cosine.data, half, heads, length, first}, s{sine.data, half, heads, length, first};
+    Backend<Device>::template map<mode>(Target<T>(y.data, pairs, half, 2 * half), A{}, lower, upper, c, s);
+    Backend<Device>::template map<mode>(Target<T>(y.data + half, pairs, half, 2 * half), B{}, lower, upper, c, s);
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> rotary(Variable<T, Device> x, const RotaryTable<T, Device>& table, Index first = 0) {
+  check_rank("rotary", "x", x.shape(), 3);
+  const Index head_dim = 2 * table.cosine.shape().cols(), last = first + x.shape()[1];
+  if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
+  if (first < 0 || last > table.cosine.shape()[0]) {
+    throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", table.cosine.shape()[0]), fmt::format("{}", last));
+  }
+  using K = Kernel<Rotary, Device>;
+  const auto cosine = table.cosine.view(), sine = table.sine.view();
+  auto y = x.tape().template make<T>(x.shape());
+  K::forward(read(x.value()), cosine, sine, first, y.value());
+  y.tape().on_backward(y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.gradient()); }, x);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/// Product with a number that is fixed when the op is written down (a number that changes per step is data: use multiply).
+///   y = factor * x
+/// Shapes   x, y alike.
+/// Backward dx += factor * dy.   Saves nothing.   Cost: one pass each way.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+template <class T>
+struct Times {
+  T factor;
+  template <class X>
+  [[nodiscard]] X operator()(const X& x) const {
+    return factor * x;
+  }
+};
+
+struct Scaling {};
+
+template <class Device>
+struct GenericKernel<Scaling, Device> {
+  template <class T>
+  static void forward(View<const T, Device> x, T factor, View<T, Device> y) {
+    Backend<Device>::map(y, Times<T>{factor}, elements(x));
+  }
+  template <class T>
+  static void backward(View<const T, Device> dy, T factor, View<T, Device> dx) {
+    Backend<Device>::template map<Write::accumulate>(dx, Times<T>{factor}, elements(dy));
+  }
+};
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> scale(Variable<T, Device> x, std::type_identity_t<T> factor) {
+  using K = Kernel<Scaling, Device>;
+  auto y = x.tape().template make<T>(x.shape());
+  K::forward(read(x.value()), factor, y.value());
+  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+/// Sum and mean of all elements.
+///   sum: y = sum_i x_i          mean: y = (1/n) sum_i x_i
+/// Shapes   x of any shape -> y (1).
+/// Backward dx_i += dy (sum), dx_i += dy / n (mean).   Saves nothing.
+/// Errors   empty_tensor (mean).   Order: rows first, then the row sums, each in fixed order.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+#include <binllm/ops/scale.hpp>
+
+namespace binllm {
+
+struct SumAll {};
+
+template <class Device>
+struct GenericKernel<SumAll, Device> {
+  /// y = factor * sum x; `row_sums` has one element a row.
+  template <class T>
+  static void forward(View<const T, Device> x, T factor, View<T, Device> row_sums, View<T, Device> y) {
+    using B = Backend<Device>;
+    B::template row_reduce<Sum>(row_sums, x.cols(), formula::Identity{}, elements(x));
+    B::template row_reduce<Sum>(y, x.rows(), Times<T>{factor}, per_column(read(row_sums)));
+  }
+  template <class T>
+  static void backward(View<const T, Device> dy, T factor, View<T, Device> dx) {
+    Backend<Device>::template map<Write::accumulate>(dx, Times<T>{factor}, uniform(dy));
+  }
+};
+
+namespace detail {
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> scaled_sum(Variable<T, Device> x, T factor) {
+  using K = Kernel<SumAll, Device>;
+  auto y = x.tape().template make<T>({1});
+  const Temporary<T, Device> row_sums(x.tape(), Shape{x.shape().rows()});
+  K::forward(read(x.value()), factor, row_sums.view(), y.value());
+  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
+  return y;
+}
+}  // namespace detail
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> sum(Variable<T, Device> x) {
+  return detail::scaled_sum(x, T(1));
+}
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> mean(Variable<T, Device> x) {
+  check_not_empty("mean", "x", x.shape());
+  return detail::scaled_sum(x, T(1) / static_cast<T>(x.shape().size()));
+}
+
+}  // namespace binllm

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+/// A linear layer whose effective weight is a function of stored parameters and lives only while it multiplies.
+///   W_b = f(parameters),   y = x W_b^T
+/// Shapes   x (...,I), W_b (O,I) -> y (...,O).
+/// Backward computes W_b again:  dx += dy W_b;  dW_b = dy^T x is handed to f, which adds to its parameters' gradients.
+/// Saves x (by view) alone: of all layers' W_b only one exists at a time.
+/// f is a trivially copyable struct with
+///   Shape shape;  bool needs_gradient() const;
+///   void forward(Tape&, View<T> wb) const;  void backward(Tape&, View<const T> dwb) const;
+/// Errors   shape_mismatch.   Cost: linear's, and f once in forward, once or twice in backward.
+#pragma once
+#include <binllm/autodiff/variable.hpp>
+#include <binllm/device/kernel.hpp>
+
+namespace binllm {
+
+template <class F, class T, class Device>
+[[nodiscard]] Variable<T, Device> transient_linear(Variable<T, Device> x, F f) {
+  check_cols("transient_linear", "x", x.shape(), f.shape.cols());
+  using B = Backend<Device>;
+  auto y = x.tape().template make<T>(x.shape().with_cols(f.shape[0]));
+  {
+    const Temporary<T, Device> wb(x.tape(), f.shape);
+    f.forward(x.tape(), wb.view());
+    B::gemm(Product::nt, read(x.value()), read(wb.view()), y.value());
+  }
+  y.tape().on_backward(y, [=] {
+    const auto dy = read(y.gradient());
+    if (const auto dx = x.gradient()) {
+      const Temporary<T, Device> wb(x.tape(), f.shape);
+      f.forward(x.tape(), wb.view());
+      B::template gemm<Write::accumulate>(Product::nn, dy, read(wb.view()), dx);
+    }
+    if (f.needs_gradient()) {
+      const Temporary<T, Device> dwb(x.tape(), f.shape);
+      B::gemm(Product::tn, dy, read(x.value()), dwb.view());
+      f.backward(x.tape(), read(dwb.view()));
+    }
+  }, x, f);
+  return y;
+}
+
+}  // namespace binllm

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/// Schedules: the hardness t as a function of progress. A schedule knows no tensor and no device.
+#pragma once
+#include <cmath>
+#include <concepts>
+#include <numbers>
+
+namespace binllm {
+
+/// t(c) >= 0 for c in [0, 20]: with N chunks, chunk k = 1..N trains at c = 20 k / N, whatever N is.
+template <class S>
+concept Schedule = requires(const S s, double c) {
+  { s(c) } -> std::same_as<double>;
+};
+
+inline constexpr double schedule_end = 20;  ///< c of the last chunk
+
+/// t(c) = 1.3 e^{0.22 c} - 1.3                              (App. A, F; the paper's choice)
+struct ExponentialSchedule {
+  [[nodiscard]] double operator()(double c) const { return 1.3 * std::exp(0.22 * c) - 1.3; }
+};
+
+/// t(c) = t_20 c / 20
+struct UniformSchedule {
+  [[nodiscard]] double operator()(double c) const { return ExponentialSchedule{}(schedule_end) * c / schedule_end; }
+};
+
+/// The exponential mirrored: t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4. The paper shows this curve only as a picture.
+struct LogarithmicSchedule {
+  [[nodiscard]] double operator()(double c) const {
+    const double growth = 0.22 * schedule_end;
+    return ExponentialSchedule{}(schedule_end) * std::log(1 + c / schedule_end * (std::exp(growth) - 1)) / growth;
+  }
+};
+
+/// Equal steps of the angle theta between the tangent of F(., t) at the origin and the y axis:
+///   theta(t) = atan(tanh(t) / t),   theta_c = 45 deg + (theta_20 - 45 deg) c / 20,   solved for t.
+struct DegreeUniformSchedule {
+  [[nodiscard]] double operator()(double c) const {
+    const auto angle = [](double t) { return t < 1e-8 ? std::numbers::pi / 4 : std::atan(std::tanh(t) / t); };
+    const double first = std::numbers::pi / 4, last = angle(ExponentialSchedule{}(schedule_end));
+    const double wanted = first + (last - first) * c / schedule_end;
+    double low = 0, high = 1 / std::tan(wanted) + 1;  // the angle falls as t grows
+    for (int halving = 0; halving < 200; ++halving) {
+      const double middle = (low + high) / 2;
+      (angle(middle) > wanted ? low : high) = middle;
+    }
+    return low;
+  }
+};
+
+/// IR-Net's: t(c) = 0.1 * 100^{c / 20}, from 0.1 to 10 (arXiv 1909.10788).
+struct GeometricSchedule {
+  [[nodiscard]] double operator()(double c) const { return 0.1 * std::pow(100.0, c / schedule_end); }
+};
+
+/// The same t throughout.
+struct ConstantSchedule {
+  double t = 1;
+  [[nodiscard]] double operator()(double) const { return t; }
+};
+
+static_assert(Schedule<ExponentialSchedule> && Schedule<UniformSchedule> && Schedule<LogarithmicSchedule> &&
+              Schedule<DegreeUniformSchedule> && Schedule<GeometricSchedule> && Schedule<ConstantSchedule>);
+
+}  // namespace binllm

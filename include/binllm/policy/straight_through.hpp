@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+/// Estimators with sgn in forward, the baselines of the paper, and the ablation with F in forward alone.
+#pragma once
+#include <binllm/policy/progressive_sign.hpp>
+
+#include <algorithm>
+
+namespace binllm {
+
+/// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). Use with AnalyticScale<T, ..., detached>: then dL/dW = dL/dW_b.
+template <std::floating_point T>
+struct StraightThrough {
+  using value_type = T;
+  template <class X>
+  [[nodiscard]] static X value(const X& x, T) {
+    return formula::sign(x);
+  }
+  template <class X>
+  [[nodiscard]] static X slope(const X&, T) {
+    return formula::splat<X>(T(1));
+  }
+};
+
+/// IR-Net's error decay estimator (arXiv 1909.10788): sgn forward, slope k t (1 - tanh^2(t x)), k = max(1/t, 1),
+/// written as max(1, t) (1 - tanh^2(t x)), which is 1 at t = 0. Its own schedule is GeometricSchedule.
+template <std::floating_point T>
+struct ErrorDecay {
+  using value_type = T;
+  template <class X>
+  [[nodiscard]] static X value(const X& x, T) {
+    return formula::sign(x);
+  }
+  template <class X>
+  [[nodiscard]] static X slope(const X& x, T t) {
+    if (t == std::numeric_limits<T>::infinity()) return formula::splat<X>(T(0));
+    return formula::sech_squared(X(t * x)) * std::max(T(1), t);
+  }
+};
+
+/// Ablation: F forward as ProgressiveSign, slope 1 backward, so forward and backward disagree.
+template <std::floating_point T>
+struct ProgressiveForward {
+  using value_type = T;
+  template <class X>
+  [[nodiscard]] static X value(const X& x, T t) {
+    return ProgressiveSign<T>::value(x, t);
+  }
+  template <class X>
+  [[nodiscard]] static X slope(const X&, T) {
+    return formula::splat<X>(T(1));
+  }
+};
+
+static_assert(Estimator<StraightThrough<float>> && Estimator<ErrorDecay<float>> && Estimator<ProgressiveForward<float>>);
+
+}  // namespace binllm
