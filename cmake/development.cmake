@@ -20,14 +20,31 @@ function(binllm_sources result folder)
   set(${result} ${files} PARENT_SCOPE)
 endfunction()
 
-# Links our own flags and every component that was built, e.g. for the program and the tests.
+# Drops the sources that include what was not built, and says so.
+function(binllm_keep_buildable list)
+  set(components io tokenizer xtensor)
+  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "[</]xtensor")
+  foreach(source IN LISTS ${list})
+    file(STRINGS "${source}" includes REGEX "^ *#include")
+    foreach(component header IN ZIP_LISTS components headers)
+      if(NOT TARGET binllm::${component} AND includes MATCHES "${header}")
+        message(STATUS "binllm: without binllm::${component}, ${source} is left out")
+        list(REMOVE_ITEM ${list} "${source}")
+      endif()
+    endforeach()
+  endforeach()
+  set(${list} ${${list}} PARENT_SCOPE)
+endfunction()
+
+# Our own flags and every component that was built, for the programs, the benchmarks and the tests.
 function(binllm_link_all target)
   target_link_libraries(${target} PRIVATE binllm::binllm binllm_development)
-  foreach(component IN ITEMS io tokenizer)
+  foreach(component IN ITEMS io tokenizer xtensor)
     if(TARGET binllm::${component})
       target_link_libraries(${target} PRIVATE binllm::${component})
     endif()
   endforeach()
+  target_compile_options(${target} PRIVATE ${binllm_xtensor_flags})
 endfunction()
 
 # xtensor 0.24 wants the looser match of template template parameters that clang 19 gave up.
