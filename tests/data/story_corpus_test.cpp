@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -108,8 +107,8 @@ TEST_CASE("the same text never has two plots: what the split hashes is all in th
   for (std::uint64_t index = 0; index < 20'000; ++index) {
     const binllm::stories::Draft draft(11, index);
     const std::string text = draft.tell();
-    for (const std::string_view name : {"place", "thing", "colour", "spot", "accident", "mishap", "food", "taste", "animal", "pet", "state",
-                                        "elder", "fear"}) {
+    for (const std::string_view name : {"place", "thing", "colour", "spot", "accident", "mishap", "food", "taste",
+                                        "animal", "pet", "state", "elder", "fear"}) {
       const std::string_view word = draft.word(name);
       if (!word.empty() && text.find(word) == std::string::npos) FAIL("no ", std::string(word), " in ", text);
     }

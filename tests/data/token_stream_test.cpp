@@ -6,7 +6,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <numeric>
 
 using binllm::Error;
 using binllm::ErrorId;
@@ -22,8 +21,10 @@ class WordLengths final : public Tokenizer::Interface {
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
     std::int32_t length = 0;
     for (const char character : text) {
-      if (character == ' ') ids.push_back(std::exchange(length, 0));
-      else ++length;
+      if (character == ' ')
+        ids.push_back(std::exchange(length, 0));
+      else
+        ++length;
     }
     ids.push_back(length);
   }
@@ -93,7 +94,8 @@ TEST_CASE("errors by id") {
     }
     return ErrorId{};
   };
-  CHECK(id_of([] { (void)TokenStream::from_text("/no/such/file.txt", binllm::byte_tokenizer()); }) == ErrorId::file_missing);
+  CHECK(id_of([] { (void)TokenStream::from_text("/no/such/file.txt", binllm::byte_tokenizer()); }) ==
+        ErrorId::file_missing);
   const auto stream = TokenStream::from_tokens({1, 2, 3});
   CHECK(id_of([&] { (void)stream.bytes_of(1, 3); }) == ErrorId::index_out_of_range);
   CHECK(id_of([&] { (void)stream.bytes_of(-1, 1); }) == ErrorId::index_out_of_range);

@@ -2,10 +2,10 @@
 #include <binllm/data/token_stream.hpp>
 #include <binllm/tokenizer/sentencepiece.hpp>
 
-#include "../data_kit.hpp"
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
 #include <sentencepiece_processor.h>
+#include <nlohmann/json.hpp>
+#include "../data_kit.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -79,7 +79,8 @@ TEST_CASE("unusual text survives: runs of blanks, line ends, bytes outside the v
   const auto tokenizer = binllm::load_sentencepiece(*model);
   CHECK(tokenizer.vocab_size() == 32000);
   CHECK(tokenizer.encode("Hello world") == std::vector<std::int32_t>{15043, 3186});
-  for (const std::string text : {"  two  blanks   ", "\n\n a\tb \r\n", "\xf0\x9f\xa6\x94 hedgehog", "", " ", "a", "<s> is text"}) {
+  for (const std::string text :
+       {"  two  blanks   ", "\n\n a\tb \r\n", "\xf0\x9f\xa6\x94 hedgehog", "", " ", "a", "<s> is text"}) {
     const auto ids = tokenizer.encode(text);
     CHECK(tokenizer.decode(ids) == text);
     CHECK(tokenizer.bytes_of(ids) == text.size() + (text.empty() ? 0 : 1));
@@ -88,10 +89,12 @@ TEST_CASE("unusual text survives: runs of blanks, line ends, bytes outside the v
 
 TEST_CASE("a long text in pieces has the ids of one call") {
   for (const std::string name : {"tokenizers/llama2/tokenizer.model", "models/stories260K/tok512.model"}) {
-    const auto model = data_file(name), stories = data_file("lm/tinystories/valid_head.txt"), wiki = data_file("lm/wikitext2/test.txt");
+    const auto model = data_file(name), stories = data_file("lm/tinystories/valid_head.txt"),
+               wiki = data_file("lm/wikitext2/test.txt");
     if (!model || !stories || !wiki) return;
     std::string text = read(*stories).substr(0, 200'000) + read(*wiki).substr(0, 200'000);
-    const std::vector<std::string> hazards{"   ", "\xe2\x96\x81", " \xe2\x96\x81", "\n ", " \n", "\xe2 \x96", "\xf0\x9f\xa6\x94 "};
+    const std::vector<std::string> hazards{"   ", "\xe2\x96\x81", " \xe2\x96\x81",    "\n ",
+                                           " \n", "\xe2 \x96",    "\xf0\x9f\xa6\x94 "};
     for (std::size_t at = 500; at + 10 < text.size(); at += 499) text.insert(at, hazards[at % hazards.size()]);
 
     sentencepiece::SentencePieceProcessor processor;
@@ -103,7 +106,8 @@ TEST_CASE("a long text in pieces has the ids of one call") {
     for (const std::size_t target : {50u, 1000u, 100'000u}) {
       std::vector<std::int32_t> pieces;
       std::size_t calls = 0;
-      for (std::string_view rest = text; !rest.empty(); ++calls) rest.remove_prefix(tokenizer.encode_piece(rest, pieces, target));
+      for (std::string_view rest = text; !rest.empty(); ++calls)
+        rest.remove_prefix(tokenizer.encode_piece(rest, pieces, target));
       CHECK(calls > text.size() / target / 2);
       CHECK(pieces == std::vector<std::int32_t>(whole.begin(), whole.end()));
     }
@@ -121,7 +125,8 @@ TEST_CASE("what is no model is refused, whatever is wrong with it") {
   CHECK(load("not a model") == ErrorId::tokenizer_invalid);
   if (const auto model = data_file("models/stories260K/tok512.model")) {
     const std::string bytes = read(*model);
-    for (const std::size_t size : {1u, 10u, 1000u, 7000u}) CHECK(load(bytes.substr(0, size)) == ErrorId::tokenizer_invalid);
+    for (const std::size_t size : {1u, 10u, 1000u, 7000u})
+      CHECK(load(bytes.substr(0, size)) == ErrorId::tokenizer_invalid);
   }
   std::filesystem::remove(path);
 }

@@ -15,7 +15,9 @@ namespace binllm {
 enum class Split : std::uint8_t { train, held_out };
 
 /// One story, a paragraph of ASCII without a line end, 350 to 900 bytes: a pure function of (seed, index).
-[[nodiscard]] inline std::string story(std::uint64_t seed, std::uint64_t index) { return stories::Draft(seed, index).tell(); }
+[[nodiscard]] inline std::string story(std::uint64_t seed, std::uint64_t index) {
+  return stories::Draft(seed, index).tell();
+}
 
 /// The split that a story belongs to, whatever its seed: a hash of its plot (who, what, where, why), but not of its
 /// wording, so that no story of one split, reworded or not, is in the other. One plot in eight is held out.

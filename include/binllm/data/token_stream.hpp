@@ -71,7 +71,8 @@ class TokenStream {
                   fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
     }
     if (!block_->tokenizer) return 0;
-    return block_->tokenizer->bytes_of(tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    return block_->tokenizer->bytes_of(
+        tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
   }
 
  private:

@@ -13,8 +13,8 @@
 
 namespace binllm {
 
-/// Interpolated Kneser-Ney over token ids (Kneser and Ney, ICASSP 1995; Chen and Goodman 1999, section 2.7), orders 3, 2, 1
-/// and uniform, with h' the context h without its oldest token:
+/// Interpolated Kneser-Ney over token ids (Kneser and Ney, ICASSP 1995; Chen and Goodman 1999, section 2.7), orders 3,
+/// 2, 1 and uniform, with h' the context h without its oldest token:
 ///
 ///     P(w | h) = max(c(h w) - D, 0) / c(h) + D types(h) / c(h) P(w | h'),    below order 1: P = 1 / vocabulary
 ///
@@ -88,7 +88,8 @@ class Trigram {
       if (context == contexts.end()) return lower;
       const auto found = grams.find(gram);
       const double count = found == grams.end() ? 0.0 : static_cast<double>(found->second);
-      const double kept = std::max(count - discount, 0.0) + discount * static_cast<double>(context->second.types) * lower;
+      const double kept =
+          std::max(count - discount, 0.0) + discount * static_cast<double>(context->second.types) * lower;
       return kept / static_cast<double>(context->second.total);
     }
   };

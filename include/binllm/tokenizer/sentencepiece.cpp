@@ -4,7 +4,6 @@
 
 #include <sentencepiece_processor.h>
 
-#include <algorithm>
 #include <limits>
 
 namespace binllm {
@@ -26,11 +25,16 @@ class Fields {
     value = 0;
     bytes = {};
     switch (key & 7) {
-      case 0: return varint(value);
-      case 1: return skip(8);
-      case 2: return varint(value) && value <= rest_.size() && skip(static_cast<std::size_t>(value));
-      case 5: return skip(4);
-      default: return false;
+      case 0:
+        return varint(value);
+      case 1:
+        return skip(8);
+      case 2:
+        return varint(value) && value <= rest_.size() && skip(static_cast<std::size_t>(value));
+      case 5:
+        return skip(4);
+      default:
+        return false;
     }
   }
 
@@ -167,7 +171,8 @@ class SentencePiece final : public Tokenizer::Interface {
     if (processor_.IsByte(id)) return 1;
     const std::string& piece = processor_.IdToPiece(id);
     std::size_t bytes = piece.size();
-    for (std::size_t at = piece.find(blank_mark); at != std::string::npos; at = piece.find(blank_mark, at + 3)) bytes -= 2;
+    for (std::size_t at = piece.find(blank_mark); at != std::string::npos; at = piece.find(blank_mark, at + 3))
+      bytes -= 2;
     return bytes;
   }
 

@@ -20,7 +20,9 @@ class Choices {
  public:
   Choices(std::uint64_t seed, std::uint64_t index) noexcept : random_(seed, Purpose::corpus, index) {}
 
-  [[nodiscard]] std::size_t below(std::size_t bound) noexcept { return static_cast<std::size_t>(random_.below(next_++, bound)); }
+  [[nodiscard]] std::size_t below(std::size_t bound) noexcept {
+    return static_cast<std::size_t>(random_.below(next_++, bound));
+  }
 
   template <class Word, std::size_t count>
   [[nodiscard]] const Word& among(const Word (&words)[count]) noexcept {
