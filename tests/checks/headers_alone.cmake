@@ -6,13 +6,17 @@ if(NOT TARGET binllm::xtensor)
   list(FILTER headers EXCLUDE REGEX "interop/xtensor")
 endif()
 
+set(error_limit -fmax-errors=3)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  set(error_limit -ferror-limit=3)
+endif()
 set(stamps "")
 foreach(header IN LISTS headers)
   string(REPLACE "/" "." name "${header}")
   set(unit "${CMAKE_CURRENT_BINARY_DIR}/headers_alone/${name}")
   file(CONFIGURE OUTPUT "${unit}.cpp" CONTENT "#include <@header@>\n" @ONLY)
   add_custom_command(OUTPUT "${unit}.passed"
-    COMMAND "${CMAKE_CXX_COMPILER}" "@${check_flags}" -fsyntax-only -MMD -MT "${unit}.passed" -MF "${unit}.d" "${unit}.cpp"
+    COMMAND "${CMAKE_CXX_COMPILER}" "@${check_flags}" -fsyntax-only ${error_limit} -MMD -MT "${unit}.passed" -MF "${unit}.d" "${unit}.cpp"
     COMMAND "${CMAKE_COMMAND}" -E touch "${unit}.passed"
     DEPENDS "${unit}.cpp" "${check_flags}" DEPFILE "${unit}.d" COMMENT "alone: ${header}" VERBATIM)
   list(APPEND stamps "${unit}.passed")
