@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A parameter is two views into the blocks of its model: its values and their gradient.
 #pragma once
+#include <binllm/core/dtype.hpp>
 #include <binllm/core/tensor.hpp>
 
 namespace binllm {

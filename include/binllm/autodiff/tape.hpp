@@ -63,6 +63,11 @@ class Tape {
     const Tensor<T> values = matrix_of(rows);
     return constant(values.view());
   }
+  /// Memory of somebody else as a value without gradient, not copied; it must outlive the round.
+  template <class T>
+  [[nodiscard]] Variable<T, D> borrow(View<T, D> value) {
+    return bind(value, {});
+  }
   /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes.
   template <class T>
   [[nodiscard]] Variable<T, D> use(const Parameter<T, D>& parameter) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// Elementwise product.
-///   y = a * b
-/// Shapes   a, b, y alike.
-/// Backward da += dy * b;  db += dy * a.   Saves a and b (by view).
+/// Elementwise product, the second factor optionally one row for all.
+///   y[r,c] = a[r,c] b[r,c]        or, with b of shape (C),   y[r,c] = a[r,c] b[c]
+/// Shapes   a (...,C), b (...,C) or (C) -> y (...,C).
+/// Backward da += dy * b;  db += dy * a, or db[c] += sum_r dy[r,c] a[r,c].   Saves a and b (by view).
 /// Errors   shape_mismatch.   Cost: one pass forward, two backward.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
@@ -21,20 +21,29 @@ template <class Device>
 struct GenericKernel<Multiply, Device> {
   template <class T>
   static void forward(View<const T, Device> a, View<const T, Device> b, View<T, Device> y) {
-    Backend<Device>::map(y, Multiply{}, elements(a), elements(b));
+    if (b.shape == a.shape) {
+      Backend<Device>::map(y, Multiply{}, elements(a), elements(b));
+    } else {
+      Backend<Device>::map(y, Multiply{}, elements(a), per_column(b));
+    }
   }
   template <class T>
   static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
     using B = Backend<Device>;
-    if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), elements(b));
-    if (db) B::template map<Write::accumulate>(db, Multiply{}, elements(dy), elements(a));
+    if (b.shape == a.shape) {
+      if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), elements(b));
+      if (db) B::template map<Write::accumulate>(db, Multiply{}, elements(dy), elements(a));
+    } else {
+      if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), per_column(b));
+      if (db) B::column_reduce(db, dy.rows(), Multiply{}, elements(dy), elements(a));
+    }
   }
 };
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> multiply(Variable<T, Device> a, Variable<T, Device> b) {
   check_same_tape("multiply", a, b);
-  check_shape("multiply", "b", b.shape(), a.shape());
+  if (!(b.shape() == a.shape())) check_shape("multiply", "b", b.shape(), Shape{a.shape().cols()});
   using K = Kernel<Multiply, Device>;
   auto y = a.tape().template make<T>(a.shape());
   K::forward(read(a.value()), read(b.value()), y.value());

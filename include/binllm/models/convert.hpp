@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/// One model type to another: dense to binary, binary to its stage-1 search and back, binary to packed, packed to dense.
+#pragma once
+#include <binllm/models/llama.hpp>
+#include <binllm/nn/binary.hpp>
+#include <binllm/nn/channel_search.hpp>
+#include <binllm/nn/packed.hpp>
+#include <binllm/policy/recipe.hpp>
+
+namespace binllm {
+
+/// Copies the values of a parameter into one of the same shape.
+template <class T, class Device>
+void copy_values(const Parameter<T, Device>& from, Parameter<T, Device>& to) {
+  check_shape("copy_values", "to", to.shape(), from.shape());
+  if (from.size() > 0) Backend<Device>::copy(to.value.data, from.value.data, static_cast<std::size_t>(from.size()) * sizeof(T));
+}
+
+namespace detail {
+
+template <class T, class Device>
+void fill(View<T, Device> view, T value) {
+  if (view.size() == 0) return;
+  const Tensor<T> host_value = [&] { Tensor<T> t({1}); t.view().data[0] = value; return t; }();
+  Tensor<T, Device> one({1});
+  Backend<Device>::copy(one.view().data, host_value.view().data, sizeof(T));
+  Backend<Device>::map(view, formula::Identity{}, uniform(one.view()));
+}
+
+struct DivideByExp {
+  template <class X>
+  [[nodiscard]] X operator()(const X& w, const X& u) const { return w * formula::exp(X(-u)); }
+};
+struct Exp {
+  template <class X>
+  [[nodiscard]] X operator()(const X& u) const { return formula::exp(u); }
+};
+
+/// S_l as training starts from it: 1 beside an analytic scale, mean |W| alone.
+template <class T, class Device, Estimator E, Scale S, ChannelSharing C>
+void initialise_scale(const Binary<E, S, C>& format, typename Binary<E, S, C>::template Linear<T, Device>& layer) {
+  const ScaleTraits traits = format.scale.traits();
+  if (!traits.learned) return;
+  if (traits.analytic) return fill(layer.scale.value, master_t<T>(1));
+  const GroupedBlock<Device> grouped(traits, layer.weight.shape());
+  const typename Binarize<E, S>::Magnitude mean{master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
+  grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean, elements(grouped.block(read(layer.weight.value))));
+}
+
+}  // namespace detail
+
+/// Calls f(linear...) for every linear layer of the blocks of models that differ in format only.
+template <class F, class... Models>
+void for_each_linear(F&& f, Models&... models) {
+  const std::size_t count = std::min({models.layers.size()...});
+  for (std::size_t i = 0; i < count; ++i) {
+    f(models.layers[i].self_attn.q_proj...);
+    f(models.layers[i].self_attn.k_proj...);
+    f(models.layers[i].self_attn.v_proj...);
+    f(models.layers[i].self_attn.o_proj...);
+    f(models.layers[i].mlp.gate_proj...);
+    f(models.layers[i].mlp.up_proj...);
+    f(models.layers[i].mlp.down_proj...);
+  }
+}
+
+/// Calls f(from, to) for every parameter outside the linear layers of the blocks: embedding, norms, head.
+template <class F, class From, class To>
+void for_each_outer(F&& f, From& from, To& to) {
+  f(from.embed_tokens, to.embed_tokens);
+  for (std::size_t i = 0; i < from.layers.size(); ++i) {
+    f(from.layers[i].input_layernorm, to.layers[i].input_layernorm);
+    f(from.layers[i].post_attention_layernorm, to.layers[i].post_attention_layernorm);
+  }
+  f(from.norm, to.norm);
+  f(from.lm_head, to.lm_head);
+}
+
+/// The quantisation-aware model of a pre-trained one; at t = 0 it computes what the dense model does (S_l starts at 1).
+/// `format` holds the policies where they are chosen at run time.
+template <class T, class Device, Estimator E, Scale S, ChannelSharing C>
+[[nodiscard]] Llama<T, Device, Binary<E, S, C>> binarize(const Llama<T, Device, Dense>& dense, const Binary<E, S, C>& format) {
+  Llama<T, Device, Binary<E, S, C>> binary(dense.config, format);
+  for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, dense, binary);
+  for_each_linear([&](const auto& from, auto& to) {
+    copy_values(from.weight, to.weight);
+    detail::initialise_scale<T, Device>(format, to);
+    detail::fill(to.input_scale.value, master_t<T>(1));
+  }, dense, binary);
+  return binary;
+}
+template <RecipeLike R, class T, class Device>
+[[nodiscard]] auto binarize(const Llama<T, Device, Dense>& dense) {
+  return binarize(dense, Binary<typename R::estimator, typename R::scale, R::channel_scale::sharing>{});
+}
+
+/// The stage-1 view of a binary model: it borrows every weight, frozen, and has S_t = 1 to train.
+/// The binary model must outlive it.
+template <ChannelSharing sharing, class T, class Device, Estimator E, Scale S, ChannelSharing C>
+[[nodiscard]] Llama<T, Device, ChannelSearch<sharing>> channel_search(Llama<T, Device, Binary<E, S, C>>& binary) {
+  Llama<T, Device, ChannelSearch<sharing>> search(binary.config, {}, Ownership::borrow_first);
+  const auto borrow = [](const auto& from, auto& to) { to.value = from.value; };
+  for_each_outer(borrow, binary, search);
+  for_each_linear([&](const auto& from, auto& to) { borrow(from.weight, to.weight); }, binary, search);
+  search.allocate();
+  return search;
+}
+
+/// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared) or to input_scale.
+///   norm weight *= S_t (q/k/v; gate/up);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
+/// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
+template <ChannelSharing sharing, class T, class Device, Estimator E, Scale S, ChannelSharing C>
+void fold_channel_scale(Llama<T, Device, Binary<E, S, C>>& binary, Llama<T, Device, ChannelSearch<sharing>>& search) {
+  static_assert(sharing == C, "the search and the binary model must agree on where S_t lives");
+  using B = Backend<Device>;
+  Tape<Device> tape;
+  const NoGrad<Device> pause(tape);
+  const auto divide_columns = [](auto& weight, auto u) { B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u)); };
+  if constexpr (sharing == ChannelSharing::per_linear) {
+    for_each_linear([&](auto& to, auto& from) {
+      divide_columns(to.weight, from.log_scale.value);
+      B::map(to.input_scale.value, detail::Exp{}, elements(from.log_scale.value));
+    }, binary, search);
+  } else {
+    const auto multiply_rows = [](auto& weight, auto u) { B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), per_row(u)); };
+    const auto multiply_norm = [](auto& weight, auto u) { B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), elements(u)); };
+    for (std::size_t i = 0; i < binary.layers.size(); ++i) {
+      auto& to = binary.layers[i];
+      auto& from = search.layers[i];
+      const auto attention = from.self_attn.input.log_scale.value, mlp = from.mlp.input.log_scale.value, down = from.mlp.down_input.log_scale.value;
+      multiply_norm(to.input_layernorm, attention);
+      for (auto* layer : {&to.self_attn.q_proj, &to.self_attn.k_proj, &to.self_attn.v_proj}) divide_columns(layer->weight, attention);
+      multiply_rows(to.self_attn.v_proj.weight, from.self_attn.o_input.log_scale.value);
+      divide_columns(to.self_attn.o_proj.weight, from.self_attn.o_input.channels(tape).value());
+      multiply_norm(to.post_attention_layernorm, mlp);
+      for (auto* layer : {&to.mlp.gate_proj, &to.mlp.up_proj}) divide_columns(layer->weight, mlp);
+      multiply_rows(to.mlp.up_proj.weight, down);
+      divide_columns(to.mlp.down_proj.weight, down);
+    }
+  }
+  for_each_linear([&](auto& layer) { detail::initialise_scale<T, Device>(binary.format, layer); }, binary);
+}
+
+/// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales and
+/// an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do not compile).
+template <class T, Estimator E, MergeableScale S, ChannelSharing C>
+[[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<E, S, C>>& binary) {
+  const ScaleTraits traits = binary.format.scale.traits();
+  if (traits.granularity == Granularity::group) {
+    throw Error(ErrorId::config_inconsistent, "pack", "granularity", "row, column or tensor", "group");
+  }
+  Llama<T, Cpu, Packed> packed(binary.config);
+  for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, binary, packed);
+  for_each_linear([&](const auto& from, auto& to) {
+    const auto w = from.weight.value;
+    const GroupedBlock<Cpu> grouped(traits, w.shape);
+    Tensor<T> merged(Shape{grouped.groups});
+    if (traits.analytic) {
+      const typename Binarize<E, S>::Magnitude mean{T(1) / static_cast<T>(grouped.members)};
+      grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
+      if (traits.learned) merged.view().flat() *= from.scale.value.flat();
+    } else {
+      merged.view().flat() = from.scale.value.flat();
+    }
+    for (Index i = 0; i < w.rows(); ++i) pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}), to.weight.signs.view().data + i * to.weight.signs.shape()[1]);
+    const bool explicit_input = from.input_scale.size() > 0;
+    if (grouped.by_column || explicit_input) to.weight.input_scale = Tensor<T>(Shape{w.cols()});
+    if (explicit_input) to.weight.input_scale.view().flat() = from.input_scale.value.flat();
+    if (grouped.by_column && explicit_input) to.weight.input_scale.view().flat() *= merged.view().flat();
+    if (grouped.by_column && !explicit_input) to.weight.input_scale.view().flat() = merged.view().flat();
+    for (Index i = 0; i < w.rows(); ++i) to.weight.scale.view().data[i] = grouped.by_column ? T(1) : merged.view().data[traits.granularity == Granularity::tensor ? 0 : i];
+  }, binary, packed);
+  return packed;
+}
+
+/// The dense model whose weights are +-scale: what a packed model computes, in full precision.
+template <class T>
+[[nodiscard]] Llama<T, Cpu, Dense> unpack(const Llama<T, Cpu, Packed>& packed) {
+  Llama<T, Cpu, Dense> dense(packed.config);
+  for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, packed, dense);
+  for_each_linear([](const auto& from, auto& to) {
+    for (Index i = 0; i < from.weight.rows(); ++i) {
+      auto row = to.weight.value.row(i);
+      unpack_row(from.weight.signs.view().data + i * from.weight.signs.shape()[1], View<T>(row.data(), Shape{row.size()}));
+      row *= from.weight.scale.view().data[i];
+      if (from.weight.input_scale) row *= from.weight.input_scale.view().flat();
+    }
+  }, packed, dense);
+  return dense;
+}
+
+}  // namespace binllm

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/// Llama (Touvron et al., arXiv 2302.13971): RMSNorm, rotary positions, grouped-query attention, SwiGLU. Written once for
+/// every scalar type, device and format.
+#pragma once
+#include <binllm/core/random.hpp>
+#include <binllm/models/config.hpp>
+#include <binllm/nn/attention.hpp>
+#include <binllm/nn/mlp.hpp>
+#include <binllm/ops/add.hpp>
+#include <binllm/ops/cross_entropy.hpp>
+#include <binllm/ops/embedding.hpp>
+#include <binllm/ops/rms_norm.hpp>
+
+#include <numbers>
+#include <vector>
+
+namespace binllm {
+
+/// One decoder layer: h += attention(norm(h)); h += mlp(norm(h)).
+template <class T, class Device, class Format>
+struct LlamaLayer {
+  Parameter<master_t<T>, Device> input_layernorm;
+  SelfAttention<T, Device, Format> self_attn;
+  Parameter<master_t<T>, Device> post_attention_layernorm;
+  Mlp<T, Device, Format> mlp;
+  double epsilon;
+
+  LlamaLayer(const Format& format, const LlamaConfig& c)
+      : input_layernorm({c.hidden_size}, false),
+        self_attn(format, c.hidden_size, {c.num_attention_heads, c.num_key_value_heads, c.head_dim}),
+        post_attention_layernorm({c.hidden_size}, false),
+        mlp(format, c.hidden_size, c.intermediate_size),
+        epsilon(c.rms_norm_eps) {}
+
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer, Variable<T, Device> h) {
+    h = add(h, self_attn(pass, table, layer, rms_norm(h, pass.tape.use(input_layernorm), epsilon)));
+    return add(h, mlp(pass, rms_norm(h, pass.tape.use(post_attention_layernorm), epsilon)));
+  }
+
+  template <class V, class... Self>
+  static void visit(V&& v, Self&... self) {
+    v("input_layernorm.weight", self.input_layernorm...);
+    v("self_attn", self.self_attn...);
+    v("post_attention_layernorm.weight", self.post_attention_layernorm...);
+    v("mlp", self.mlp...);
+  }
+};
+
+/// theta^{-2j/D}, with Llama 3's stretching where the configuration has it.
+[[nodiscard]] inline std::vector<double> rotary_frequencies(const LlamaConfig& c) {
+  std::vector<double> frequencies;
+  for (Index j = 0; j < c.head_dim / 2; ++j) {
+    double f = std::pow(c.rope_theta, -2.0 * static_cast<double>(j) / static_cast<double>(c.head_dim));
+    if (c.rope_scaling) {
+      const auto& s = *c.rope_scaling;
+      const double turns = static_cast<double>(s.original_max_position_embeddings) * f / (2 * std::numbers::pi);  // o / L
+      if (turns < s.low_freq_factor) {
+        f /= s.factor;
+      } else if (turns <= s.high_freq_factor) {
+        const double smooth = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+        f = (1 - smooth) * f / s.factor + smooth * f;
+      }
+    }
+    frequencies.push_back(f);
+  }
+  return frequencies;
+}
+
+/// Whether a model owns the memory of its parameters from the start, or another one lends some of it first.
+enum class Ownership { own, borrow_first };
+
+template <class T, class D = Cpu, class F = Dense>
+struct Llama {
+  using value_type = T;
+  using device = D;
+  using format_type = F;
+  using Master = master_t<T>;
+
+  LlamaConfig config;
+  F format;
+  Parameter<Master, D> embed_tokens;
+  std::vector<LlamaLayer<T, D, F>> layers;
+  Parameter<Master, D> norm;
+  Parameter<Master, D> lm_head;  ///< no elements where it is tied to embed_tokens
+  RotaryTable<T, D> rotary_table;
+  ParameterBlock<Master, D> block;
+
+  /// Zero weights, norms and learned scales too. Errors: config_inconsistent.
+  explicit Llama(const LlamaConfig& c, const F& chosen = {}, Ownership ownership = Ownership::own) : config((c.check(), c)), format(chosen) {
+    embed_tokens = Parameter<Master, D>({c.vocab_size, c.hidden_size});
+    for (Index i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(format, c);
+    norm = Parameter<Master, D>({c.hidden_size}, false);
+    lm_head = Parameter<Master, D>(c.tie_word_embeddings ? Shape{0} : Shape{c.vocab_size, c.hidden_size});
+    rotary_table = RotaryTable<T, D>(c.max_position_embeddings, rotary_frequencies(c));
+    if (ownership == Ownership::own) allocate();
+  }
+  /// Gives memory to the parameters that have none.
+  void allocate() { block.allocate(*this, F::trainable); }
+
+  /// Final hidden states (B,T,C), normalised, of ids (B,T). Errors: token_out_of_range, index_out_of_range (too long).
+  [[nodiscard]] Variable<T, D> operator()(Pass<T, D>& pass, View<const std::int32_t, D> ids) {
+    check_rank("Llama", "ids", ids.shape, 2);
+    auto h = embedding<T>(ids, pass.tape.use(embed_tokens));
+    for (std::size_t i = 0; i < layers.size(); ++i) h = layers[i](pass, rotary_table, static_cast<Index>(i), h);
+    if (pass.cache != nullptr) pass.cache->advance(ids.shape[1]);
+    return rms_norm(h, pass.tape.use(norm), config.rms_norm_eps);
+  }
+  /// The output head: its own weight, or the embedding's.
+  [[nodiscard]] Variable<T, D> head(Pass<T, D>& pass) { return pass.tape.use(config.tie_word_embeddings ? embed_tokens : lm_head); }
+  /// Logits (B,T,V) of ids (B,T).
+  [[nodiscard]] Variable<T, D> logits(Pass<T, D>& pass, View<const std::int32_t, D> ids) { return linear((*this)(pass, ids), head(pass)); }
+  /// Mean cross-entropy of the targets (B,T), natural log.
+  [[nodiscard]] Variable<T, D> loss(Pass<T, D>& pass, View<const std::int32_t, D> ids, View<const std::int32_t, D> targets) {
+    return cross_entropy((*this)(pass, ids), head(pass), targets);
+  }
+  [[nodiscard]] KeyValueCache<T, D> cache(Index capacity) const {
+    return {config.num_hidden_layers, capacity, config.num_key_value_heads * config.head_dim};
+  }
+
+  template <class V, class... Self>
+  static void visit(V&& v, Self&... self) {
+    v("model.embed_tokens.weight", self.embed_tokens...);
+    const std::size_t count = std::min({self.layers.size()...});
+    for (std::size_t i = 0; i < count; ++i) v("model.layers." + std::to_string(i), self.layers[i]...);
+    v("model.norm.weight", self.norm...);
+    v("lm_head.weight", self.lm_head...);
+  }
+};
+
+/// Normal weights of the given deviation (residual projections / sqrt(2 layers), GPT-2's rule), norms 1. A pure function of the seed.
+template <class T>
+void initialise(Llama<T, Cpu, Dense>& model, std::uint64_t seed, double deviation = 0.02) {
+  std::uint64_t tensor = 0;
+  const double residual = 1 / std::sqrt(2.0 * static_cast<double>(model.config.num_hidden_layers));
+  for_each_parameter(model, [&](const std::string& name, auto& parameter) {
+    const Random random(seed, Purpose::initialise, tensor++);
+    const bool into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
+    for (Index i = 0; i < parameter.size(); ++i) {
+      const double draw = parameter.decays ? deviation * (into_residual ? residual : 1.0) * random.normal(static_cast<std::uint64_t>(i)) : 1.0;
+      parameter.value.data[i] = static_cast<master_t<T>>(draw);
+    }
+  });
+}
+
+}  // namespace binllm

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/// The quantisation-aware format of stage 2: master weights in full precision, W_b in the product.
+#pragma once
+#include <binllm/nn/dense.hpp>
+#include <binllm/ops/binarize.hpp>
+#include <binllm/ops/multiply.hpp>
+#include <binllm/ops/transient_linear.hpp>
+#include <binllm/policy/channel_scale.hpp>
+
+namespace binllm {
+
+/// W_b of a master weight and its learned scale, as a weight function of transient_linear.
+template <Estimator E, Scale S, class Device>
+struct BinaryWeight {
+  using T = typename E::value_type;
+  using K = Kernel<Binarize<E, S>, Device>;
+  E estimator;
+  S scale;
+  Variable<T, Device> weight, learned;
+  View<const double, Device> hardness;
+  Shape shape = weight.shape();
+
+  [[nodiscard]] bool needs_gradient() const { return weight.needs_gradient() || learned.needs_gradient(); }
+  void forward(Tape<Device>& tape, View<T, Device> wb) const {
+    const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
+    K::forward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, memory.view(), wb);
+  }
+  void backward(Tape<Device>& tape, View<const T, Device> dwb) const {
+    const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
+    K::backward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, dwb, memory.view(), weight.gradient(), learned.gradient());
+  }
+};
+
+/// Binarised linear layers: an estimator and a scale, and whether an S_t that was not folded away multiplies the input.
+template <Estimator E, Scale S, ChannelSharing sharing = ChannelSharing::shared>
+struct Binary {
+  static constexpr bool trainable = true;
+  static constexpr std::string_view name = "binary";
+  using estimator_type = E;
+  using scale_type = S;
+  static constexpr ChannelSharing channel_sharing = sharing;
+  [[no_unique_address]] E estimator{};
+  [[no_unique_address]] S scale{};
+
+  template <class T, class Device>
+  using Input = NoInput<T, Device>;
+
+  template <class T, class Device>
+  struct Linear {
+    static_assert(std::same_as<typename E::value_type, master_t<T>>, "the recipe's scalar type must be the model's");
+    Parameter<master_t<T>, Device> weight;
+    Parameter<master_t<T>, Device> scale;        ///< S_l; no elements where the scale policy learns nothing
+    Parameter<master_t<T>, Device> input_scale;  ///< S_t; no elements where it is folded away
+    Binary format;
+
+    Linear(const Binary& chosen, Index out, Index in)
+        : weight({out, in}),
+          scale(chosen.scale.traits().learned ? chosen.scale.traits().shape(out, in) : Shape{0}, false),
+          input_scale(sharing == ChannelSharing::per_linear ? Shape{in} : Shape{0}, false),
+          format(chosen) {}
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x) const {
+      if constexpr (sharing == ChannelSharing::per_linear) x = multiply(x, pass.tape.use(input_scale));
+      return transient_linear(x, BinaryWeight<E, S, Device>{format.estimator, format.scale, pass.tape.use(weight), pass.tape.use(scale),
+                                                            pass.scalars[StepScalars<Device>::hardness]});
+    }
+    template <class V, class... Self>
+    static void visit(V&& v, Self&... self) {
+      v("weight", self.weight...);
+      v("scale", self.scale...);
+      v("input_scale", self.input_scale...);
+    }
+  };
+};
+
+}  // namespace binllm

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+/// The 1-bit format: packed signs, one scale a row, forward only.
+#pragma once
+#include <binllm/nn/dense.hpp>
+#include <binllm/ops/multiply.hpp>
+#include <binllm/packed/packed_linear.hpp>
+
+namespace binllm {
+
+/// Not trainable: trainers refuse it at compile time.
+struct Packed {
+  static constexpr bool trainable = false;
+  static constexpr std::string_view name = "packed";
+
+  template <class T, class Device>
+  using Input = NoInput<T, Device>;
+
+  template <class T, class Device>
+  struct Linear {
+    PackedMatrix<T, Device> weight;
+
+    Linear(const Packed&, Index out, Index in) : weight(out, in) {}
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x) {
+      check_cols("packed_linear", "x", x.shape(), weight.cols);
+      if (weight.input_scale) x = multiply(x, pass.tape.borrow(weight.input_scale.view()));
+      auto y = pass.tape.template make<T>(x.shape().with_cols(weight.rows()));
+      Kernel<PackedLinear, Device>::forward(read(x.value()), read(weight.signs.view()), read(weight.scale.view()), y.value());
+      return y;
+    }
+    template <class V, class... Self>
+    static void visit(V&& v, Self&... self) {
+      v("weight", self.weight...);
+    }
+  };
+};
+
+}  // namespace binllm

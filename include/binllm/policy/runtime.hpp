@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+/// Policies chosen by name while a program runs. One model type serves all of them: the row loops are the same, and each
+/// pack of 32 weights costs one indirect call. Compile-time recipes pay nothing for it.
+#pragma once
+#include <binllm/policy/recipe.hpp>
+#include <binllm/policy/straight_through.hpp>
+
+#include <array>
+#include <charconv>
+#include <string>
+#include <string_view>
+
+namespace binllm {
+
+namespace detail {
+/// The entry of that name. Errors: unknown_name with the known ones.
+template <class Table>
+[[nodiscard]] const auto& named(const Table& table, std::string_view kind, std::string_view name) {
+  std::string known;
+  for (const auto& entry : table) {
+    if (entry.name == name) return entry;
+    known += (known.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  throw Error(ErrorId::unknown_name, "policies", std::string(kind), "one of " + known, std::string(name));
+}
+}  // namespace detail
+
+template <std::floating_point T>
+struct EstimatorEntry {
+  std::string_view name;
+  std::string_view default_scale, default_schedule;  ///< what the method's own paper uses
+  T (*value)(T, T);
+  T (*slope)(T, T);
+  void (*pack_value)(Pack<T>&, T);  // in place: packs are passed by address
+  void (*pack_slope)(Pack<T>&, T);
+};
+
+template <Estimator E>
+[[nodiscard]] constexpr EstimatorEntry<typename E::value_type> estimator_entry(std::string_view name, std::string_view scale, std::string_view schedule) {
+  using T = typename E::value_type;
+  return {name, scale, schedule, [](T x, T t) { return E{}.value(x, t); }, [](T x, T t) { return E{}.slope(x, t); },
+          [](Pack<T>& x, T t) { x = Pack<T>(value_of(E{}, x, t)); }, [](Pack<T>& x, T t) { x = Pack<T>(slope_of(E{}, x, t)); }};
+}
+
+template <std::floating_point T>
+inline constexpr std::array estimator_table{
+    estimator_entry<ProgressiveSign<T>>("progressive", "dual", "exponential"),
+    estimator_entry<StraightThrough<T>>("vanilla", "analytic-detached", "constant"),
+    estimator_entry<ErrorDecay<T>>("ede", "analytic-detached", "geometric"),
+    estimator_entry<ProgressiveForward<T>>("progressive-forward", "dual", "exponential"),
+};
+
+/// An estimator chosen by name.
+template <std::floating_point T>
+struct RuntimeEstimator {
+  using value_type = T;
+  const EstimatorEntry<T>* entry = &estimator_table<T>[0];
+
+  /// Errors: unknown_name.
+  [[nodiscard]] static RuntimeEstimator named(std::string_view name) { return {&detail::named(estimator_table<T>, "estimator", name)}; }
+
+  template <class X>
+  [[nodiscard]] X value(const X& x, T t) const {
+    return apply(entry->value, entry->pack_value, x, t);
+  }
+  template <class X>
+  [[nodiscard]] X slope(const X& x, T t) const {
+    return apply(entry->slope, entry->pack_slope, x, t);
+  }
+
+ private:
+  template <class X>
+  [[nodiscard]] static X apply(T (*scalar)(T, T), void (*pack)(Pack<T>&, T), const X& x, T t) {
+    if constexpr (formula::is_pack<X>) {
+      X lanes = x;
+      pack(lanes, t);
+      return lanes;
+    } else {
+      return scalar(x, t);
+    }
+  }
+};
+static_assert(Estimator<RuntimeEstimator<float>>);
+
+struct ScaleEntry {
+  std::string_view name;
+  bool analytic, learned, attached;
+};
+inline constexpr std::array<ScaleEntry, 5> scale_table{{
+    {"dual", true, true, true},
+    {"dual-detached", true, true, false},
+    {"analytic", true, false, true},
+    {"analytic-detached", true, false, false},
+    {"learned", false, true, true},
+}};
+
+struct GranularityEntry {
+  std::string_view name;
+  Granularity granularity;
+};
+inline constexpr std::array<GranularityEntry, 4> granularity_table{
+    {{"row", Granularity::row}, {"column", Granularity::column}, {"tensor", Granularity::tensor}, {"group", Granularity::group}}};
+
+/// A scale chosen by name: "dual", ...; and its granularity: "row", "column", "tensor" or "group:64".
+template <std::floating_point T>
+struct RuntimeScale {
+  using value_type = T;
+  ScaleTraits chosen{};
+  [[nodiscard]] ScaleTraits traits() const { return chosen; }
+
+  /// Errors: unknown_name, option_out_of_range (group size).
+  [[nodiscard]] static RuntimeScale named(std::string_view scale, std::string_view granularity) {
+    const ScaleEntry& entry = detail::named(scale_table, "scale", scale);
+    const std::size_t colon = granularity.find(':');
+    const Granularity kind = detail::named(granularity_table, "granularity", granularity.substr(0, colon)).granularity;
+    Index group = 0;
+    if (kind == Granularity::group || colon != granularity.npos) {
+      const std::string_view digits = colon == granularity.npos ? std::string_view{} : granularity.substr(colon + 1);
+      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), group);
+      if (kind != Granularity::group || error != std::errc{} || end != digits.data() + digits.size() || group <= 0) {
+        throw Error(ErrorId::option_out_of_range, "policies", "granularity", "row, column, tensor or group:SIZE", std::string(granularity));
+      }
+    }
+    return {{kind, group, entry.analytic, entry.learned, entry.attached}};
+  }
+};
+static_assert(Scale<RuntimeScale<float>> && !StaticScale<RuntimeScale<float>>);
+
+struct ScheduleEntry {
+  std::string_view name;
+  double (*t)(double);
+};
+template <Schedule S>
+[[nodiscard]] constexpr ScheduleEntry schedule_entry(std::string_view name) {
+  return {name, [](double c) { return S{}(c); }};
+}
+inline constexpr std::array schedule_table{
+    schedule_entry<ExponentialSchedule>("exponential"), schedule_entry<UniformSchedule>("uniform"),
+    schedule_entry<LogarithmicSchedule>("logarithmic"), schedule_entry<DegreeUniformSchedule>("degree-uniform"),
+    schedule_entry<GeometricSchedule>("geometric"),     schedule_entry<ConstantSchedule>("constant"),
+};
+
+/// A schedule chosen by name.
+struct RuntimeSchedule {
+  const ScheduleEntry* entry = schedule_table.data();
+  /// Errors: unknown_name.
+  [[nodiscard]] static RuntimeSchedule named(std::string_view name) { return {&detail::named(schedule_table, "schedule", name)}; }
+  [[nodiscard]] double operator()(double c) const { return entry->t(c); }
+};
+static_assert(Schedule<RuntimeSchedule>);
+
+}  // namespace binllm
