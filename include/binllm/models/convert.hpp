@@ -37,13 +37,13 @@ struct Exp {
 };
 
 /// S_l as training starts from it: 1 beside an analytic scale, mean |W| alone.
-template <class T, class Device, Estimator E, Scale S, ChannelSharing C>
-void initialise_scale(const Binary<E, S, C>& format, typename Binary<E, S, C>::template Linear<T, Device>& layer) {
+template <class T, class Device, RecipeLike R>
+void initialise_scale(const Binary<R>& format, typename Binary<R>::template Linear<T, Device>& layer) {
   const ScaleTraits traits = format.scale.traits();
   if (!traits.learned) return;
   if (traits.analytic) return fill(layer.scale.value, master_t<T>(1));
   const GroupedBlock<Device> grouped(traits, layer.weight.shape());
-  const typename Binarize<E, S>::Magnitude mean{master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
+  const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
   grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean, elements(grouped.block(read(layer.weight.value))));
 }
 
@@ -78,9 +78,9 @@ void for_each_outer(F&& f, From& from, To& to) {
 
 /// The quantisation-aware model of a pre-trained one; at t = 0 it computes what the dense model does (S_l starts at 1).
 /// `format` holds the policies where they are chosen at run time.
-template <class T, class Device, Estimator E, Scale S, ChannelSharing C>
-[[nodiscard]] Llama<T, Device, Binary<E, S, C>> binarize(const Llama<T, Device, Dense>& dense, const Binary<E, S, C>& format) {
-  Llama<T, Device, Binary<E, S, C>> binary(dense.config, format);
+template <class T, class Device, RecipeLike R>
+[[nodiscard]] Llama<T, Device, Binary<R>> binarize(const Llama<T, Device, Dense>& dense, const Binary<R>& format) {
+  Llama<T, Device, Binary<R>> binary(dense.config, format);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, dense, binary);
   for_each_linear([&](const auto& from, auto& to) {
     copy_values(from.weight, to.weight);
@@ -91,14 +91,14 @@ template <class T, class Device, Estimator E, Scale S, ChannelSharing C>
 }
 template <RecipeLike R, class T, class Device>
 [[nodiscard]] auto binarize(const Llama<T, Device, Dense>& dense) {
-  return binarize(dense, Binary<typename R::estimator, typename R::scale, R::channel_scale::sharing>{});
+  return binarize(dense, Binary<R>{});
 }
 
 /// The stage-1 view of a binary model: it borrows every weight, frozen, and has S_t = 1 to train.
 /// The binary model must outlive it.
-template <ChannelSharing sharing, class T, class Device, Estimator E, Scale S, ChannelSharing C>
-[[nodiscard]] Llama<T, Device, ChannelSearch<sharing>> channel_search(Llama<T, Device, Binary<E, S, C>>& binary) {
-  Llama<T, Device, ChannelSearch<sharing>> search(binary.config, {}, Ownership::borrow_first);
+template <class T, class Device, RecipeLike R>
+[[nodiscard]] auto channel_search(Llama<T, Device, Binary<R>>& binary) {
+  Llama<T, Device, ChannelSearch<Binary<R>::sharing>> search(binary.config, {}, Ownership::borrow_first);
   const auto borrow = [](const auto& from, auto& to) { to.value = from.value; };
   for_each_outer(borrow, binary, search);
   for_each_linear([&](const auto& from, auto& to) { borrow(from.weight, to.weight); }, binary, search);
@@ -109,14 +109,13 @@ template <ChannelSharing sharing, class T, class Device, Estimator E, Scale S, C
 /// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared) or to input_scale.
 ///   norm weight *= S_t (q/k/v; gate/up);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
 /// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
-template <ChannelSharing sharing, class T, class Device, Estimator E, Scale S, ChannelSharing C>
-void fold_channel_scale(Llama<T, Device, Binary<E, S, C>>& binary, Llama<T, Device, ChannelSearch<sharing>>& search) {
-  static_assert(sharing == C, "the search and the binary model must agree on where S_t lives");
+template <class T, class Device, RecipeLike R>
+void fold_channel_scale(Llama<T, Device, Binary<R>>& binary, Llama<T, Device, ChannelSearch<Binary<R>::sharing>>& search) {
   using B = Backend<Device>;
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
-  const auto divide_columns = [](auto& weight, auto u) { B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u)); };
-  if constexpr (sharing == ChannelSharing::per_linear) {
+  [[maybe_unused]] const auto divide_columns = [](auto& weight, auto u) { B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u)); };
+  if constexpr (Binary<R>::sharing == ChannelSharing::per_linear) {
     for_each_linear([&](auto& to, auto& from) {
       divide_columns(to.weight, from.log_scale.value);
       B::map(to.input_scale.value, detail::Exp{}, elements(from.log_scale.value));
@@ -143,8 +142,9 @@ void fold_channel_scale(Llama<T, Device, Binary<E, S, C>>& binary, Llama<T, Devi
 
 /// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales and
 /// an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do not compile).
-template <class T, Estimator E, MergeableScale S, ChannelSharing C>
-[[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<E, S, C>>& binary) {
+template <class T, RecipeLike R>
+  requires MergeableScale<typename R::scale>
+[[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<R>>& binary) {
   const ScaleTraits traits = binary.format.scale.traits();
   if (traits.granularity == Granularity::group) {
     throw Error(ErrorId::config_inconsistent, "pack", "granularity", "row, column or tensor", "group");
@@ -156,7 +156,7 @@ template <class T, Estimator E, MergeableScale S, ChannelSharing C>
     const GroupedBlock<Cpu> grouped(traits, w.shape);
     Tensor<T> merged(Shape{grouped.groups});
     if (traits.analytic) {
-      const typename Binarize<E, S>::Magnitude mean{T(1) / static_cast<T>(grouped.members)};
+      const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{T(1) / static_cast<T>(grouped.members)};
       grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
       if (traits.learned) merged.view().flat() *= from.scale.value.flat();
     } else {

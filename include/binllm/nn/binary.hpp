@@ -5,7 +5,7 @@
 #include <binllm/ops/binarize.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/transient_linear.hpp>
-#include <binllm/policy/channel_scale.hpp>
+#include <binllm/policy/recipe.hpp>
 
 namespace binllm {
 
@@ -31,23 +31,26 @@ struct BinaryWeight {
   }
 };
 
-/// Binarised linear layers: an estimator and a scale, and whether an S_t that was not folded away multiplies the input.
-template <Estimator E, Scale S, ChannelSharing sharing = ChannelSharing::shared>
+/// Binarised linear layers after a recipe. The layers use its estimator, its scale, and whether an S_t that was not
+/// folded away multiplies the input; the schedule only rides along, for the trainer.
+template <RecipeLike R>
 struct Binary {
   static constexpr bool trainable = true;
   static constexpr std::string_view name = "binary";
-  using estimator_type = E;
-  using scale_type = S;
-  static constexpr ChannelSharing channel_sharing = sharing;
+  static constexpr ChannelSharing sharing = R::channel_scale::sharing;
+  using recipe = R;
+  using E = typename R::estimator;
+  using S = typename R::scale;
   [[no_unique_address]] E estimator{};
   [[no_unique_address]] S scale{};
+  [[no_unique_address]] typename R::schedule schedule{};
 
   template <class T, class Device>
   using Input = NoInput<T, Device>;
 
   template <class T, class Device>
   struct Linear {
-    static_assert(std::same_as<typename E::value_type, master_t<T>>, "the recipe's scalar type must be the model's");
+    static_assert(std::same_as<typename R::value_type, master_t<T>>, "the recipe's scalar type must be the model's");
     Parameter<master_t<T>, Device> weight;
     Parameter<master_t<T>, Device> scale;        ///< S_l; no elements where the scale policy learns nothing
     Parameter<master_t<T>, Device> input_scale;  ///< S_t; no elements where it is folded away
