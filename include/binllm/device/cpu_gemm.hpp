@@ -17,33 +17,38 @@ struct Operand {
   bool transposed;   ///< the factor is the transpose of what lies in memory
 };
 
-/// Eigen's cache blocking for one product; `bytes` of panels are wanted from the caller.
+/// Eigen's cache blocking for one product, inside bounds that grow with the extents: left alone, Eigen may ask for
+/// larger panels for a smaller product, and the last tile of a grid is one.
 template <class T>
 struct GemmBlocking : Eigen::internal::level3_blocking<T, T> {
-  // Eigen computes a row-major result as the transposed column-major one, hence the swapped sides.
   GemmBlocking(Index m, Index n, Index k) {
+    // Eigen computes a row-major result as the transposed column-major one, hence the swapped sides.
     this->m_mc = n;
     this->m_nc = m;
     this->m_kc = k;
     Eigen::internal::computeProductBlockingSizes<T, T>(this->m_kc, this->m_mc, this->m_nc, Index(1));
-    size_a_ = round_up(this->m_mc * this->m_kc);
-    size_b_ = round_up(this->m_nc * this->m_kc);
+    this->m_kc = std::min(this->m_kc, max_depth);
+    this->m_nc = std::min(this->m_nc, max_panel / this->m_kc / 16 * 16);
   }
-  [[nodiscard]] std::size_t bytes() const { return static_cast<std::size_t>(size_a_ + size_b_) * sizeof(T); }
   void use(void* memory) {
     this->m_blockA = static_cast<T*>(memory);
-    this->m_blockB = this->m_blockA + size_a_;
+    this->m_blockB = this->m_blockA + round_up(this->m_mc * this->m_kc);
+  }
+  /// Bytes of panels that suffice for every product of at most these extents.
+  [[nodiscard]] static std::size_t bytes(Index m, Index n, Index k) {
+    const Index depth = std::min(k, max_depth);
+    return static_cast<std::size_t>(round_up(n * depth) + std::min(m * depth, max_panel)) * sizeof(T);
   }
 
  private:
+  static constexpr Index max_depth = 512, max_panel = (Index(768) << 10) / Index(sizeof(T));  // Eigen's own, about
   static Index round_up(Index count) { return (count + 63) / 64 * 64; }
-  Index size_a_, size_b_;
 };
 
-/// Bytes of panels for one serial product of these extents; 0 where none are needed.
+/// Bytes of panels with which one thread computes any product of at most these extents.
 template <class T>
 [[nodiscard]] std::size_t gemm_bytes(Index m, Index n, Index k) {
-  return GemmBlocking<T>(std::max<Index>(m, 1), std::max<Index>(n, 1), std::max<Index>(k, 1)).bytes();
+  return GemmBlocking<T>::bytes(m, n, k);
 }
 
 /// A dot product in packs, in fixed order.
@@ -90,7 +95,7 @@ bool gemm_thin(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T
   return false;
 }
 
-/// c(m, n) += alpha * a(m, k) * b(k, n) on the calling thread; `panels` holds gemm_bytes<T>(m, n, k).
+/// c(m, n) += alpha * a(m, k) * b(k, n) on the calling thread; `panels` holds gemm_bytes<T> of these extents or larger ones.
 template <class T>
 void gemm_serial(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_stride, void* panels) {
   if (m <= 0 || n <= 0 || k <= 0) return;

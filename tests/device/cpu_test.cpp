@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+#include "support/errors.hpp"
+#include "support/sanitizers.hpp"
+#include "support/tensors.hpp"
+
+#include <array>
+#include <cstdint>
+#include <limits>
+
+using namespace binllm;
+using namespace binllm::test;
+using B = Backend<Cpu>;
+
+namespace {
+
+/// a b + c: exact for whole numbers, so that any order of adding up gives the same.
+struct Combine {
+  template <class X>
+  X operator()(const X& a, const X& b, const X& c) const {
+    return a * b + c;
+  }
+};
+
+/// Shapes with and without tails, one row, one column, and more columns than a tile holds.
+constexpr std::array<std::array<Index, 2>, 10> extents{
+    {{1, 1}, {3, 1}, {1, 31}, {2, 32}, {5, 33}, {40, 64}, {7, 100}, {700, 33}, {2, 40000}, {0, 5}}};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("map: every element once, assigned or added", T, float, double) {
+  for (const auto [rows, cols] : extents) {
+    for (const int count : {1, 3}) {
+      const Threads threads(count);
+      const auto a = whole_tensor<T>({rows, cols}, 1), b = whole_tensor<T>({rows}, 2), c = whole_tensor<T>({cols}, 3);
+      Tensor<T> y = whole_tensor<T>({rows, cols}, 4), z = whole_tensor<T>({rows, cols}, 4);
+      const Tensor<T> before = whole_tensor<T>({rows, cols}, 4);
+      B::map(y.view(), Combine{}, elements(a.view()), per_row(b.view()), per_column(c.view()));
+      B::map<Write::accumulate>(z.view(), Combine{}, elements(a.view()), per_row(b.view()), per_column(c.view()));
+      int wrong = 0;
+      for (Index i = 0; i < rows * cols; ++i) {
+        const T wanted = a.view().data[i] * b.view().data[i / cols] + c.view().data[i % cols];
+        wrong += y.view().data[i] == wanted && z.view().data[i] == before.view().data[i] + wanted ? 0 : 1;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("map: rows apart, and nothing between them touched") {
+  const auto x = whole_tensor<double>({3, 40}, 1);
+  Tensor<double> y({3, 100});
+  B::map(Target<double>(y.view().data + 5, 3, 40, 100), formula::Identity{}, elements(x.view()));
+  CHECK((y.view().matrix().middleCols(5, 40) - x.view().matrix()).norm() == 0);
+  CHECK(y.view().matrix().leftCols(5).norm() == 0);
+  CHECK(y.view().matrix().rightCols(55).norm() == 0);
+}
+
+TEST_CASE_TEMPLATE("row_reduce and column_reduce against loops", T, float, double) {
+  for (const auto [rows, cols] : extents) {
+    for (const int count : {1, 3}) {
+      const Threads threads(count);
+      const auto a = whole_tensor<T>({rows, cols}, 1), b = whole_tensor<T>({rows}, 2), c = whole_tensor<T>({cols}, 3);
+      Tensor<T> row_sum({rows}), row_max({rows}), column_sum({cols});
+      column_sum.view().flat() = T(2);
+      const auto in_a = elements(a.view());
+      B::row_reduce<Sum>(row_sum.view(), cols, Combine{}, in_a, per_row(b.view()), per_column(c.view()));
+      B::row_reduce<Max>(row_max.view(), cols, Combine{}, in_a, per_row(b.view()), per_column(c.view()));
+      B::column_reduce(column_sum.view(), rows, Combine{}, in_a, per_row(b.view()), per_column(c.view()));
+      Tensor<T> sums({rows}), most({rows}), columns({cols});
+      most.view().flat() = -std::numeric_limits<T>::infinity();
+      columns.view().flat() = T(2);
+      for (Index i = 0; i < rows * cols; ++i) {
+        const Index row = i / cols, col = i % cols;
+        const T value = a.view().data[i] * b.view().data[row] + c.view().data[col];
+        sums.view().data[row] += value;
+        most.view().data[row] = std::max(most.view().data[row], value);
+        columns.view().data[col] += value;
+      }
+      CHECK(same_bits(row_max.view(), most.view()));
+      CHECK(largest_difference(row_sum.view(), sums.view()) == 0);
+      CHECK(largest_difference(column_sum.view(), columns.view()) == 0);
+    }
+  }
+}
+
+TEST_CASE("reductions over nothing are neutral") {
+  Tensor<double> sums({3}), most({3});
+  sums.view().flat() = 9;
+  B::row_reduce<Sum>(sums.view(), 0, formula::Identity{}, elements(View<const double>(nullptr, {3, 0})));
+  B::row_reduce<Max>(most.view(), 0, formula::Identity{}, elements(View<const double>(nullptr, {3, 0})));
+  CHECK(largest_difference(sums.view(), {0, 0, 0}) == 0);
+  CHECK((most.view().flat() == -std::numeric_limits<double>::infinity()).all());
+}
+
+TEST_CASE("sums do not depend on the number of threads, to the last bit") {
+  const auto x = normal_tensor<float>({300, 333}, 5);
+  Tensor<float> rows({300}), columns({333}), rows_again({300}), columns_again({333});
+  B::row_reduce<Sum>(rows.view(), 333, formula::Identity{}, elements(x.view()));
+  B::column_reduce(columns.view(), 300, formula::Identity{}, elements(x.view()));
+  for (const int count : {2, 3}) {
+    const Threads threads(count);
+    columns_again.view().flat() = 0;
+    B::row_reduce<Sum>(rows_again.view(), 333, formula::Identity{}, elements(x.view()));
+    B::column_reduce(columns_again.view(), 300, formula::Identity{}, elements(x.view()));
+    CHECK(same_bits(rows.view(), rows_again.view()));
+    CHECK(same_bits(columns.view(), columns_again.view()));
+  }
+}
+
+TEST_CASE("memory: aligned, copied even where blocks overlap, zeroed") {
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{100000}}) {
+    void* const memory = B::allocate(bytes);
+    CHECK(reinterpret_cast<std::uintptr_t>(memory) % B::alignment == 0);
+    B::zero(memory, bytes);
+    B::release(memory);
+  }
+  std::array<char, 8> text{'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'};
+  B::copy(text.data() + 2, text.data(), 6);
+  CHECK(text == std::array<char, 8>{'a', 'b', 'a', 'b', 'c', 'd', 'e', 'f'});
+  B::copy(text.data(), text.data() + 2, 6);
+  CHECK(text == std::array<char, 8>{'a', 'b', 'c', 'd', 'e', 'f', 'e', 'f'});
+  B::copy(nullptr, nullptr, 0);
+  B::zero(nullptr, 0);
+}
+
+TEST_CASE("memory that does not exist is refused" * doctest::skip(sanitized)) {
+  CHECK(id_of([] { (void)B::allocate(std::size_t{1} << 60); }) == ErrorId::out_of_memory);
+}
