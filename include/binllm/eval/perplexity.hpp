@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/// Perplexity, by the protocol of GPTQ and FBI-LLM.
+#pragma once
+#include <binllm/data/token_stream.hpp>
+#include <binllm/models/llama.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string_view>
+
+namespace binllm {
+
+struct Perplexity {
+  Index tokens = 0;           ///< of the stream
+  Index scored = 0;           ///< windows * (context - 1)
+  double nll = 0;             ///< mean natural-log loss per scored token
+  double perplexity = 0;      ///< e^nll
+  double bits_per_byte = 0;   ///< nll * scored / (ln 2 * bytes of the scored tokens); NaN if the bytes are unknown
+  static constexpr std::string_view protocol =
+      "text tokenised once; windows of `context` tokens without overlap, remainder dropped; first token of each window unscored; mean natural-log loss per scored token";
+};
+
+struct PerplexityOptions {
+  Index context = 256;
+  Index batch = 8;                                                  ///< windows computed at a time; changes memory, and bits of the sum only
+  Index max_windows = std::numeric_limits<Index>::max();            ///< the first so many
+  double hardness = std::numeric_limits<double>::infinity();        ///< t of binary models; infinity is Sign
+};
+
+/// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context below 2,
+/// or beyond the model's positions), token_out_of_range.
+template <class T, class F>
+[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Cpu, F>& model, const TokenStream& stream, const PerplexityOptions& options = {}) {
+  const Index n = options.context;
+  if (n < 2 || n - 1 > model.config.max_position_embeddings || options.batch < 1 || options.max_windows < 1) {
+    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", "context", fmt::format("2 to {}", model.config.max_position_embeddings + 1), fmt::format("{}", n));
+  }
+  if (stream.size() < n) throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", fmt::format("at least {} tokens", n), fmt::format("{}", stream.size()));
+  const Index windows = std::min(stream.size() / n, options.max_windows);
+  Tape<Cpu> tape;
+  const NoGrad<Cpu> pause(tape);
+  StepScalars<Cpu> scalars;
+  scalars.set(StepScalars<Cpu>::hardness, options.hardness);
+  Tensor<std::int32_t> ids(Shape{options.batch, n - 1}), targets(Shape{options.batch, n - 1});
+  double sum = 0;
+  std::uint64_t bytes = 0;
+  for (Index first = 0; first < windows; first += options.batch) {
+    const Index count = std::min(options.batch, windows - first);
+    for (Index row = 0; row < count; ++row) {
+      const std::int32_t* window = stream.tokens().data() + (first + row) * n;
+      std::copy_n(window, n - 1, ids.view().data + row * (n - 1));
+      std::copy_n(window + 1, n - 1, targets.view().data + row * (n - 1));
+      bytes += stream.bytes_of((first + row) * n + 1, n - 1);
+    }
+    tape.reset();
+    Pass<T, Cpu> pass{tape, scalars};
+    const auto loss = model.loss(pass, View<const std::int32_t>(ids.view().data, Shape{count, n - 1}), View<const std::int32_t>(targets.view().data, Shape{count, n - 1}));
+    sum += static_cast<double>(*loss.value().data) * static_cast<double>(count);
+  }
+  Perplexity result;
+  result.tokens = stream.size();
+  result.scored = windows * (n - 1);
+  result.nll = sum / static_cast<double>(windows);
+  result.perplexity = std::exp(result.nll);
+  result.bits_per_byte = bytes == 0 ? std::numeric_limits<double>::quiet_NaN() : result.nll * static_cast<double>(result.scored) / (std::log(2.0) * static_cast<double>(bytes));
+  return result;
+}
+
+}  // namespace binllm

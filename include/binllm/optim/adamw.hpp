@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over a whole parameter block.
+///   g' = clip g;   m = b1 m + (1 - b1) g';   v = b2 v + (1 - b2) g'^2
+///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not apply
+/// lr, c1, c2 and clip are read from the step scalars when the kernel runs.
+#pragma once
+#include <binllm/nn/module.hpp>
+#include <binllm/nn/pass.hpp>
+
+#include <cmath>
+
+namespace binllm {
+
+struct AdamWOptions {
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+};
+
+struct AdamWUpdate {
+  template <class T>
+  struct FirstMoment {
+    T beta;
+    const double* clip;
+    template <class X>
+    [[nodiscard]] X operator()(const X& m, const X& g) const {
+      return beta * m + (T(1) - beta) * static_cast<T>(*clip) * g;
+    }
+  };
+  template <class T>
+  struct SecondMoment {
+    T beta;
+    const double* clip;
+    template <class X>
+    [[nodiscard]] X operator()(const X& v, const X& g) const {
+      const X clipped = static_cast<T>(*clip) * g;
+      return beta * v + (T(1) - beta) * clipped * clipped;
+    }
+  };
+  template <class T>
+  struct Value {
+    T epsilon, decay;
+    const double *learning_rate, *first_correction, *second_correction;
+    template <class X>
+    [[nodiscard]] X operator()(const X& w, const X& m, const X& v) const {
+      using std::sqrt;
+      const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction), c2 = static_cast<T>(*second_correction);
+      const X root = sqrt(X(v / c2));
+      return w - lr * (m / c1 / (root + epsilon) + decay * w);
+    }
+  };
+};
+
+template <class Device>
+struct GenericKernel<AdamWUpdate, Device> {
+  template <class T>
+  static void update(const AdamWOptions& o, double decay, const StepScalars<Device>& scalars, View<const T, Device> g, View<T, Device> w, View<T, Device> m, View<T, Device> v) {
+    using B = Backend<Device>;
+    using S = StepScalars<Device>;
+    const double* clip = scalars[S::clip].data;
+    B::map(m, AdamWUpdate::FirstMoment<T>{static_cast<T>(o.beta1), clip}, elements(m), elements(g));
+    B::map(v, AdamWUpdate::SecondMoment<T>{static_cast<T>(o.beta2), clip}, elements(v), elements(g));
+    B::map(w, AdamWUpdate::Value<T>{static_cast<T>(o.epsilon), static_cast<T>(decay), scalars[S::learning_rate].data, scalars[S::first_correction].data, scalars[S::second_correction].data},
+           elements(w), elements(m), elements(v));
+  }
+};
+
+/// The optimiser of one parameter block: its moments mirror the block.
+template <class T, class Device = Cpu>
+class AdamW {
+ public:
+  AdamW(const ParameterBlock<T, Device>& block, AdamWOptions options)
+      : options_(options), first_(block.values.shape()), second_(block.values.shape()) {}
+
+  /// One update. `scalars` holds the learning rate and the clipping factor; `step` counts from 1.
+  void step(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, Index step) {
+    using S = StepScalars<Device>;
+    scalars.set(S::first_correction, 1 - std::pow(options_.beta1, static_cast<double>(step)));
+    scalars.set(S::second_correction, 1 - std::pow(options_.beta2, static_cast<double>(step)));
+    update(block, scalars, 0, block.decayed, options_.weight_decay);
+    update(block, scalars, block.decayed, block.values.size() - block.decayed, 0.0);
+  }
+  [[nodiscard]] Tensor<T, Device>& first_moment() noexcept { return first_; }
+  [[nodiscard]] Tensor<T, Device>& second_moment() noexcept { return second_; }
+
+ private:
+  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars, Index from, Index count, double decay) {
+    if (count == 0) return;
+    const auto part = [&](Tensor<T, Device>& tensor) { return View<T, Device>(tensor.view().data + from, Shape{count}); };
+    Kernel<AdamWUpdate, Device>::update(options_, decay, scalars, read(part(block.gradients)), part(block.values), part(first_), part(second_));
+  }
+
+  AdamWOptions options_;
+  Tensor<T, Device> first_, second_;
+};
+
+}  // namespace binllm

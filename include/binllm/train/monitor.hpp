@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// What is worth knowing about a run: is it healthy, and how far has each weight gone towards one bit.
+#pragma once
+#include <binllm/models/convert.hpp>
+
+#include <bit>
+#include <cmath>
+#include <vector>
+
+namespace binllm {
+
+/// The name of the first parameter with a value or gradient that is not finite; empty if there is none.
+template <class Model>
+[[nodiscard]] std::string first_not_finite(const Model& model) {
+  std::string found;
+  for_each_parameter(model, [&](const std::string& name, const auto& parameter) {
+    if (!found.empty()) return;
+    if (!parameter.value.flat().isFinite().all()) found = name;
+    if (found.empty() && parameter.gradient && !parameter.gradient.flat().isFinite().all()) found = name + " (gradient)";
+  });
+  return found;
+}
+
+/// Throws training_diverged, naming the tensor, unless loss and gradient norm are finite.
+template <class Model>
+void check_healthy(const Model& model, Index step, double loss, double gradient_norm) {
+  if (std::isfinite(loss) && std::isfinite(gradient_norm)) return;
+  const std::string tensor = first_not_finite(model);
+  throw Error(ErrorId::training_diverged, "training", fmt::format("step {}", step), "finite loss and gradients",
+              fmt::format("loss {}, gradient norm {}, first in {}", loss, gradient_norm, tensor.empty() ? "an activation" : tensor));
+}
+
+/// Signs of all block weights of a binary model, one bit each, to count flips against.
+class SignSnapshot {
+ public:
+  /// Takes the signs; returns the share that differs from the last snapshot (0 at the first).
+  template <class T, class F>
+  double update(const Llama<T, Cpu, F>& model) {
+    std::size_t at = 0;
+    Index flips = 0, weights = 0;
+    const bool first = bits_.empty();
+    std::vector<std::uint8_t> row;
+    for_each_linear([&](const auto& linear) {
+      const auto w = read(linear.weight.value);
+      row.resize(static_cast<std::size_t>(PackedMatrix<T>::row_bytes(w.cols())));
+      for (Index i = 0; i < w.rows(); ++i) {
+        pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
+        if (first) bits_.resize(at + row.size());
+        for (std::size_t k = 0; k < row.size(); ++k) {
+          if (!first) flips += std::popcount(static_cast<unsigned>(bits_[at + k] ^ row[k]));
+          bits_[at + k] = row[k];
+        }
+        at += row.size();
+      }
+      weights += w.size();
+    }, model);
+    return weights == 0 ? 0.0 : static_cast<double>(flips) / static_cast<double>(weights);
+  }
+  [[nodiscard]] std::vector<std::uint8_t>& bits() noexcept { return bits_; }
+
+ private:
+  std::vector<std::uint8_t> bits_;
+};
+
+/// Share of block weights whose |F(W / S_a, t)| exceeds 0.99, and mean |S_l - 1|.
+struct BinarySummary {
+  double saturated = 0, scale_drift = 0;
+};
+
+template <class T, RecipeLike R>
+[[nodiscard]] BinarySummary summarise(const Llama<T, Cpu, Binary<R>>& model, double hardness) {
+  BinarySummary summary;
+  Index saturated = 0, weights = 0, scales = 0;
+  const ScaleTraits traits = model.format.scale.traits();
+  for_each_linear([&](const auto& linear) {
+    const auto w = read(linear.weight.value);
+    const GroupedBlock<Cpu> grouped(traits, w.shape);
+    Tensor<T> mean(Shape{grouped.groups});
+    grouped.sum(mean.view(), typename Binarize<typename R::estimator, typename R::scale>::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
+    const auto block = grouped.block(w);
+    for (Index r = 0; r < block.rows(); ++r) {
+      for (Index c = 0; c < block.cols(); ++c) {
+        const T s = mean.view().data[grouped.by_column ? c : r];
+        const T x = s > T(0) ? block.data[r * block.cols() + c] / s : T(0);
+        saturated += std::abs(value_of(model.format.estimator, x, static_cast<T>(hardness))) > T(0.99);
+      }
+    }
+    weights += w.size();
+    if (traits.learned && traits.analytic) summary.scale_drift += static_cast<double>((linear.scale.value.flat() - T(1)).abs().sum());
+    scales += linear.scale.size();
+  }, model);
+  summary.saturated = static_cast<double>(saturated) / static_cast<double>(std::max<Index>(weights, 1));
+  summary.scale_drift /= static_cast<double>(std::max<Index>(scales, 1));
+  return summary;
+}
+
+}  // namespace binllm
