@@ -37,6 +37,7 @@ if(io_sources)
     target_link_libraries(binllm_io PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
     if(TARGET binllm_tokenizer)  # a model folder holds its tokenizer
       target_link_libraries(binllm_io PUBLIC binllm_tokenizer)
+      target_compile_definitions(binllm_io PRIVATE BINLLM_WITH_SENTENCEPIECE)
       set(binllm_needs_tokenizer io)
     endif()
     list(APPEND binllm_components io)

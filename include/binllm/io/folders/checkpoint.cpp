@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/core/error.hpp>
+#include <binllm/io/containers/safetensors.hpp>
+#include <binllm/io/folders/checkpoint.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <set>
+#include <string_view>
+
+namespace binllm {
+namespace {
+
+using Metadata = std::map<std::string, std::string>;
+
+constexpr std::string_view kind = "binllm-checkpoint-v1";
+constexpr std::string_view counter_prefix = "counter.";
+
+/// Each step is a bijection of `hash` for a given word, so no single damaged word goes unseen.
+constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
+  return hash ^ (hash >> 32);
+}
+
+std::uint64_t hash_bytes(std::uint64_t hash, std::span<const std::byte> bytes) {
+  hash = mix(hash, bytes.size());
+  while (!bytes.empty()) {
+    std::uint64_t word = 0;
+    const std::size_t count = std::min(bytes.size(), sizeof word);
+    std::memcpy(&word, bytes.data(), count);
+    hash = mix(hash, word);
+    bytes = bytes.subspan(count);
+  }
+  return hash;
+}
+
+std::uint64_t hash_text(std::uint64_t hash, std::string_view text) { return hash_bytes(hash, std::as_bytes(std::span(text))); }
+
+/// A sum over named parts, so that their order does not matter.
+std::uint64_t part(std::string_view name, std::span<const std::byte> bytes) { return hash_bytes(hash_text(1, name), bytes); }
+
+std::string checksum(std::uint64_t blocks, const Metadata& metadata) {
+  for (const auto& [key, value] : metadata) {
+    if (key != "checksum") blocks += part(key, std::as_bytes(std::span(value)));
+  }
+  return fmt::format("{:016x}", blocks);
+}
+
+[[noreturn]] void refuse(const std::filesystem::path& path, std::string wanted, std::string found) {
+  throw Error(ErrorId::header_invalid, "read_checkpoint", path.string(), std::move(wanted), std::move(found));
+}
+
+const std::string& entry(const SafetensorsFile& file, const std::string& key) {
+  const auto found = file.metadata().find(key);
+  if (found == file.metadata().end()) refuse(file.path(), key + " in the metadata", "none");
+  return found->second;
+}
+
+std::uint64_t number(const SafetensorsFile& file, const std::string& key) {
+  const std::string& text = entry(file, key);
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    refuse(file.path(), key + " as a number", text.substr(0, 64));
+  }
+  return value;
+}
+
+void verify(const SafetensorsFile& file) {
+  if (entry(file, "kind") != kind) refuse(file.path(), std::string(kind), entry(file, "kind").substr(0, 64));
+  std::uint64_t blocks = 0;
+  for (const TensorInfo& tensor : file.tensors()) blocks += part(tensor.name, file.bytes(tensor));
+  const std::string computed = checksum(blocks, file.metadata());
+  if (entry(file, "checksum") != computed) {
+    refuse(file.path(), "the checksum " + entry(file, "checksum").substr(0, 64), computed + ": the file is damaged");
+  }
+}
+
+/// Everything by name with its size; counters have none.
+std::map<std::string, std::string> inventory(const SafetensorsFile& file) {
+  std::map<std::string, std::string> items;
+  for (const TensorInfo& tensor : file.tensors()) items["block " + tensor.name] = fmt::format("{} bytes", tensor.bytes);
+  for (const auto& [key, value] : file.metadata()) {
+    if (key.starts_with(counter_prefix)) items["counter " + key.substr(counter_prefix.size())] = "present";
+  }
+  return items;
+}
+std::map<std::string, std::string> inventory(const TrainingState& state) {
+  std::map<std::string, std::string> items;
+  for (const auto& block : state.blocks) items["block " + block.name] = fmt::format("{} bytes", block.bytes);
+  for (const auto& counter : state.counters) items["counter " + counter.name] = "present";
+  return items;
+}
+
+void check_same_parts(const SafetensorsFile& file, const TrainingState& state) {
+  const auto stored = inventory(file), wanted = inventory(state);
+  std::set<std::string> names;
+  for (const auto& [name, size] : stored) names.insert(name);
+  for (const auto& [name, size] : wanted) names.insert(name);
+  std::string differences;
+  for (const std::string& name : names) {
+    const auto a = wanted.find(name), b = stored.find(name);
+    const std::string here = a == wanted.end() ? "none" : a->second, there = b == stored.end() ? "none" : b->second;
+    if (here != there) differences += fmt::format("\n  {}: wanted {}, found {}", name, here, there);
+  }
+  if (differences.empty()) return;
+  throw Error(ErrorId::resume_mismatched, "read_checkpoint", file.path().string(), "the state of this run",
+              "another:" + differences);
+}
+
+}  // namespace
+
+void write_checkpoint(const std::filesystem::path& path, const CheckpointLabel& label, const TrainingState& state) {
+  Metadata metadata{{"kind", std::string(kind)},
+                    {"phase", label.phase},
+                    {"sequence", fmt::format("{}", label.sequence)},
+                    {"metrics_bytes", fmt::format("{}", label.metrics_bytes)}};
+  for (const auto& counter : state.counters) {
+    metadata.emplace(std::string(counter_prefix) + counter.name, fmt::format("{}", *counter.value));
+  }
+  if (inventory(state).size() != state.blocks.size() + state.counters.size()) {
+    throw Error(ErrorId::option_out_of_range, "write_checkpoint", "state", "every block and counter once", "a name twice");
+  }
+  std::uint64_t blocks = 0;
+  std::vector<TensorSource> tensors;
+  for (const auto& block : state.blocks) {
+    blocks += part(block.name, {static_cast<const std::byte*>(block.data), block.bytes});
+    tensors.push_back({block.name, DType::u8, Shape{static_cast<Index>(block.bytes)}, block.data});
+  }
+  metadata["checksum"] = checksum(blocks, metadata);
+  write_safetensors(path, tensors, metadata);
+}
+
+CheckpointLabel verify_checkpoint(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  verify(file);
+  return {entry(file, "phase"), number(file, "sequence"), number(file, "metrics_bytes")};
+}
+
+void read_checkpoint(const std::filesystem::path& path, TrainingState& state) {
+  const SafetensorsFile file(path);
+  verify(file);
+  check_same_parts(file, state);
+  std::vector<std::uint64_t> values;
+  for (const auto& counter : state.counters) values.push_back(number(file, std::string(counter_prefix) + counter.name));
+  for (std::size_t i = 0; i < values.size(); ++i) *state.counters[i].value = values[i];
+  for (const auto& block : state.blocks) {
+    if (block.bytes > 0) std::memcpy(block.data, file.bytes(*file.find(block.name)).data(), block.bytes);
+  }
+}
+
+}  // namespace binllm

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/core/error.hpp>
+#include <binllm/io/folders/bit_counts.hpp>
+#include <binllm/io/folders/tensors.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace binllm::detail {
+namespace {
+
+std::string describe(const TensorInfo& tensor) {
+  return fmt::format("{} {}", to_string(tensor.dtype), to_string(tensor.shape));
+}
+
+bool is_floating(DType dtype) { return dtype != DType::u8 && dtype != DType::i32; }
+
+/// Other programs store the rotary frequencies; they follow from the configuration.
+bool is_derived(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+/// The first row whose last byte has a bit beyond the columns.
+std::optional<Index> row_with_pad_bits(std::span<const std::byte> bytes, const Shape& shape, Index cols) {
+  if (cols % 8 == 0) return std::nullopt;
+  const auto pad = std::byte{static_cast<unsigned char>(0xff << (cols % 8))};
+  for (Index row = 0; row < shape.rows(); ++row) {
+    const std::byte last = bytes[static_cast<std::size_t>((row + 1) * shape.cols() - 1)];
+    if ((last & pad) != std::byte{0}) return row;
+  }
+  return std::nullopt;
+}
+
+template <class T>
+void read_finite(const SafetensorsFile& file, const std::string& name, View<T> to) {
+  file.read(*file.find(name), std::span(to.data, static_cast<std::size_t>(to.size())));
+  for (Index i = 0; i < to.size(); ++i) {
+    if (std::isfinite(to.data[i])) continue;
+    throw Error(ErrorId::value_not_finite, "load_model", fmt::format("{}: tensor {}", file.path().string(), name),
+                "finite values", fmt::format("{} at index {}", to.data[i], i));
+  }
+}
+
+}  // namespace
+
+TensorLoader::TensorLoader(const std::filesystem::path& folder, const LlamaConfig& config)
+    : file_(folder / "model.safetensors") {
+  // The most generous reading of the file: one bit a weight, and shapes that are off by a factor of 8.
+  const auto bits = 64 * (static_cast<double>(std::filesystem::file_size(file_.path())) + 0x1p20);
+  const auto weights = static_cast<double>(parameter_count(config));
+  const auto layers = static_cast<std::size_t>(config.num_hidden_layers);
+  if (weights > bits || layers > 1000 + file_.tensors().size()) {
+    throw Error(ErrorId::tensors_mismatched, "load_model", file_.path().string(),
+                fmt::format("the {:.0f} weights in {} layers of config.json", weights, config.num_hidden_layers),
+                fmt::format("{} tensors in a file that cannot hold them", file_.tensors().size()));
+  }
+}
+
+void TensorLoader::expect_values(const std::string& name, const Shape& shape) { expected_.push_back({name, shape, 0}); }
+
+void TensorLoader::expect_signs(const std::string& name, const Shape& shape, Index cols) {
+  expected_.push_back({name, shape, cols});
+}
+
+void TensorLoader::expect_copy(const std::string& name, const std::string& original) {
+  copy_ = name;
+  original_ = original;
+}
+
+std::string TensorLoader::mismatch(const Expected& expected) const {
+  const bool signs = expected.sign_cols > 0;
+  const std::string wanted = (signs ? "U8 " : "") + to_string(expected.shape);
+  const TensorInfo* tensor = file_.find(expected.name);
+  if (tensor == nullptr) return fmt::format("{}: wanted {}, found none", expected.name, wanted);
+  if (tensor->shape != expected.shape || (signs ? tensor->dtype != DType::u8 : !is_floating(tensor->dtype))) {
+    return fmt::format("{}: wanted {}, found {}", expected.name, wanted, describe(*tensor));
+  }
+  if (!signs) return {};
+  const auto row = row_with_pad_bits(file_.bytes(*tensor), tensor->shape, expected.sign_cols);
+  if (!row) return {};
+  return fmt::format("{}: wanted zero bits after column {}, found others in row {}", expected.name,
+                     expected.sign_cols - 1, *row);
+}
+
+std::string TensorLoader::unequal_copy() const {
+  const TensorInfo* copy = file_.find(copy_);
+  const TensorInfo* original = file_.find(original_);
+  if (copy == nullptr || original == nullptr) return {};
+  bool equal = copy->shape == original->shape && is_floating(copy->dtype) && is_floating(original->dtype);
+  if (equal) {
+    const auto count = static_cast<std::size_t>(copy->shape.size());
+    std::vector<double> a(count), b(count);
+    file_.read(*copy, a);
+    file_.read(*original, b);
+    equal = std::memcmp(a.data(), b.data(), count * sizeof(double)) == 0;
+  }
+  if (equal) return {};
+  return fmt::format("{}: wanted none or the values of {} (tie_word_embeddings), found {} of its own", copy_, original_,
+                     describe(*copy));
+}
+
+void TensorLoader::check() const {
+  std::set<std::string_view> known;
+  std::vector<std::string> complaints;
+  const auto complain = [&](std::string complaint) {
+    if (!complaint.empty()) complaints.push_back(std::move(complaint));
+  };
+  for (const Expected& expected : expected_) {
+    known.insert(expected.name);
+    complain(mismatch(expected));
+  }
+  if (!copy_.empty()) {
+    known.insert(copy_);
+    complain(unequal_copy());
+  }
+  for (const TensorInfo& tensor : file_.tensors()) {
+    if (known.contains(tensor.name) || is_derived(tensor.name)) continue;
+    complain(fmt::format("{}: wanted none, found {}", tensor.name, describe(tensor)));
+  }
+  if (complaints.empty()) return;
+  std::string list;
+  for (const std::string& complaint : complaints) list += "\n  " + complaint;
+  throw Error(ErrorId::tensors_mismatched, "load_model", file_.path().string(), "the tensors of config.json",
+              fmt::format("{} that differ:{}", complaints.size(), list));
+}
+
+void TensorLoader::read(const std::string& name, View<float> to) const { read_finite(file_, name, to); }
+void TensorLoader::read(const std::string& name, View<double> to) const { read_finite(file_, name, to); }
+void TensorLoader::read(const std::string& name, View<std::uint8_t> to) const {
+  const auto bytes = file_.bytes(*file_.find(name));
+  std::memcpy(to.data, bytes.data(), bytes.size());
+}
+
+}  // namespace binllm::detail
