@@ -109,7 +109,11 @@ class Tape {
     if (y.value().size() != 1) throw Error(ErrorId::not_scalar, "backward", "y", "one element", to_string(y.shape()));
     if (!y.needs_gradient()) throw Error(ErrorId::not_recorded, "backward", "y", "a recorded dependency on a leaf or parameter", "none");
     for (Node& node : nodes_) node.returned = false;
-    Backend<D>::copy(y.gradient().data, &seed, sizeof(T));
+    const auto top = values_.position();
+    const View<T, D> start(static_cast<T*>(values_.allocate(sizeof(T))), y.shape());
+    Backend<D>::copy(start.data, &seed, sizeof(T));
+    Backend<D>::template map<Write::accumulate>(y.gradient(), formula::Identity{}, elements(start));
+    values_.rewind(top);
     run_steps(0);
   }
 
@@ -190,7 +194,7 @@ class Tape {
       const Step step = steps_[i];  // a copy: a recomputed region records more steps meanwhile
       const std::size_t first = i == 0 ? 0 : steps_[i - 1].node_end;
       bool reached = false;
-      for (std::size_t node = first; node < step.node_end; ++node) reached = reached || (nodes_[node].adjoint != nullptr && !nodes_[node].external);
+      for (std::size_t node = first; node < step.node_end; ++node) reached = reached || (nodes_[node].adjoint != nullptr && !nodes_[node].kept);
       if (reached) step.run(step.closure);
       for (std::size_t node = first; node < step.node_end; ++node) return_adjoint(nodes_[node]);
     }
