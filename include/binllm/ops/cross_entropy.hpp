@@ -20,7 +20,7 @@ namespace binllm {
 
 /// The row part: losses of rows of logits, which are overwritten by their gradient where it is wanted.
 struct CrossEntropy {
-  static constexpr Index chunk_rows = 128;
+  static constexpr Index chunk_rows = 256;
   struct Loss {  // (lse - z) [v = target]
     template <class X>
     [[nodiscard]] X operator()(const X& z, const X& lse, const X& one_hot) const {

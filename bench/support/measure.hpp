@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+/// Clocks and ceilings for benchmarks.
+#pragma once
+#include <binllm/core/shape.hpp>
+
+#include <Eigen/Core>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+namespace binllm::bench {
+
+/// Seconds of a clock that never goes back.
+[[nodiscard]] inline double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+[[nodiscard]] inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// The largest resident set that this process has had.
+[[nodiscard]] inline Index peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<Index>(usage.ru_maxrss) * 1024;
+}
+
+/// Median seconds of f() over batches of `calls` calls each.
+template <class F>
+[[nodiscard]] double median_seconds(const F& f, int batches, int calls) {
+  std::vector<double> seconds;
+  for (int batch = 0; batch < batches; ++batch) {
+    const double start = now();
+    for (int call = 0; call < calls; ++call) f();
+    seconds.push_back((now() - start) / calls);
+  }
+  return median(seconds);
+}
+
+/// Fused multiply-adds of one thread in operations (2 a lane) a second: twelve independent chains hide the latency.
+[[nodiscard]] inline double fma_rate(long rounds, float* result) {
+  using Packet = Eigen::internal::packet_traits<float>::type;
+  constexpr int lanes = Eigen::internal::packet_traits<float>::size;
+  struct Chain {  // a packet alone, as a template argument, would lose its alignment
+    Packet value;
+  };
+  std::array<Chain, 12> chains;
+  for (std::size_t i = 0; i < chains.size(); ++i) chains[i].value = Eigen::internal::pset1<Packet>(0.5f + 0.01f * static_cast<float>(i));
+  const Packet factor = Eigen::internal::pset1<Packet>(0.999f), summand = Eigen::internal::pset1<Packet>(1e-3f);
+  const double start = now();
+  for (long round = 0; round < rounds; ++round) {
+    for (Chain& chain : chains) chain.value = Eigen::internal::pmadd(chain.value, factor, summand);
+  }
+  const double seconds = now() - start;
+  for (const Chain& chain : chains) *result += Eigen::internal::predux(chain.value);
+  return 2.0 * lanes * static_cast<double>(chains.size()) * static_cast<double>(rounds) / seconds;
+}
+
+/// What `threads` threads reach together, best of three.
+[[nodiscard]] inline double fma_peak(int threads) {
+  constexpr long rounds = 10'000'000;
+  double best = 0;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    const auto count = static_cast<std::size_t>(threads);
+    std::vector<double> rates(count);
+    std::vector<float> results(16 * count);
+    std::vector<std::thread> workers;
+    for (std::size_t i = 1; i < count; ++i) workers.emplace_back([&, i] { rates[i] = fma_rate(rounds, &results[16 * i]); });
+    rates[0] = fma_rate(rounds, results.data());
+    for (std::thread& worker : workers) worker.join();
+    double sum = 0;
+    for (const double rate : rates) sum += rate;
+    volatile float sink = results[0];  // without a reader the loops would be dropped
+    static_cast<void>(sink);
+    best = std::max(best, sum);
+  }
+  return best;
+}
+
+}  // namespace binllm::bench
