@@ -22,7 +22,8 @@ BitCounts bit_counts(const std::filesystem::path& folder) {
     if (name.ends_with(".signs")) weight_bits = weights;  // without the padding of rows: one bit each
   }
   if (weight_bits == 0) {
-    throw Error(ErrorId::tensors_mismatched, "bit_counts", file.path().string(), "the weights of linear layers", "none");
+    throw Error(ErrorId::tensors_mismatched, "bit_counts", file.path().string(), "the weights of linear layers",
+                "none");
   }
   const double file_bits = 8 * static_cast<double>(std::filesystem::file_size(file.path()));
   return {weight_bits / weights, linear_bits / weights, file_bits / static_cast<double>(parameter_count(config))};

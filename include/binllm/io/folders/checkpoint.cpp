@@ -35,10 +35,14 @@ std::uint64_t hash_bytes(std::uint64_t hash, std::span<const std::byte> bytes) {
   return hash;
 }
 
-std::uint64_t hash_text(std::uint64_t hash, std::string_view text) { return hash_bytes(hash, std::as_bytes(std::span(text))); }
+std::uint64_t hash_text(std::uint64_t hash, std::string_view text) {
+  return hash_bytes(hash, std::as_bytes(std::span(text)));
+}
 
 /// A sum over named parts, so that their order does not matter.
-std::uint64_t part(std::string_view name, std::span<const std::byte> bytes) { return hash_bytes(hash_text(1, name), bytes); }
+std::uint64_t part(std::string_view name, std::span<const std::byte> bytes) {
+  return hash_bytes(hash_text(1, name), bytes);
+}
 
 std::string checksum(std::uint64_t blocks, const Metadata& metadata) {
   for (const auto& [key, value] : metadata) {
@@ -120,7 +124,8 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointLabel& 
     metadata.emplace(std::string(counter_prefix) + counter.name, fmt::format("{}", *counter.value));
   }
   if (inventory(state).size() != state.blocks.size() + state.counters.size()) {
-    throw Error(ErrorId::option_out_of_range, "write_checkpoint", "state", "every block and counter once", "a name twice");
+    throw Error(ErrorId::option_out_of_range, "write_checkpoint", "state", "every block and counter once",
+                "a name twice");
   }
   std::uint64_t blocks = 0;
   std::vector<TensorSource> tensors;

@@ -23,7 +23,7 @@ struct Pretrained {
 };
 
 struct SaveOptions {
-  const Tokenizer* tokenizer = nullptr;        ///< stored with the model where given
+  const Tokenizer* tokenizer = nullptr;         ///< stored with the model where given
   std::map<std::string, std::string> recipe{};  ///< more for config.json: "schedule", "t", ...
 };
 
@@ -35,11 +35,14 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
 /// A packed layer has an input scale where the file has one.
 template <class T>
 void make_input_scales(const TensorLoader& loader, Llama<T, Cpu, Packed>& model) {
-  for_each_leaf("", [&](const std::string& name, auto& leaf) {
-    if constexpr (!is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
-      if (loader.has(beside_weight(name, "input_scale"))) leaf.input_scale = Tensor<T>(Shape{leaf.cols});
-    }
-  }, model);
+  for_each_leaf(
+      "",
+      [&](const std::string& name, auto& leaf) {
+        if constexpr (!is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+          if (loader.has(beside_weight(name, "input_scale"))) leaf.input_scale = Tensor<T>(Shape{leaf.cols});
+        }
+      },
+      model);
 }
 template <class Model>
 void make_input_scales(const TensorLoader&, Model&) {}
@@ -49,7 +52,8 @@ template <class Model>
                             const typename Model::format_type& format) {
   check_format(folder, description, Model::format_type::name, format_recipe(format));
   TensorLoader loader(folder, description.config);
-  Model model(description.config, format, Ownership::borrow_first);  // shapes first: memory once the file is known to fit
+  Model model(description.config, format,
+              Ownership::borrow_first);  // shapes first: memory once the file is known to fit
   make_input_scales(loader, model);
   for_each_tensor(model, ExpectTensors{loader});
   if (model.config.tie_word_embeddings) loader.expect_copy("lm_head.weight", "model.embed_tokens.weight");
@@ -61,11 +65,11 @@ template <class Model>
 
 }  // namespace detail
 
-/// Loads a folder as `Model`, a Llama<T, Cpu, Dense | Binary<...> | Packed>; values stored as F64, F32, F16 or BF16 become T.
-/// The policies of RuntimeBinary are those that the folder names; those of a compile-time format must be the folder's.
-/// Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
-/// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors that
-/// are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
+/// Loads a folder as `Model`, a Llama<T, Cpu, Dense | Binary<...> | Packed>; values stored as F64, F32, F16 or BF16
+/// become T. The policies of RuntimeBinary are those that the folder names; those of a compile-time format must be the
+/// folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
+/// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors
+/// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>
 [[nodiscard]] Model load_model(const std::filesystem::path& folder) {
   const ModelDescription description = read_config(folder);
@@ -105,15 +109,17 @@ decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
   return f(load_model<Llama<T, Cpu, RuntimeBinary<T, ChannelSharing::shared>>>(folder));
 }
 
-/// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced whole
-/// or not at all, config.json last. The names of the format's policies are stored by themselves.
-/// Errors: write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
+/// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced
+/// whole or not at all, config.json last. The names of the format's policies are stored by themselves. Errors:
+/// write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
 template <class T, class Format>
 void save(const Llama<T, Cpu, Format>& model, const std::filesystem::path& folder, const SaveOptions& options = {}) {
-  static_assert(requires { detail::format_recipe(model.format); }, "only dense, binary and packed models have a folder format");
+  static_assert(
+      requires { detail::format_recipe(model.format); }, "only dense, binary and packed models have a folder format");
   std::vector<TensorSource> tensors;
   detail::for_each_tensor(model, detail::CollectTensors{tensors});
-  detail::write_model(folder, {model.config, std::string(Format::name), detail::format_recipe(model.format)}, tensors, options);
+  detail::write_model(folder, {model.config, std::string(Format::name), detail::format_recipe(model.format)}, tensors,
+                      options);
 }
 
 }  // namespace binllm

@@ -13,9 +13,8 @@ struct SharingEntry {
   std::string_view name;
   ChannelSharing sharing;
 };
-constexpr std::array<SharingEntry, 3> sharing_table{{{"none", ChannelSharing::none},
-                                                     {"shared", ChannelSharing::shared},
-                                                     {"per-linear", ChannelSharing::per_linear}}};
+constexpr std::array<SharingEntry, 3> sharing_table{
+    {{"none", ChannelSharing::none}, {"shared", ChannelSharing::shared}, {"per-linear", ChannelSharing::per_linear}}};
 
 [[noreturn]] void refuse(ErrorId id, const std::string& argument, std::string wanted, std::string found) {
   throw Error(id, "load_model", argument, std::move(wanted), std::move(found));

@@ -43,26 +43,42 @@ inline constexpr std::string_view custom = "custom";  // a policy that nobody na
 template <Estimator E>
 [[nodiscard]] std::string_view estimator_name(const E& estimator) {
   using T = typename E::value_type;
-  if constexpr (is_runtime_estimator<E>) return estimator.entry->name;
-  else if constexpr (requires { std::string_view(E::name); }) return E::name;
-  else if constexpr (std::same_as<E, ProgressiveSign<T>>) return "progressive";
-  else if constexpr (std::same_as<E, StraightThrough<T>>) return "vanilla";
-  else if constexpr (std::same_as<E, ErrorDecay<T>>) return "ede";
-  else if constexpr (std::same_as<E, ProgressiveForward<T>>) return "progressive-forward";
-  else return custom;
+  if constexpr (is_runtime_estimator<E>)
+    return estimator.entry->name;
+  else if constexpr (requires { std::string_view(E::name); })
+    return E::name;
+  else if constexpr (std::same_as<E, ProgressiveSign<T>>)
+    return "progressive";
+  else if constexpr (std::same_as<E, StraightThrough<T>>)
+    return "vanilla";
+  else if constexpr (std::same_as<E, ErrorDecay<T>>)
+    return "ede";
+  else if constexpr (std::same_as<E, ProgressiveForward<T>>)
+    return "progressive-forward";
+  else
+    return custom;
 }
 
 template <Schedule H>
 [[nodiscard]] std::string_view schedule_name(const H& schedule) {
-  if constexpr (std::same_as<H, RuntimeSchedule>) return schedule.entry->name;
-  else if constexpr (requires { std::string_view(H::name); }) return H::name;
-  else if constexpr (std::same_as<H, ExponentialSchedule>) return "exponential";
-  else if constexpr (std::same_as<H, UniformSchedule>) return "uniform";
-  else if constexpr (std::same_as<H, LogarithmicSchedule>) return "logarithmic";
-  else if constexpr (std::same_as<H, DegreeUniformSchedule>) return "degree-uniform";
-  else if constexpr (std::same_as<H, GeometricSchedule>) return "geometric";
-  else if constexpr (std::same_as<H, ConstantSchedule>) return "constant";
-  else return custom;
+  if constexpr (std::same_as<H, RuntimeSchedule>)
+    return schedule.entry->name;
+  else if constexpr (requires { std::string_view(H::name); })
+    return H::name;
+  else if constexpr (std::same_as<H, ExponentialSchedule>)
+    return "exponential";
+  else if constexpr (std::same_as<H, UniformSchedule>)
+    return "uniform";
+  else if constexpr (std::same_as<H, LogarithmicSchedule>)
+    return "logarithmic";
+  else if constexpr (std::same_as<H, DegreeUniformSchedule>)
+    return "degree-uniform";
+  else if constexpr (std::same_as<H, GeometricSchedule>)
+    return "geometric";
+  else if constexpr (std::same_as<H, ConstantSchedule>)
+    return "constant";
+  else
+    return custom;
 }
 [[nodiscard]] std::string_view scale_name(const ScaleTraits& traits);
 [[nodiscard]] std::string granularity_name(const ScaleTraits& traits);
@@ -106,8 +122,8 @@ struct FormatOf<Binary<R>> {
 };
 
 /// A schedule decides no tensor and no forward pass, so another one than the folder's is welcome.
-/// Errors: config_inconsistent where the folder holds another format or other policies; config_invalid where it does not
-/// say; version_unsupported for another layout; unknown_name for a channel scale that nobody knows.
+/// Errors: config_inconsistent where the folder holds another format or other policies; config_invalid where it does
+/// not say; version_unsupported for another layout; unknown_name for a channel scale that nobody knows.
 void check_format(const std::filesystem::path& folder, const ModelDescription& description, std::string_view format,
                   const std::map<std::string, std::string>& recipe);
 

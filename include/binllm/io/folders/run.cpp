@@ -7,9 +7,9 @@
 #include <binllm/io/folders/run.hpp>
 
 #include <fcntl.h>
-#include <nlohmann/json.hpp>
 #include <sys/file.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -47,11 +47,14 @@ void check_same_config(const json& wanted, const json& stored, const fs::path& p
   for (const json* side : {&here, &there}) {
     for (const auto& [key, value] : side->items()) keys.insert(key);
   }
-  const auto shown = [](const json& side, const std::string& key) { return side.contains(key) ? side[key].dump() : "none"; };
+  const auto shown = [](const json& side, const std::string& key) {
+    return side.contains(key) ? side[key].dump() : "none";
+  };
   std::string differences;
   for (const std::string& key : keys) {
     const std::string a = shown(here, key), b = shown(there, key);
-    if (a != b) differences += fmt::format("\n  {}: wanted {}, found {}", key.substr(key.starts_with('/') ? 1 : 0), a, b);
+    if (a != b)
+      differences += fmt::format("\n  {}: wanted {}, found {}", key.substr(key.starts_with('/') ? 1 : 0), a, b);
   }
   if (differences.empty()) return;
   throw Error(ErrorId::resume_mismatched, "RunFolder", path.string(), "the configuration of this run",
@@ -72,12 +75,14 @@ FileDescriptor lock_folder(const fs::path& folder) {
 void check_phase(std::string_view phase) {
   const auto good = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
   if (!phase.empty() && std::all_of(phase.begin(), phase.end(), good)) return;
-  throw Error(ErrorId::option_out_of_range, "RunFolder", "phase", "lower-case letters, digits, _ and -", std::string(phase));
+  throw Error(ErrorId::option_out_of_range, "RunFolder", "phase", "lower-case letters, digits, _ and -",
+              std::string(phase));
 }
 
 /// The step that a state stands at, for the name of its file; its rank where it does not count steps.
 std::uint64_t step_of(const TrainingState& state, std::uint64_t sequence) {
-  const auto step = std::find_if(state.counters.begin(), state.counters.end(), [](const auto& c) { return c.name == "step"; });
+  const auto step =
+      std::find_if(state.counters.begin(), state.counters.end(), [](const auto& c) { return c.name == "step"; });
   return step == state.counters.end() ? sequence : *step->value;
 }
 
@@ -144,7 +149,8 @@ void RunFolder::find_checkpoints() {
 void RunFolder::report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) {
   if (repeating_) return;
   nlohmann::ordered_json line{{"phase", phase}, {"step", step}, {"steps", steps}};
-  for (const Metric& metric : metrics) line[std::string(metric.name)] = metric.value;  // NaN and inf are written as null
+  for (const Metric& metric : metrics)
+    line[std::string(metric.name)] = metric.value;  // NaN and inf are written as null
   metrics_->append(line.dump());
 }
 
@@ -158,8 +164,9 @@ void RunFolder::save(std::string_view phase, const TrainingState& state) {
   if (repeating_) return;
   metrics_->sync();  // a checkpoint never knows of lines that a power cut could take back
   const std::uint64_t sequence = kept_.empty() ? 1 : kept_.back().sequence + 1;
-  Checkpoint checkpoint{folder_ / "checkpoints" / fmt::format("{}-{}{}", phase, step_of(state, sequence), checkpoint_extension),
-                        std::string(phase), sequence, metrics_->bytes()};
+  Checkpoint checkpoint{
+      folder_ / "checkpoints" / fmt::format("{}-{}{}", phase, step_of(state, sequence), checkpoint_extension),
+      std::string(phase), sequence, metrics_->bytes()};
   write_checkpoint(checkpoint.path, {checkpoint.phase, sequence, checkpoint.metrics_bytes}, state);
   std::erase_if(kept_, [&](const Checkpoint& other) { return other.path == checkpoint.path; });
   kept_.push_back(std::move(checkpoint));

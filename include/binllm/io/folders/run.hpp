@@ -23,16 +23,17 @@ struct RunFolderOptions {
 /// Keeps a run so that, killed at any moment and resumed, it ends as one that was never stopped: same states, and
 /// metrics.jsonl without gap or repeat.
 ///
-/// A checkpoint holds all blocks and counters and the length of metrics.jsonl, under a checksum; the log is made durable
-/// before the checkpoint, the checkpoint before an older one goes (two are kept of each phase). Opening the folder again
-/// cuts the log to the length in the newest good checkpoint of all phases. Until that one has been restored, the program
-/// repeats what was done (earlier phases): its reports are in the log already and are dropped, its states are not saved.
+/// A checkpoint holds all blocks and counters and the length of metrics.jsonl, under a checksum; the log is made
+/// durable before the checkpoint, the checkpoint before an older one goes (two are kept of each phase). Opening the
+/// folder again cuts the log to the length in the newest good checkpoint of all phases. Until that one has been
+/// restored, the program repeats what was done (earlier phases): its reports are in the log already and are dropped,
+/// its states are not saved.
 class RunFolder final : public RunLog {
  public:
   /// `effective_config` is a JSON object with everything that decides the result of the run.
   /// Errors: write_failed (a folder that cannot be written, is in use by another run, or holds files while
-  /// options.resume is off), config_invalid (no JSON object), resume_mismatched (the folder's run had another configuration,
-  /// listing the differing keys; a log shorter than the checkpoint says), option_out_of_range.
+  /// options.resume is off), config_invalid (no JSON object), resume_mismatched (the folder's run had another
+  /// configuration, listing the differing keys; a log shorter than the checkpoint says), option_out_of_range.
   RunFolder(std::filesystem::path folder, std::string_view effective_config, RunFolderOptions options = {});
 
   void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override;

@@ -30,22 +30,25 @@ inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
 /// Calls v.values(name, view) for each tensor of floating point numbers, v.signs(name, view, cols) for each bit plane.
 template <class Model, class V>
 void for_each_tensor(Model& model, V&& v) {
-  for_each_leaf("", [&](const std::string& name, auto& leaf) {
-    if constexpr (is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
-      if (leaf.size() > 0) v.values(name, leaf.value);
-    } else {
-      v.signs(beside_weight(name, "signs"), leaf.signs.view(), leaf.cols);
-      v.values(beside_weight(name, "scale"), leaf.scale.view());
-      if (leaf.input_scale) v.values(beside_weight(name, "input_scale"), leaf.input_scale.view());
-    }
-  }, model);
+  for_each_leaf(
+      "",
+      [&](const std::string& name, auto& leaf) {
+        if constexpr (is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+          if (leaf.size() > 0) v.values(name, leaf.value);
+        } else {
+          v.signs(beside_weight(name, "signs"), leaf.signs.view(), leaf.cols);
+          v.values(beside_weight(name, "scale"), leaf.scale.view());
+          if (leaf.input_scale) v.values(beside_weight(name, "input_scale"), leaf.input_scale.view());
+        }
+      },
+      model);
 }
 
 /// Reads model.safetensors of a folder. First `expect` every tensor, then `check` the whole file at once, then `read`.
 class TensorLoader {
  public:
-  /// Errors: those of SafetensorsFile; tensors_mismatched where the file is far too small for the configuration, so that a
-  /// damaged number never becomes an allocation.
+  /// Errors: those of SafetensorsFile; tensors_mismatched where the file is far too small for the configuration, so
+  /// that a damaged number never becomes an allocation.
   TensorLoader(const std::filesystem::path& folder, const LlamaConfig& config);
 
   [[nodiscard]] bool has(std::string_view name) const noexcept { return file_.find(name) != nullptr; }

@@ -26,9 +26,10 @@ Tokenizer load_model_file(const fs::path& path) {
 }
 
 [[noreturn]] void refuse_folder(const fs::path& folder, std::string found) {
-  throw Error(ErrorId::file_missing, "load_tokenizer", folder.string(),
-              "tokenizer.model, or one other file *.model, or \"tokenizer\": \"byte\" in config.json, or vocab_size 256",
-              std::move(found));
+  throw Error(
+      ErrorId::file_missing, "load_tokenizer", folder.string(),
+      "tokenizer.model, or one other file *.model, or \"tokenizer\": \"byte\" in config.json, or vocab_size 256",
+      std::move(found));
 }
 
 /// tokenizer.model, or the only other *.model; nothing where there is none.
