@@ -4,6 +4,10 @@
 add_library(binllm_development INTERFACE)
 if(BINLLM_STRICT)
   target_compile_options(binllm_development INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Werror)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # gcc 12 warns about its own AVX-512 intrinsics (gcc bug 105593).
+    target_compile_options(binllm_development INTERFACE -Wno-maybe-uninitialized -Wno-uninitialized)
+  endif()
 endif()
 if(BINLLM_NATIVE)
   target_link_libraries(binllm_development INTERFACE binllm::native)

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+#include "command.hpp"
+#include "model_report.hpp"
+
+#include <binllm/io/folders/model.hpp>
+
+#include <fmt/core.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cmath>
+
+namespace program {
+
+namespace {
+
+struct EvaluateOptions {
+  Common common;
+  fs::path model;
+  TextSource text;
+  std::string tokenizer, hardness = "inf";
+  binllm::PerplexityOptions perplexity;
+};
+
+void print(const binllm::Perplexity& result, double seconds, bool json) {
+  const double speed = static_cast<double>(result.scored) / seconds;
+  if (json) {
+    nlohmann::ordered_json line{{"tokens", result.tokens}, {"scored", result.scored}, {"nll", result.nll}, {"perplexity", result.perplexity}};
+    if (std::isfinite(result.bits_per_byte)) {
+      line["bits_per_byte"] = result.bits_per_byte;
+    } else {
+      line["bits_per_byte"] = nullptr;
+    }
+    line["tokens_per_second"] = speed;
+    line["protocol"] = binllm::Perplexity::protocol;
+    fmt::print("{}\n", line.dump());
+    return;
+  }
+  fmt::print("tokens         {}\nscored         {}\nnll            {:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\ntokens/s       {:.0f}\nprotocol       {}\n",
+             result.tokens, result.scored, result.nll, result.perplexity, result.bits_per_byte, speed, binllm::Perplexity::protocol);
+}
+
+void evaluate(const EvaluateOptions& options) {
+  options.common.apply();
+  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model);
+  const auto stream = options.text.load(tokenizer, binllm::Split::held_out, options.common.seed, std::size_t{1} << 20);
+  auto perplexity = options.perplexity;
+  perplexity.hardness = parse_hardness(options.hardness);
+  binllm::with_model<float>(options.model, [&](auto model) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto result = binllm::evaluate_perplexity(model, stream, perplexity);
+    print(result, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), options.common.json);
+  });
+}
+
+}  // namespace
+
+void add_evaluate(CLI::App& app) {
+  const auto options = std::make_shared<EvaluateOptions>();
+  CLI::App& command = *app.add_subcommand("evaluate", "perplexity of a model on a text");
+  command.add_option("--model", options->model, "model folder: full precision, binary or packed")->required();
+  command.add_option("--text", options->text.files, "text file (several are read one after the other)");
+  command.add_flag("--built-in", options->text.built_in, "the held-out built-in stories");
+  command.add_option("--context", options->perplexity.context, "tokens in a window")->capture_default_str();
+  command.add_option("--windows", options->perplexity.max_windows, "only the first so many windows")->default_str("all");
+  command.add_option("--batch", options->perplexity.batch, "windows computed at a time")->capture_default_str();
+  command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
+  command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
+  options->common.add_to(command);
+  command.callback([options] { evaluate(*options); });
+}
+
+}  // namespace program

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+/// binllm: pre-train, make 1 bit, evaluate, generate, inspect.
+#include "command.hpp"
+
+#include <binllm/core/error.hpp>
+#include <binllm/version.hpp>
+
+#include <cstdio>
+#include <exception>
+
+int main(int count, char** arguments) {
+  program::remember_command_line(count, arguments);
+  CLI::App app{"binllm: pre-trained transformers become 1 bit (BinaryLLM, arXiv 2508.06974)"};
+  app.set_version_flag("--version", std::string(binllm::version));
+  app.require_subcommand(1);
+  program::add_pretrain(app);
+  program::add_binarize(app);
+  program::add_evaluate(app);
+  program::add_generate(app);
+  program::add_inspect(app);
+  program::add_demo(app);
+  try {
+    app.parse(count, arguments);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "binllm: %s\nSee binllm --help, or --help after a subcommand.\n", error.what());
+    return 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "binllm: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/// One live line with the time left on a terminal, plain lines otherwise.
+#pragma once
+#include <binllm/train/run.hpp>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace program {
+
+/// Shows reports on standard error and hands everything on to the run folder.
+class Progress : public binllm::RunLog {
+ public:
+  /// `quiet` shows nothing; `next` may be null.
+  Progress(binllm::RunLog* next, bool quiet);
+  ~Progress() override;
+
+  void report(std::string_view phase, binllm::Index step, binllm::Index steps, std::span<const binllm::Metric> metrics) override;
+  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override { return next_ != nullptr && next_->wants_checkpoint(step, steps); }
+  void save(std::string_view phase, const binllm::TrainingState& state) override;
+  [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override { return next_ != nullptr && next_->restore(phase, state); }
+  /// A line that stays.
+  void say(const std::string& line);
+
+ private:
+  void end_live_line();
+
+  binllm::RunLog* next_;
+  bool quiet_, terminal_, live_ = false;
+  std::string phase_;
+  binllm::Index first_step_ = 0;
+  std::chrono::steady_clock::time_point start_, shown_;
+};
+
+}  // namespace program

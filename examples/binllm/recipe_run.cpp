@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+#include "recipe_run.hpp"
+
+#include <binllm/io/folders/model.hpp>
+
+#include <fmt/core.h>
+
+namespace program {
+
+using namespace std::string_literals;
+
+void RecipeChoice::complete() {
+  const auto& entry = *binllm::RuntimeEstimator<float>::named(estimator).entry;
+  if (scale.empty()) scale = entry.default_scale;
+  if (schedule.empty()) schedule = entry.default_schedule;
+  (void)binllm::RuntimeScale<float>::named(scale, granularity);
+  (void)binllm::RuntimeSchedule::named(schedule);
+  (void)binllm::channel_sharing_named(channel_scale);
+}
+
+namespace {
+
+template <binllm::ChannelSharing sharing>
+std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job, Progress& progress) {
+  using Format = binllm::RuntimeBinary<float, sharing>;
+  const binllm::PerplexityOptions sign{.context = job.training.context, .max_windows = job.validation_windows};
+  std::vector<ResultRow> rows;
+  const auto judge_row = [&](std::string name, auto& model, double hardness) {
+    if (!job.validation) return;
+    auto options = sign;
+    options.hardness = hardness;
+    rows.push_back(judge(std::move(name), model, *job.validation, options));
+    progress.say(fmt::format("{:<26} nll {:.4f}", rows.back().name, rows.back().nll));
+  };
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+
+  auto& full_precision = const_cast<binllm::Llama<float>&>(dense);  // evaluation writes no weight
+  judge_row("full precision", full_precision, 0);
+  auto binary = binllm::binarize(dense, Format{binllm::RuntimeEstimator<float>::named(job.choice.estimator), binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
+                                               binllm::RuntimeSchedule::named(job.choice.schedule)});
+  judge_row("naive sign", binary, infinity);
+  if (job.search.steps > 0 && job.choice.channel_scale != "none") {
+    binllm::search_channel_scale(binary, job.corpus, job.search, &progress);
+    judge_row("after stage 1", binary, infinity);
+  }
+  binllm::train_progressively(binary, job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress);
+  const double t = binllm::chunk_hardness(binary.format.schedule, job.training.chunks, job.training.chunks);
+  judge_row(job.choice.estimator + " with F", binary, t);
+  binllm::save(binary, job.out / "binary", {.tokenizer = job.tokenizer, .recipe = {{"t", fmt::format("{}", t)}}});
+  const auto cost = [&](std::size_t row, const fs::path& folder) {
+    if (row < rows.size()) add_cost(rows[row], folder);
+  };
+  if (binary.format.scale.traits().granularity != binllm::Granularity::group) {
+    auto packed = binllm::pack(binary);
+    binllm::save(packed, job.out / "packed", {.tokenizer = job.tokenizer});
+    judge_row("packed", packed, infinity);
+    for (std::size_t row = 1; row + 2 < rows.size(); ++row) cost(row, job.out / "packed");
+    if (!rows.empty()) cost(rows.size() - 1, job.out / "packed");
+    if (rows.size() > 1) cost(rows.size() - 2, job.out / "binary");
+  } else {
+    judge_row("sign, not packed", binary, infinity);
+    progress.say("group scales cannot be packed: only the binary folder is written");
+    for (std::size_t row = 1; row < rows.size(); ++row) cost(row, job.out / "binary");
+  }
+  cost(0, source);
+  return rows;
+}
+
+}  // namespace
+
+std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job, Progress& progress) {
+  if (job.choice.channel_scale == "per-linear") return run<binllm::ChannelSharing::per_linear>(dense, source, job, progress);
+  return run<binllm::ChannelSharing::shared>(dense, source, job, progress);
+}
+
+}  // namespace program

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/// The whole recipe on one model: both stages, packing, and the table that says what each step was worth.
+#pragma once
+#include "command.hpp"
+#include "model_report.hpp"
+#include "progress.hpp"
+
+#include <binllm/models/llama.hpp>
+#include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/progressive.hpp>
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace program {
+
+/// The policies by name; an empty scale or schedule is the estimator's own.
+struct RecipeChoice {
+  std::string estimator = "progressive", scale, schedule, granularity = "row", channel_scale = "shared";
+  /// Fills in what was left empty. Errors: unknown_name.
+  void complete();
+};
+
+struct RecipeJob {
+  RecipeChoice choice;
+  binllm::ChannelScaleOptions search;  ///< steps = 0: no stage 1
+  binllm::ProgressiveOptions training;
+  binllm::TokenStream corpus;
+  std::optional<binllm::TokenStream> validation{};
+  binllm::Index validation_windows = std::numeric_limits<binllm::Index>::max();  ///< the first so many are judged by
+  fs::path out{};  ///< out/binary and out/packed are written
+  const binllm::Tokenizer* tokenizer = nullptr;
+};
+
+/// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed.
+/// Empty without a validation stream. `source` is the folder of the dense model.
+[[nodiscard]] std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job, Progress& progress);
+
+}  // namespace program
