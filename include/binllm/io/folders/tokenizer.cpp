@@ -63,6 +63,10 @@ Tokenizer load_of_folder(const fs::path& folder, const ModelDescription& descrip
 
 Tokenizer load_tokenizer(const fs::path& byte_file_or_folder) {
   if (byte_file_or_folder == "byte") return byte_tokenizer();
+  if (!fs::exists(byte_file_or_folder)) {
+    throw Error(ErrorId::file_missing, "load_tokenizer", byte_file_or_folder.string(),
+                "\"byte\", a SentencePiece model, or a model folder", "nothing of that name");
+  }
   if (!fs::is_directory(byte_file_or_folder)) return load_model_file(byte_file_or_folder);
   const ModelDescription description = read_config(byte_file_or_folder);
   Tokenizer tokenizer = load_of_folder(byte_file_or_folder, description);
