@@ -4,6 +4,7 @@
 ///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not apply
 /// lr, c1, c2 and clip are read from the step scalars when the kernel runs.
 #pragma once
+#include <binllm/device/kernel.hpp>
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
 
