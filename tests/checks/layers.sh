@@ -19,13 +19,13 @@ BEGIN {
   sees["nn"] = sees["packed"] " packed"
   sees["models"] = sees["nn"] " nn"
   siblings = "optim data infer eval"
-  sees["optim"] = sees["infer"] = sees["eval"] = sees["models"] " models " siblings
-  sees["data"] = sees["optim"] " tokenizer"
+  sees["optim"] = sees["eval"] = sees["models"] " models " siblings
+  sees["data"] = sees["infer"] = sees["optim"] " tokenizer"
   sees["train"] = sees["models"] " models " siblings
   sees["io/containers"] = base
   sees["io/folders"] = sees["train"] " train tokenizer io/containers"
   everywhere = " fwd.hpp version.hpp "
-  umbrellas = " binllm.hpp io.hpp "
+  umbrellas = " binllm.hpp io.hpp compiled.hpp compiled.cpp "
   heavy = "^<(iostream|ranges|functional|regex)>$"
 }
 function room(path,   part, n) {  # binllm/ops/cpu/gemm.hpp -> ops, binllm/io/folders/model.hpp -> io/folders
