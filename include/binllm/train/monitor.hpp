@@ -9,16 +9,15 @@
 
 namespace binllm {
 
-/// The name of the first parameter with a value or gradient that is not finite; empty if there is none.
+/// The first parameter with a value that is not finite, or else with such a gradient; empty if there is none.
 template <class Model>
 [[nodiscard]] std::string first_not_finite(const Model& model) {
-  std::string found;
+  std::string value, gradient;
   for_each_parameter(model, [&](const std::string& name, const auto& parameter) {
-    if (!found.empty()) return;
-    if (!parameter.value.flat().isFinite().all()) found = name;
-    if (found.empty() && parameter.gradient && !parameter.gradient.flat().isFinite().all()) found = name + " (gradient)";
+    if (value.empty() && !parameter.value.flat().isFinite().all()) value = name;
+    if (gradient.empty() && parameter.gradient && !parameter.gradient.flat().isFinite().all()) gradient = name + " (gradient)";
   });
-  return found;
+  return value.empty() ? gradient : value;
 }
 
 /// Throws training_diverged, naming the tensor, unless loss and gradient norm are finite.
@@ -74,7 +73,7 @@ template <class T, RecipeLike R>
   const ScaleTraits traits = model.format.scale.traits();
   for_each_linear([&](const auto& linear) {
     const auto w = read(linear.weight.value);
-    const GroupedBlock<Cpu> grouped(traits, w.shape);
+    const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
     Tensor<T> mean(Shape{grouped.groups});
     grouped.sum(mean.view(), typename Binarize<typename R::estimator, typename R::scale>::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
     const auto block = grouped.block(w);

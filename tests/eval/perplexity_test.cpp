@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "support/small_llama.hpp"
+
+#include <binllm/eval/perplexity.hpp>
+#include <binllm/tokenizer/byte.hpp>
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+using namespace binllm;
+using namespace binllm::test;
+
+namespace {
+TokenStream toy_stream(Index size) {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(size));
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i * 7 % 37);
+  return TokenStream::from_tokens(std::move(ids));
+}
+}  // namespace
+
+TEST_CASE("a model that knows nothing has the vocabulary's size as perplexity") {
+  Llama<float> zero(small_config());  // all logits are 0
+  const auto result = evaluate_perplexity(zero, toy_stream(100), {.context = 16, .batch = 4});
+  CHECK(result.perplexity == doctest::Approx(37));
+  CHECK(result.tokens == 100);
+  CHECK(result.scored == 6 * 15);  // six windows of 16, four tokens dropped, the first of each unscored
+}
+
+TEST_CASE("windows do not see each other, and the batch size does not matter") {
+  auto model = small_llama<double>();
+  const auto stream = toy_stream(50);
+  const auto one = evaluate_perplexity(model, stream, {.context = 10, .batch = 1});
+  const auto three = evaluate_perplexity(model, stream, {.context = 10, .batch = 3});
+  CHECK(one.nll == doctest::Approx(three.nll).epsilon(1e-12));
+  // by hand: the mean over the windows of each window's own loss
+  double sum = 0;
+  for (Index w = 0; w < 5; ++w) {
+    const auto part = stream.tokens().subspan(static_cast<std::size_t>(w * 10), 10);
+    sum += evaluate_perplexity(model, TokenStream::from_tokens({part.begin(), part.end()}), {.context = 10}).nll;
+  }
+  CHECK(one.nll == doctest::Approx(sum / 5).epsilon(1e-12));
+  CHECK(evaluate_perplexity(model, stream, {.context = 10, .max_windows = 2}).scored == 18);
+}
+
+TEST_CASE("bits per byte count the bytes of the scored tokens") {
+  auto config = small_config();
+  config.vocab_size = 256;
+  Llama<float> zero(config);
+  const auto result = evaluate_perplexity(zero, TokenStream::from_string("sixteen letters.and sixteen more", byte_tokenizer()), {.context = 16});
+  CHECK(result.bits_per_byte == doctest::Approx(8));
+  CHECK(std::isnan(evaluate_perplexity(zero, toy_stream(32), {.context = 16}).bits_per_byte));
+}
+
+TEST_CASE("a text shorter than one window and a window beyond the model are refused") {
+  auto model = small_llama<float>();
+  const auto id_of = [&](Index size, Index context) {
+    try {
+      static_cast<void>(evaluate_perplexity(model, toy_stream(size), {.context = context}));
+    } catch (const Error& error) {
+      return error.id();
+    }
+    FAIL("not refused");
+    return ErrorId::empty_tensor;
+  };
+  CHECK(id_of(9, 10) == ErrorId::text_too_short);
+  CHECK(id_of(100, 34) == ErrorId::option_out_of_range);
+  CHECK(id_of(100, 1) == ErrorId::option_out_of_range);
+}

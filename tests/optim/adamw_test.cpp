@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "support/tensors.hpp"
+
+#include <binllm/optim/adamw.hpp>
+#include <binllm/optim/clip.hpp>
+#include <binllm/optim/learning_rate.hpp>
+
+#include <doctest/doctest.h>
+
+using namespace binllm;
+using namespace binllm::test;
+
+namespace {
+struct Two {  // a module with one matrix that decays and one norm that does not
+  using Master = double;
+  using device = Cpu;
+  Parameter<double> norm{Shape{5}, false};
+  Parameter<double> weight{Shape{3, 7}};
+  template <class V, class... Self>
+  static void visit(V&& v, Self&... self) {
+    v("norm", self.norm...);
+    v("weight", self.weight...);
+  }
+};
+}  // namespace
+
+TEST_CASE("AdamW against the formula written out, with clipping, decay on matrices only") {
+  Two model;
+  ParameterBlock<double, Cpu> block;
+  block.allocate(model, true);
+  const AdamWOptions o{.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
+  AdamW<double> adamw(block, o);
+  StepScalars<Cpu> scalars;
+  model.weight.value.flat() = normal_tensor({21}, 1).view().flat();
+  model.norm.value.flat() = 1;
+  double w = model.weight.value.data[4], n = 1, m_w = 0, v_w = 0, m_n = 0, v_n = 0;
+  for (Index step = 1; step <= 3; ++step) {
+    const double g = 0.3 * static_cast<double>(step), lr = 0.01 / static_cast<double>(step), clip = 0.5;
+    model.weight.gradient.flat() = g;
+    model.norm.gradient.flat() = -g;
+    scalars.set(StepScalars<Cpu>::learning_rate, lr);
+    scalars.set(StepScalars<Cpu>::clip, clip);
+    adamw.step(block, scalars, step);
+    const auto expect = [&](double& x, double& m, double& v, double gradient, double decay) {
+      gradient *= clip;
+      m = 0.9 * m + 0.1 * gradient;
+      v = 0.95 * v + 0.05 * gradient * gradient;
+      const double k = static_cast<double>(step);
+      x -= lr * (m / (1 - std::pow(0.9, k)) / (std::sqrt(v / (1 - std::pow(0.95, k))) + 1e-8) + decay * x);
+    };
+    expect(w, m_w, v_w, g, 0.1);
+    expect(n, m_n, v_n, -g, 0);
+    CHECK(model.weight.value.data[4] == doctest::Approx(w).epsilon(1e-12));
+    CHECK(model.norm.value.data[2] == doctest::Approx(n).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("the global norm over sizes around its pieces, the same at any number of threads") {
+  for (const Index size : {1, 4095, 4096, 4097, 20000}) {
+    CAPTURE(size);
+    const auto g = normal_tensor({size}, 3);
+    GlobalNorm<double> norm(size);
+    set_thread_count(1);
+    const double once = norm(g.view());
+    set_thread_count(2);
+    CHECK(norm(g.view()) == once);
+    set_thread_count(1);
+    CHECK(once == doctest::Approx(std::sqrt(g.view().flat().square().sum())).epsilon(1e-12));
+  }
+  CHECK(clip_factor(2, 1) == 0.5);
+  CHECK(clip_factor(0.5, 1) == 1);
+  CHECK(clip_factor(100, 0) == 1);
+}
+
+TEST_CASE("cosine learning rate: warm-up, peak, end") {
+  const CosineLearningRate rate{1e-4, 2e-6, 4, 104};
+  CHECK(rate(0) == doctest::Approx(0.25e-4));
+  CHECK(rate(3) == doctest::Approx(1e-4));
+  CHECK(rate(4) == doctest::Approx(1e-4));
+  CHECK(rate(103) == doctest::Approx(2e-6));
+  for (Index step = 5; step < 104; ++step) CHECK(rate(step) < rate(step - 1));
+  CHECK(CosineLearningRate{1e-3, 1e-5, 0, 1}(0) == doctest::Approx(1e-5));
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+/// The command-line program, as a user runs it.
+#include "data_kit.hpp"
+#include "io/support.hpp"
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <thread>
+
+using namespace binllm::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Outcome {
+  int code;
+  std::string out, error;
+};
+
+Outcome run(const TemporaryFolder& folder, const std::string& arguments) {
+  const fs::path errors = folder / "stderr";
+  const std::string command = std::string(BINLLM_PROGRAM) + " " + arguments + " 2>" + errors.string();
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Outcome outcome{};
+  std::array<char, 4096> buffer{};
+  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) outcome.out.append(buffer.data(), n);
+  outcome.code = WEXITSTATUS(::pclose(pipe));
+  std::ifstream stream(errors, std::ios::binary);
+  outcome.error.assign(std::istreambuf_iterator<char>(stream), {});
+  return outcome;
+}
+
+std::string file_bytes(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+const std::string tiny = " --dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 ";
+
+}  // namespace
+
+TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in stories") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), made = (folder / "run").string();
+  const auto trained = run(folder, "pretrain --built-in --tokens 4096 --valid-windows 20 --out " + model + tiny);
+  INFO(trained.error);
+  REQUIRE(trained.code == 0);
+  const auto binarized = run(folder, "binarize --model " + model + " --built-in --tokens 4096 --batch 4 --context 32 --chunks 4 --channel-scale-steps 3 --valid-windows 20 --threads 1 --json --out " + made);
+  INFO(binarized.error);
+  REQUIRE(binarized.code == 0);
+  const auto results = nlohmann::json::parse(binarized.out).at("results");
+  REQUIRE(results.size() == 5);
+  CHECK(results[0].at("model") == "full precision");
+  CHECK(results[4].at("model") == "packed");
+  CHECK(results[0].at("bits_per_weight") == 32);
+  for (const auto& row : results) CHECK(row.at("nll").get<double>() < 8);
+  for (const char* file : {"run.json", "metrics.jsonl", "README.md", "binary/model.safetensors", "packed/model.safetensors"}) CHECK(fs::exists(folder / "run" / file));
+  CHECK(file_bytes(folder / "run" / "README.md").find("binllm binarize --model") != std::string::npos);
+
+  std::array<double, 3> nll{};
+  const std::array<std::string, 3> folders{model, made + "/binary", made + "/packed"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto judged = run(folder, "evaluate --model " + folders[i] + " --built-in --context 32 --windows 20 --json --threads 1");
+    INFO(judged.error);
+    REQUIRE(judged.code == 0);
+    const auto line = nlohmann::json::parse(judged.out);
+    for (const char* key : {"tokens", "scored", "nll", "perplexity", "bits_per_byte", "protocol"}) CHECK(line.contains(key));
+    CHECK(line.at("scored") == 20 * 31);
+    nll[i] = line.at("nll").get<double>();
+  }
+  CHECK(nll[1] == doctest::Approx(nll[2]).epsilon(1e-5));  // the binary folder with Sign, and its packed form
+
+  const auto text = run(folder, "generate --model " + made + "/packed --prompt 'One day' --max-tokens 5 --temperature 0 --threads 1");
+  CHECK(text.code == 0);
+  CHECK(text.out.size() == 7 + 5 + 1);
+  CHECK(text.out.starts_with("One day"));
+  const auto shown = run(folder, "inspect --model " + made + "/packed --json");
+  REQUIRE(shown.code == 0);
+  CHECK(nlohmann::json::parse(shown.out).at("bits").at("signs_only") == 1);
+  CHECK(run(folder, "inspect --model " + model).out.find("model.embed_tokens.weight") != std::string::npos);
+}
+
+TEST_CASE("a killed run resumes to the same bits, its metrics without gap or repeat") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 2048 --valid-windows 4 --out " + model + tiny).code == 0);
+  const std::string flags = "binarize --model " + model + " --built-in --tokens 40000 --batch 4 --context 32 --chunks 5 --channel-scale-steps 5 --valid-windows 4 --report-every 1 --checkpoint-every 20 --threads 1 --out ";
+  REQUIRE(run(folder, flags + (folder / "whole").string()).code == 0);
+  const std::string killed = (folder / "killed").string();
+  int kills = 0;
+  for (const char* seconds : {"0.05", "0.12", "0.2", "0.3"}) {
+    kills += ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed + " --resume >/dev/null 2>&1").c_str()) != 0;
+  }
+  MESSAGE("runs killed: ", kills);
+  REQUIRE(run(folder, flags + killed + " --resume").code == 0);
+  for (const char* file : {"binary/model.safetensors", "packed/model.safetensors"}) {
+    CHECK(file_bytes(folder / "whole" / file) == file_bytes(folder / "killed" / file));
+  }
+  const auto steps = [&](const char* name) {
+    std::ifstream lines(folder / name / "metrics.jsonl");
+    std::vector<std::string> found;
+    for (std::string line; std::getline(lines, line);) {
+      const auto report = nlohmann::json::parse(line);
+      found.push_back(report.at("phase").get<std::string>() + std::to_string(report.at("step").get<int>()));
+    }
+    return found;
+  };
+  CHECK(steps("whole") == steps("killed"));
+}
+
+TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  const auto refused = [&](const std::string& arguments, const char* said) {
+    const auto outcome = run(folder, arguments);
+    CAPTURE(arguments);
+    CAPTURE(outcome.error);
+    CHECK(outcome.code != 0);
+    CHECK(outcome.out.empty());
+    CHECK(outcome.error.find(said) != std::string::npos);
+  };
+  const std::string job = "binarize --model " + model + " --built-in --context 32 --batch 4 --out " + (folder / "never").string();
+  refused(job + " --estimator magic", "progressive, vanilla, ede, progressive-forward");
+  refused(job + " --schedule magic", "exponential, uniform, logarithmic, degree-uniform, geometric, constant");
+  refused(job + " --scale magic", "dual, dual-detached, analytic, analytic-detached, learned");
+  refused(job + " --granularity magic", "row, column, tensor, group");
+  refused(job + " --channel-scale magic", "shared");
+  refused(job + " --learning-rate -1", "learning_rate");
+  refused(job + " --batch x", "--batch");
+  CHECK_FALSE(fs::exists(folder / "never"));
+  refused("binarize --model " + model + " --built-in --out /proc/never", "/proc/never");  // before any training
+  refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(), "config.json");
+  refused("pretrain --built-in --out " + (folder / "never").string() + " --dim 30 --heads 4", "--heads");
+  refused("pretrain --out " + (folder / "never").string(), "--text");
+  refused("evaluate --model " + model + " --text " + (folder / "absent.txt").string(), "absent.txt");
+  std::ofstream(folder / "short.txt") << "too short";
+  refused("evaluate --model " + model + " --context 32 --text " + (folder / "short.txt").string(), "E401");
+  refused("generate --model " + model, "--prompt");
+  refused("generate --model " + model + " --prompt x --hardness soft", "--hardness");
+  refused("", "subcommand");
+  refused("frobnicate", "frobnicate");
+  CHECK(run(folder, "--help").code == 0);
+  CHECK(run(folder, "--version").out == "0.1.0\n");
+}
+
+TEST_CASE("the oracle of the pre-trained model of the data kit, through the program") {
+  const auto oracle = data_file("models/stories260K/oracle_greedy_n64.txt");
+  if (!oracle) return;
+  const TemporaryFolder folder;
+  const auto text = run(folder, "generate --model " + fs::path(*oracle).parent_path().string() + " --prompt 'Once upon a time' --max-tokens 60 --temperature 0 --threads 1");
+  CHECK(text.code == 0);
+  CHECK(text.out == file_bytes(*oracle));
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "support/small_llama.hpp"
+
+#include <binllm/policy/straight_through.hpp>
+#include <binllm/tokenizer/byte.hpp>
+#include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/pretrain.hpp>
+#include <binllm/train/progressive.hpp>
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace binllm;
+using namespace binllm::test;
+
+namespace {
+
+TokenStream corpus() {
+  std::vector<std::int32_t> ids;
+  for (int i = 0; i < 4000; ++i) ids.push_back(i * i % 37);  // periodic: learnable
+  return TokenStream::from_tokens(std::move(ids));
+}
+
+/// Keeps reports and states in memory; can stop a run at a step as a killed process would.
+struct MemoryLog : RunLog {
+  struct Stop {};
+  Index stop_after = -1, every = 1;
+  std::vector<std::pair<std::string, std::map<std::string, double>>> reports;
+  std::map<std::string, std::vector<std::vector<char>>> states;
+  std::map<std::string, std::vector<std::uint64_t>> counters;
+
+  void report(std::string_view phase, Index step, Index, std::span<const Metric> metrics) override {
+    std::map<std::string, double> values{{"step", static_cast<double>(step)}};
+    for (const auto& [name, value] : metrics) values[std::string(name)] = value;
+    reports.emplace_back(phase, std::move(values));
+  }
+  bool wants_checkpoint(Index step, Index steps) override { return step % every == 0 || step == steps; }
+  void save(std::string_view phase, const TrainingState& state) override {
+    auto& blocks = states[std::string(phase)];
+    blocks.clear();
+    for (const auto& block : state.blocks) blocks.emplace_back(static_cast<const char*>(block.data), static_cast<const char*>(block.data) + block.bytes);
+    auto& numbers = counters[std::string(phase)];
+    numbers.clear();
+    for (const auto& counter : state.counters) numbers.push_back(*counter.value);
+    if (stop_after >= 0 && static_cast<Index>(numbers[0]) == stop_after) throw Stop{};
+  }
+  bool restore(std::string_view phase, TrainingState& state) override {
+    const auto found = states.find(std::string(phase));
+    if (found == states.end()) return false;
+    for (std::size_t i = 0; i < state.blocks.size(); ++i) {
+      REQUIRE(state.blocks[i].bytes == found->second[i].size());
+      std::copy(found->second[i].begin(), found->second[i].end(), static_cast<char*>(state.blocks[i].data));
+    }
+    for (std::size_t i = 0; i < state.counters.size(); ++i) *state.counters[i].value = counters[std::string(phase)][i];
+    return true;
+  }
+};
+
+ProgressiveOptions short_run(Index steps, Index chunks = 4) {
+  auto options = ProgressiveOptions::small_model();
+  options.batch = 4;
+  options.context = 12;
+  options.tokens = steps * options.batch * options.context;
+  options.chunks = chunks;
+  options.warmup = 2;
+  options.report_every = 3;
+  options.learning_rate = 5e-3;
+  return options;
+}
+
+template <class Model>
+bool same_bits(const Model& a, const Model& b) {
+  const auto bytes = static_cast<std::size_t>(a.block.values.size()) * sizeof(*a.block.values.view().data);
+  return std::memcmp(a.block.values.view().data, b.block.values.view().data, bytes) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("pre-training learns, and reports what it says") {
+  auto model = small_llama<float>();
+  MemoryLog log;
+  const auto stream = corpus();
+  auto options = short_run(60);
+  options.evaluate_every = 30;
+  const double loss = pretrain(model, stream, options, &stream, &log);
+  CHECK(loss < 0.5 * log.reports.front().second["loss"]);
+  CHECK(log.reports.back().second["loss"] == loss);
+  CHECK(log.reports.back().second.contains("validation_loss"));
+  CHECK(log.reports.back().second["step"] == 60);
+  for (const char* name : {"loss", "gradient_norm", "t", "learning_rate", "tokens_per_second"}) CHECK(log.reports[1].second.contains(name));
+}
+
+TEST_CASE("one thread and two compute the same bits") {
+  const auto train_with = [&](int threads) {
+    set_thread_count(threads);
+    auto config = small_config();
+    config.hidden_size = 48;
+    config.intermediate_size = 136;
+    config.head_dim = 12;
+    auto binary = binarize<PaperRecipe<float>>(small_llama<float>(config));
+    auto options = short_run(8);
+    options.context = 31;
+    train_progressively(binary, corpus(), options);
+    set_thread_count(1);
+    return binary;
+  };
+  CHECK(same_bits(train_with(1), train_with(2)));
+}
+
+TEST_CASE("a run stopped after any step and resumed ends with the same bits and the same reports") {
+  const auto stream = corpus();
+  const auto start = [] { return binarize<PaperRecipe<float>>(small_llama<float>()); };
+  auto whole = start();
+  MemoryLog whole_log;
+  train_progressively(whole, stream, short_run(12), &stream, &whole_log);
+  for (const Index stop : {0, 1, 3, 7, 11, 12}) {
+    CAPTURE(stop);
+    MemoryLog log;
+    log.stop_after = stop;
+    auto killed = start();
+    try {
+      train_progressively(killed, stream, short_run(12), &stream, &log);
+    } catch (const MemoryLog::Stop&) {
+    }
+    log.stop_after = -1;
+    auto resumed = start();
+    train_progressively(resumed, stream, short_run(12), &stream, &log);
+    CHECK(same_bits(resumed, whole));
+    REQUIRE(log.reports.size() == whole_log.reports.size());
+    for (std::size_t i = 0; i < log.reports.size(); ++i) {
+      auto found = log.reports[i].second, wanted = whole_log.reports[i].second;
+      found.erase("tokens_per_second");
+      wanted.erase("tokens_per_second");
+      CHECK(found == wanted);
+    }
+  }
+}
+
+TEST_CASE("accumulated micro-batches give the gradient of the whole batch") {
+  const auto train_with = [&](Index micro) {
+    auto model = small_llama<double>();
+    auto options = short_run(3);
+    options.micro_batch = micro;
+    pretrain(model, corpus(), options);
+    return model;
+  };
+  const auto whole = train_with(0), parts = train_with(1);
+  CHECK((whole.block.values.view().flat() - parts.block.values.view().flat()).abs().maxCoeff() < 1e-9);
+}
+
+TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights harden") {
+  auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
+  MemoryLog log;
+  const auto stream = corpus();
+  train_progressively(binary, stream, short_run(20, 20), &stream, &log);
+  std::vector<double> t, saturated;
+  for (auto& [phase, values] : log.reports) {
+    CHECK(phase == "progressive");
+    if (!values.contains("sign_flips")) continue;
+    t.push_back(values["t"]);
+    saturated.push_back(values["saturated"]);
+    CHECK(values["chunk"] == static_cast<double>(t.size()));
+    CHECK(values["scale_drift"] >= 0);
+  }
+  REQUIRE(t.size() == 20);
+  for (std::size_t c = 0; c < 20; ++c) CHECK(t[c] == doctest::Approx(1.3 * std::exp(0.22 * static_cast<double>(c + 1)) - 1.3));
+  CHECK(saturated.back() > 0.95);
+  CHECK(log.reports.back().second.contains("validation_loss_f"));
+  CHECK(log.reports.back().second.contains("validation_loss_sign"));
+}
+
+TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs nor embeddings") {
+  auto dense = small_llama<float>();
+  pretrain(dense, corpus(), short_run(120));
+  auto binary = binarize<PaperRecipe<float>>(dense);
+  const auto stream = corpus();
+  const double naive = evaluate_perplexity(binary, stream, {.context = 12}).nll;
+  ChannelScaleOptions options;
+  options.batch = 4;
+  options.context = 12;
+  options.learning_rate = 3e-2;
+  search_channel_scale(binary, stream, options);
+  CHECK(evaluate_perplexity(binary, stream, {.context = 12}).nll < naive);
+  CHECK((binary.embed_tokens.value.flat() == dense.embed_tokens.value.flat()).all());
+  for_each_linear([](const auto& before, const auto& after) { CHECK(((before.weight.value.flat() >= 0) == (after.weight.value.flat() >= 0)).all()); }, dense, binary);
+}
+
+TEST_CASE("stage 1 refuses scales that are not one a row") {
+  auto binary = binarize<PaperRecipe<float, ChannelSharing::shared, DualScale<float, Granularity::tensor>>>(small_llama<float>());
+  try {
+    search_channel_scale(binary, corpus(), {});
+    FAIL("not refused");
+  } catch (const Error& error) {
+    CHECK(error.id() == ErrorId::config_inconsistent);
+  }
+}
+
+TEST_CASE("the first value that is not finite stops the run, names its tensor, and leaves the other weights alone") {
+  auto model = small_llama<float>();
+  model.layers[1].mlp.up_proj.weight.value.data[3] = std::numeric_limits<float>::quiet_NaN();
+  const float before = model.embed_tokens.value.data[0];
+  try {
+    pretrain(model, corpus(), short_run(3));
+    FAIL("not stopped");
+  } catch (const Error& error) {
+    CHECK(error.id() == ErrorId::training_diverged);
+    CHECK(error.found().find("model.layers.1.mlp.up_proj.weight") != std::string::npos);
+    CHECK(error.argument() == "step 0");
+  }
+  CHECK(model.embed_tokens.value.data[0] == before);
+}
+
+TEST_CASE("options out of range are refused by name") {
+  auto model = small_llama<float>();
+  const auto refused = [&](auto change, const char* argument) {
+    auto options = short_run(4);
+    change(options);
+    try {
+      pretrain(model, corpus(), options);
+      FAIL("not refused");
+    } catch (const Error& error) {
+      CHECK(error.id() == ErrorId::option_out_of_range);
+      CHECK(error.argument().find(argument) != std::string::npos);
+    }
+  };
+  refused([](TrainingOptions& o) { o.batch = 0; }, "batch");
+  refused([](TrainingOptions& o) { o.micro_batch = 3; }, "micro_batch");
+  refused([](TrainingOptions& o) { o.learning_rate = -1; }, "learning_rate");
+  refused([](TrainingOptions& o) { o.report_every = 0; }, "report_every");
+  auto binary = binarize<PaperRecipe<float>>(model);
+  CHECK_THROWS_AS(train_progressively(binary, corpus(), short_run(3, 4)), Error);  // more chunks than steps
+}
