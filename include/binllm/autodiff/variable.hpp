@@ -5,6 +5,15 @@
 
 namespace binllm {
 
+namespace detail {
+[[noreturn]] inline void refuse_stale_variable() {
+  throw Error(ErrorId::stale_variable, "Variable", "this", "a variable of the tape's present round", "one from before a reset or outside its Mark");
+}
+[[noreturn]] inline void refuse_foreign_tape(std::string_view operation) {
+  throw Error(ErrorId::foreign_tape, operation, "arguments", "variables of one tape", "variables of two tapes");
+}
+}  // namespace detail
+
 /// A view of the value, and the node that knows its gradient.
 /// Errors of every member that touches the tape: stale_variable after `reset` or after the end of its Mark.
 template <class T, class D = Cpu>
@@ -44,8 +53,7 @@ class Variable {
   Variable(View<T, D> value, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp) : value_(value), tape_(tape), node_(node), stamp_(stamp) {}
 
   void check_alive() const {
-    if (tape_->alive(node_, stamp_)) return;
-    throw Error(ErrorId::stale_variable, "Variable", "this", "a variable of the tape's present round", "one from before a reset or outside its Mark");
+    if (!tape_->alive(node_, stamp_)) detail::refuse_stale_variable();
   }
 
   View<T, D> value_;
@@ -56,8 +64,7 @@ class Variable {
 /// All arguments of an op must lie on one tape. Errors: foreign_tape.
 template <class First, class... Rest>
 void check_same_tape(std::string_view operation, const First& first, const Rest&... rest) {
-  if (((&rest.tape() == &first.tape()) && ...)) return;
-  throw Error(ErrorId::foreign_tape, std::string(operation), "arguments", "variables of one tape", "variables of two tapes");
+  if (!((&rest.tape() == &first.tape()) && ...)) detail::refuse_foreign_tape(operation);
 }
 
 }  // namespace binllm

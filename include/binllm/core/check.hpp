@@ -11,34 +11,34 @@ namespace binllm {
 /// Errors: shape_mismatch with both shapes.
 inline void check_shape(std::string_view operation, std::string_view argument, const Shape& found, const Shape& wanted) {
   if (found == wanted) return;
-  throw Error(ErrorId::shape_mismatch, std::string(operation), std::string(argument), to_string(wanted), to_string(found));
+  throw Error(ErrorId::shape_mismatch, operation, argument, to_string(wanted), to_string(found));
 }
 
 /// The last dimension of `found` must be `cols`. Errors: shape_mismatch.
 inline void check_cols(std::string_view operation, std::string_view argument, const Shape& found, Index cols) {
   if (found.cols() == cols) return;
-  throw Error(ErrorId::shape_mismatch, std::string(operation), std::string(argument),
+  throw Error(ErrorId::shape_mismatch, operation, argument,
               fmt::format("last dimension {}", cols), to_string(found));
 }
 
 /// Errors: rank_unsupported.
 inline void check_rank(std::string_view operation, std::string_view argument, const Shape& found, int rank) {
   if (found.rank() == rank) return;
-  throw Error(ErrorId::rank_unsupported, std::string(operation), std::string(argument), fmt::format("rank {}", rank),
+  throw Error(ErrorId::rank_unsupported, operation, argument, fmt::format("rank {}", rank),
               to_string(found));
 }
 
 /// Errors: empty_tensor.
 inline void check_not_empty(std::string_view operation, std::string_view argument, const Shape& found) {
   if (found.size() > 0) return;
-  throw Error(ErrorId::empty_tensor, std::string(operation), std::string(argument), "at least one element", to_string(found));
+  throw Error(ErrorId::empty_tensor, operation, argument, "at least one element", to_string(found));
 }
 
 /// Every id must name a row of a table with `rows` rows. Errors: token_out_of_range with the first offender.
 inline void check_token_ids(std::string_view operation, View<const std::int32_t> ids, Index rows) {
   for (Index i = 0; i < ids.size(); ++i) {
     if (ids.data[i] >= 0 && ids.data[i] < rows) continue;
-    throw Error(ErrorId::token_out_of_range, std::string(operation), fmt::format("ids[{}]", i),
+    throw Error(ErrorId::token_out_of_range, operation, fmt::format("ids[{}]", i),
                 fmt::format("0 <= id < {}", rows), fmt::format("{}", ids.data[i]));
   }
 }

@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
+#include <string_view>
 
 namespace binllm {
 
@@ -48,14 +48,14 @@ enum class ErrorId : int {
 /// Thrown by every public function of binllm: what was asked of whom, what was wanted, what was found.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorId id, std::string operation, std::string argument, std::string wanted, std::string found)
+  Error(ErrorId id, std::string_view operation, std::string_view argument, std::string_view wanted, std::string_view found)
       : std::runtime_error(fmt::format("E{}: {}: {}: wanted {}, found {}", static_cast<int>(id), operation, argument,
                                        wanted, found)),
         id_(id),
-        operation_(std::move(operation)),
-        argument_(std::move(argument)),
-        wanted_(std::move(wanted)),
-        found_(std::move(found)) {}
+        operation_(operation),
+        argument_(argument),
+        wanted_(wanted),
+        found_(found) {}
 
   [[nodiscard]] ErrorId id() const noexcept { return id_; }
   [[nodiscard]] const std::string& operation() const noexcept { return operation_; }

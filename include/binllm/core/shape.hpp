@@ -12,6 +12,16 @@ namespace binllm {
 
 using Index = std::ptrdiff_t;
 
+namespace detail {
+// Out of line, because every op makes shapes.
+[[noreturn]] inline void refuse_rank(std::size_t rank) {
+  throw Error(ErrorId::rank_unsupported, "Shape", "extents", "at most 4 dimensions", fmt::format("{}", rank));
+}
+[[noreturn]] inline void refuse_extent(Index extent) {
+  throw Error(ErrorId::shape_mismatch, "Shape", "extents", "extents >= 0", fmt::format("{}", extent));
+}
+}  // namespace detail
+
 /// The extents of a row-major block. The last dimension is contiguous.
 /// Errors: rank_unsupported above rank 4, shape_mismatch for a negative extent.
 class Shape {
@@ -20,13 +30,9 @@ class Shape {
 
   constexpr Shape() = default;
   constexpr Shape(std::initializer_list<Index> extents) {
-    if (extents.size() > max_rank) {
-      throw Error(ErrorId::rank_unsupported, "Shape", "extents", "at most 4 dimensions", fmt::format("{}", extents.size()));
-    }
+    if (extents.size() > max_rank) detail::refuse_rank(extents.size());
     for (const Index extent : extents) {
-      if (extent < 0) {
-        throw Error(ErrorId::shape_mismatch, "Shape", "extents", "extents >= 0", fmt::format("{}", extent));
-      }
+      if (extent < 0) detail::refuse_extent(extent);
       extents_[static_cast<std::size_t>(rank_++)] = extent;
     }
   }

@@ -18,6 +18,31 @@ namespace binllm {
 /// Which factor is transposed: y = x w^T (nt), dx = dy w (nn), dw = dy^T x (tn).
 enum class Product { nt, nn, tn };
 
+namespace cpu {
+
+/// A part of a matrix: rows [row, row_end), columns [col, col_end).
+struct Block {
+  Index row, row_end, col, col_end;
+};
+/// Cuts rows x cols into blocks of at most height x width and calls body(block) for each, in parallel.
+inline void over_blocks(Index rows, Index cols, Index height, Index width, const void* body, void (*call)(const void*, const Block&)) {
+  if (rows <= 0 || cols < 0) return;
+  height = std::max<Index>(height, 1);
+  width = std::max<Index>(width, 1);
+  const Index across = std::max<Index>((cols + width - 1) / width, 1);
+  parallel_for((rows + height - 1) / height * across, [&](Index tile) {
+    const Index row = tile / across * height, col = tile % across * width;
+    call(body, {row, std::min(rows, row + height), col, std::min(cols, col + width)});
+  });
+}
+/// The grid above is compiled once; only the body is compiled for each formula.
+template <class Body>
+void over_blocks(Index rows, Index cols, Index height, Index width, const Body& body) {
+  over_blocks(rows, cols, height, width, &body, [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
+}
+
+}  // namespace cpu
+
 template <>
 struct Backend<Cpu> {
   static constexpr std::size_t alignment = 64;
@@ -49,21 +74,24 @@ struct Backend<Cpu> {
   }
   template <Write mode = Write::assign, class T, class F, class... In>
   static void map(Target<T> out, F f, In... in) {
-    over_blocks(out.rows, out.cols, [&](Index row, Index first, Index last) {
-      T* target = out.data + row * out.stride;
-      Index c = first;
-      for (; c + pack_width <= last; c += pack_width) {
-        Eigen::Map<Pack<T>> lanes(target + c);
-        const Pack<T> value = f(in.template load<Pack<T>>(row, c)...);
-        if constexpr (mode == Write::assign) {
-          lanes = value;
-        } else {
-          lanes += value;
+    const Index width = std::min(out.cols, tile_elements);
+    cpu::over_blocks(out.rows, out.cols, tile_elements / std::max<Index>(out.cols, 1), width, [&](const cpu::Block& block) {
+      for (Index row = block.row; row < block.row_end; ++row) {
+        T* target = out.data + row * out.stride;
+        Index c = block.col;
+        for (; c + pack_width <= block.col_end; c += pack_width) {
+          Eigen::Map<Pack<T>> lanes(target + c);
+          const Pack<T> value = f(in.template load<Pack<T>>(row, c)...);
+          if constexpr (mode == Write::assign) {
+            lanes = value;
+          } else {
+            lanes += value;
+          }
         }
-      }
-      for (; c < last; ++c) {
-        const T value = f(in.template load<T>(row, c)...);
-        target[c] = mode == Write::assign ? value : target[c] + value;
+        for (; c < block.col_end; ++c) {
+          const T value = f(in.template load<T>(row, c)...);
+          target[c] = mode == Write::assign ? value : target[c] + value;
+        }
       }
     });
   }
@@ -71,31 +99,32 @@ struct Backend<Cpu> {
   /// out[r] = reduction over c of f(in(r, c)...), in fixed order. `cols` is the extent of c.
   template <class Reduction, class T, class F, class... In>
   static void row_reduce(View<T> out, Index cols, F f, In... in) {
-    over_rows(out.size(), cols, [&](Index row) {
-      Pack<T> lanes = Pack<T>::Constant(Reduction::template neutral<T>);
-      Index c = 0;
-      for (; c + pack_width <= cols; c += pack_width) {
-        lanes = Reduction::combine(lanes, Pack<T>(f(in.template load<Pack<T>>(row, c)...)));
+    cpu::over_blocks(out.size(), cols, tile_elements / std::max<Index>(cols, 1), cols, [&](const cpu::Block& block) {
+      for (Index row = block.row; row < block.row_end; ++row) {
+        Pack<T> lanes = Pack<T>::Constant(Reduction::template neutral<T>);
+        Index c = 0;
+        for (; c + pack_width <= cols; c += pack_width) {
+          lanes = Reduction::combine(lanes, Pack<T>(f(in.template load<Pack<T>>(row, c)...)));
+        }
+        T total = Reduction::template fold<T>(lanes);
+        for (; c < cols; ++c) total = Reduction::combine(total, T(f(in.template load<T>(row, c)...)));
+        out.data[row] = total;
       }
-      T total = Reduction::template fold<T>(lanes);
-      for (; c < cols; ++c) total = Reduction::combine(total, T(f(in.template load<T>(row, c)...)));
-      out.data[row] = total;
     });
   }
 
   /// out[c] += sum over r of f(in(r, c)...), rows in order. `rows` is the extent of r.
   template <class T, class F, class... In>
   static void column_reduce(View<T> out, Index rows, F f, In... in) {
-    const Index cols = out.size();
-    const Index width = std::max<Index>(pack_width, (tile_elements / std::max<Index>(rows, 1) + pack_width - 1) / pack_width * pack_width);
-    parallel_for((cols + width - 1) / width, [&](Index tile) {
-      const Index last = std::min(cols, (tile + 1) * width);
-      for (Index row = 0; row < rows; ++row) {
-        Index c = tile * width;
-        for (; c + pack_width <= last; c += pack_width) {
+    const Index narrow = tile_elements / std::max<Index>(rows, 1);
+    const Index width = std::max<Index>(pack_width, (narrow + pack_width - 1) / pack_width * pack_width);
+    cpu::over_blocks(rows, out.size(), rows, width, [&](const cpu::Block& block) {
+      for (Index row = block.row; row < block.row_end; ++row) {
+        Index c = block.col;
+        for (; c + pack_width <= block.col_end; c += pack_width) {
           Eigen::Map<Pack<T>>(out.data + c) += f(in.template load<Pack<T>>(row, c)...);
         }
-        for (; c < last; ++c) out.data[c] += f(in.template load<T>(row, c)...);
+        for (; c < block.col_end; ++c) out.data[c] += f(in.template load<T>(row, c)...);
       }
     });
   }
@@ -136,23 +165,6 @@ struct Backend<Cpu> {
     if (multiplications < (Index(1) << 18)) return 1;
     const auto wanted = static_cast<std::size_t>(std::clamp<Index>(longer / 128, 2, 16));
     return static_cast<Index>(std::bit_floor(wanted));
-  }
-  template <class Row>
-  static void over_rows(Index rows, Index cols, const Row& body) {
-    const Index height = std::max<Index>(1, tile_elements / std::max<Index>(cols, 1));
-    parallel_for((rows + height - 1) / height, [&](Index tile) {
-      for (Index row = tile * height; row < std::min(rows, (tile + 1) * height); ++row) body(row);
-    });
-  }
-  /// Calls body(row, first, last) so that every element of rows x cols is covered once.
-  template <class Body>
-  static void over_blocks(Index rows, Index cols, const Body& body) {
-    if (cols <= tile_elements) return over_rows(rows, cols, [&](Index row) { body(row, Index(0), cols); });
-    const Index pieces = (cols + tile_elements - 1) / tile_elements;
-    parallel_for(rows * pieces, [&](Index tile) {
-      const Index first = tile % pieces * tile_elements;
-      body(tile / pieces, first, std::min(cols, first + tile_elements));
-    });
   }
 };
 

@@ -62,23 +62,37 @@ class ThreadPool {
   /// Calls from several host threads wait for each other.
   template <class Tile>
   void run(Index count, std::size_t scratch_bytes, const Tile& tile) {
+    run({&tile, [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); }}, count, scratch_bytes);
+  }
+
+ private:
+  /// A tile function without its type, so that the pool is compiled once and not once a kernel.
+  struct Call {
+    const void* object = nullptr;
+    void (*function)(const void*, Index, std::byte*) = nullptr;
+    void operator()(Index i, std::byte* memory) const { function(object, i, memory); }
+  };
+  void run(const Call& call, Index count, std::size_t scratch_bytes) {
+    if (count <= 1 && scratch_bytes == 0) {  // as most calls on small tensors are
+      if (count == 1) call(0, nullptr);
+      return;
+    }
     if (inside_tile()) {
       assert(scratch_bytes == 0);
-      for (Index i = 0; i < count; ++i) tile(i, nullptr);
+      for (Index i = 0; i < count; ++i) call(i, nullptr);
       return;
     }
     const std::lock_guard one_caller(caller_);
     reserve(scratch_bytes);
     if (workers_.empty() || count <= 1) {
       inside_tile() = true;
-      for (Index i = 0; i < count; ++i) tile(i, scratch_[0].data());
+      for (Index i = 0; i < count; ++i) call(i, scratch_[0].data());
       inside_tile() = false;
       return;
     }
     {
       const std::lock_guard lock(mutex_);
-      call_ = [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); };
-      object_ = &tile;
+      call_ = call;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
       busy_ = static_cast<int>(workers_.size());
@@ -89,8 +103,6 @@ class ThreadPool {
     std::unique_lock lock(mutex_);
     done_.wait(lock, [this] { return busy_ == 0; });
   }
-
- private:
   static bool& inside_tile() {
     thread_local bool inside = false;
     return inside;
@@ -101,7 +113,7 @@ class ThreadPool {
   void drain(int slot) {
     inside_tile() = true;
     for (Index i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) {
-      call_(object_, i, scratch_[static_cast<std::size_t>(slot)].data());
+      call_(i, scratch_[static_cast<std::size_t>(slot)].data());
     }
     inside_tile() = false;
   }
@@ -133,8 +145,7 @@ class ThreadPool {
   std::condition_variable wake_, done_;
   std::vector<std::thread> workers_;
   std::vector<Scratch> scratch_;
-  void (*call_)(const void*, Index, std::byte*) = nullptr;
-  const void* object_ = nullptr;
+  Call call_;
   Index count_ = 0;
   std::atomic<Index> next_{0};
   int busy_ = 0;

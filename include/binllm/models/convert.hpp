@@ -42,7 +42,7 @@ void initialise_scale(const Binary<R>& format, typename Binary<R>::template Line
   const ScaleTraits traits = format.scale.traits();
   if (!traits.learned) return;
   if (traits.analytic) return fill(layer.scale.value, master_t<T>(1));
-  const GroupedBlock<Device> grouped(traits, layer.weight.shape());
+  const GroupedBlock<Device, typename R::scale> grouped(traits, layer.weight.shape());
   const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
   grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean, elements(grouped.block(read(layer.weight.value))));
 }
@@ -153,7 +153,7 @@ template <class T, RecipeLike R>
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, binary, packed);
   for_each_linear([&](const auto& from, auto& to) {
     const auto w = from.weight.value;
-    const GroupedBlock<Cpu> grouped(traits, w.shape);
+    const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
     Tensor<T> merged(Shape{grouped.groups});
     if (traits.analytic) {
       const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{T(1) / static_cast<T>(grouped.members)};

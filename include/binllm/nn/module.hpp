@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace binllm {
 
@@ -14,6 +15,7 @@ struct AnyVisitor {
   template <class... Members>
   void operator()(const std::string&, Members&...) const {}
 };
+[[nodiscard]] inline std::string joined_name(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : prefix + "." + name; }
 template <class T>
 inline constexpr bool is_parameter = false;
 template <class T, class Device>
@@ -31,20 +33,41 @@ template <class F, class First, class... Rest>
 void for_each_leaf(const std::string& prefix, F&& f, First& first, Rest&... rest) {
   if constexpr (Module<First> && (Module<Rest> && ...)) {
     std::remove_const_t<First>::visit(
-        [&](const std::string& name, auto&... members) { for_each_leaf(prefix.empty() ? name : prefix + "." + name, f, members...); }, first, rest...);
+        [&](const std::string& name, auto&... members) { for_each_leaf(detail::joined_name(prefix, name), f, members...); }, first, rest...);
   } else {
     f(prefix, first, rest...);
   }
 }
 
+template <class T, class Device>
+struct NamedParameter {
+  std::string name;
+  const Parameter<T, Device>* parameter;
+};
+
+/// Every parameter of a model that has elements, in visit order. All loops over parameters start from this list, so that
+/// the walk through the modules is compiled once a model and not once a loop.
+template <class Model>
+[[nodiscard]] auto named_parameters(const Model& model) {
+  std::vector<NamedParameter<typename Model::Master, typename Model::device>> list;
+  for_each_leaf("", [&](const std::string& name, const auto& leaf) {
+    if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+      if (leaf.size() > 0) list.push_back({name, &leaf});
+    }
+  }, model);
+  return list;
+}
+
 /// Calls f(full name, parameter) for every parameter that has elements.
 template <class F, class Model>
 void for_each_parameter(Model& model, F&& f) {
-  for_each_leaf("", [&](const std::string& name, auto& leaf) {
-    if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
-      if (leaf.size() > 0) f(name, leaf);
+  for (const auto& [name, parameter] : named_parameters(model)) {
+    if constexpr (std::is_const_v<Model>) {
+      f(name, *parameter);
+    } else {
+      f(name, const_cast<std::remove_cvref_t<decltype(*parameter)>&>(*parameter));  // a member of the model, which is writable
     }
-  }, model);
+  }
 }
 
 /// Values and gradients of all parameters of a model, each in one block: those that decay first, in visit order.
@@ -57,33 +80,35 @@ struct ParameterBlock {
   /// Gives memory to every parameter of the model that has none yet. Parameters start at multiples of 64 bytes.
   template <class Model>
   void allocate(Model& model, bool with_gradients) {
-    Index size = 0;
-    const auto place = [&](bool decays) {
-      for_each_parameter(model, [&](const std::string&, auto& parameter) {
-        if (!parameter.value && parameter.decays == decays) size += aligned(parameter.size());
-      });
-    };
-    place(true);
-    decayed = size;
-    place(false);
-    values = Tensor<T, Device>(Shape{size});
-    if (with_gradients) gradients = Tensor<T, Device>(Shape{size});
-    Index next = 0;
-    const auto bind = [&](bool decays) {
-      for_each_parameter(model, [&](const std::string&, auto& parameter) {
-        if (parameter.value || parameter.decays != decays) return;
-        parameter.value.data = values.view().data + next;
-        if (with_gradients) parameter.gradient.data = gradients.view().data + next;
-        next += aligned(parameter.size());
-      });
-    };
-    // Decided before binding starts: bound parameters no longer count as unplaced.
-    bind(true);
-    bind(false);
+    std::vector<Parameter<T, Device>*> unplaced;
+    for_each_parameter(model, [&](const std::string&, Parameter<T, Device>& parameter) {
+      if (!parameter.value) unplaced.push_back(&parameter);
+    });
+    place(unplaced, with_gradients);
   }
   void zero_gradients() { Backend<Device>::zero(gradients.view().data, static_cast<std::size_t>(gradients.size()) * sizeof(T)); }
 
  private:
+  void place(const std::vector<Parameter<T, Device>*>& parameters, bool with_gradients) {
+    Index size = 0;
+    for (const bool decays : {true, false}) {
+      for (const auto* parameter : parameters) {
+        if (parameter->decays == decays) size += aligned(parameter->size());
+      }
+      if (decays) decayed = size;
+    }
+    values = Tensor<T, Device>(Shape{size});
+    if (with_gradients) gradients = Tensor<T, Device>(Shape{size});
+    Index next = 0;
+    for (const bool decays : {true, false}) {
+      for (auto* parameter : parameters) {
+        if (parameter->decays != decays) continue;
+        parameter->value.data = values.view().data + next;
+        if (with_gradients) parameter->gradient.data = gradients.view().data + next;
+        next += aligned(parameter->size());
+      }
+    }
+  }
   static Index aligned(Index size) {
     constexpr Index step = 64 / static_cast<Index>(sizeof(T));
     return (size + step - 1) / step * step;

@@ -97,8 +97,17 @@ struct Binarize {
 };
 
 /// A weight matrix as its scale groups see it: one group a row (of the block reshaped), or one group a column.
-template <class Device>
+/// Where the scale policy S fixes the granularity at compile time, only that way is compiled.
+template <class Device, class S = void>
 struct GroupedBlock {
+  static constexpr bool may_be(bool column) {
+    if constexpr (StaticScale<S>) {
+      return (S::traits().granularity == Granularity::column) == column;
+    } else {
+      return true;
+    }
+  }
+
   using B = Backend<Device>;
   bool by_column;
   Index groups, members;  ///< groups of `members` weights each
@@ -117,21 +126,21 @@ struct GroupedBlock {
   /// Calls body(by_group), where by_group(view) is the operand that gives each weight the value of its group.
   template <class Body>
   void with_groups(const Body& body) const {
-    if (by_column) {
-      body([](auto view) { return per_column(view); });
-    } else {
-      body([](auto view) { return per_row(view); });
+    if constexpr (may_be(true)) {
+      if (by_column) return body([](auto view) { return per_column(view); });
     }
+    if constexpr (may_be(false)) body([](auto view) { return per_row(view); });
   }
   /// out[group] = sum of f over its weights.
   template <class T, class F, class... In>
   void sum(View<T, Device> out, F f, In... in) const {
-    if (by_column) {
-      B::zero(out.data, static_cast<std::size_t>(groups) * sizeof(T));
-      B::column_reduce(out, members, f, in...);
-    } else {
-      B::template row_reduce<Sum>(out, members, f, in...);
+    if constexpr (may_be(true)) {
+      if (by_column) {
+        B::zero(out.data, static_cast<std::size_t>(groups) * sizeof(T));
+        return B::column_reduce(out, members, f, in...);
+      }
     }
+    if constexpr (may_be(false)) B::template row_reduce<Sum>(out, members, f, in...);
   }
 };
 
@@ -144,10 +153,10 @@ struct GenericKernel<Binarize<E, S>, Device> {
   using In = View<const T, Device>;
 
   /// Elements of working memory for a weight of this shape.
-  static Index workspace(const S& scale, const Shape& weight) { return 5 * GroupedBlock<Device>(scale.traits(), weight).groups; }
+  static Index workspace(const S& scale, const Shape& weight) { return 5 * GroupedBlock<Device, S>(scale.traits(), weight).groups; }
 
   static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, Out wb) {
-    const GroupedBlock<Device> grouped(scale.traits(), w.shape);
+    const GroupedBlock<Device, S> grouped(scale.traits(), w.shape);
     const Groups group = prepare(scale.traits(), grouped, w, learned, memory);
     grouped.with_groups([&](auto by_group) {
       B::map(grouped.block(wb), typename Op::Value{estimator, t}, elements(grouped.block(w)), by_group(group.reciprocal), by_group(group.factor));
@@ -156,7 +165,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
 
   static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw, Out dlearned) {
     const ScaleTraits traits = scale.traits();
-    const GroupedBlock<Device> grouped(traits, w.shape);
+    const GroupedBlock<Device, S> grouped(traits, w.shape);
     const Groups group = prepare(traits, grouped, w, learned, memory);
     const auto weights = elements(grouped.block(w)), gradients = elements(grouped.block(g));
     grouped.with_groups([&](auto by_group) {
@@ -187,7 +196,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
     Out gain;        // S_l in dW, 0 for a group of zeros
     Out sum;         // a reduction over the group
   };
-  static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device>& grouped, In w, In learned, Out memory) {
+  static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device, S>& grouped, In w, In learned, Out memory) {
     const auto part = [&](Index k) { return Out(memory.data + k * grouped.groups, Shape{grouped.groups}); };
     const Groups group{part(0), part(1), part(2), part(3), part(4)};
     const std::size_t bytes = static_cast<std::size_t>(grouped.groups) * sizeof(T);
