@@ -115,7 +115,8 @@ TEST_CASE("decoding token by token with a cache gives the logits of the whole se
     tape.reset();
     const Index count = t == 0 ? 5 : 1;
     const auto logits = model.logits(pass, View<const std::int32_t>(ids.view().data + t, Shape{1, count})).value();
-    const auto last = logits.row(count - 1), wanted = whole.view().row(t + count - 1);
+    const auto last = logits.row(count - 1);
+    const auto wanted = whole.view().row(t + count - 1);
     CHECK((last - wanted).abs().maxCoeff() < 1e-5f);
   }
   CHECK(cache.length() == 12);

@@ -160,7 +160,7 @@ template <class T, RecipeLike R>
       grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
       if (traits.learned) merged.view().flat() *= from.scale.value.flat();
     } else {
-      merged.view().flat() = from.scale.value.flat();
+      merged.view().flat() = from.scale.value.flat().abs();  // S sgn(W / S) = |S| sgn(W)
     }
     for (Index i = 0; i < w.rows(); ++i) pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}), to.weight.signs.view().data + i * to.weight.signs.shape()[1]);
     const bool explicit_input = from.input_scale.size() > 0;
