@@ -10,7 +10,8 @@ set -euo pipefail
 
 binllm=${BINLLM:-build/release/examples/binllm}
 tokens=${TOKENS:-200000}
-rates=${RATES:-"1e-3 2e-3 4e-3"}
+rates=${RATES:-"2e-3 4e-3 8e-3"}              # of the 1-bit methods
+full_rates=${FULL_RATES:-"5e-4 1e-3 2e-3"}    # of full precision
 seeds=${SEEDS:-"1 2 3"}
 context=${CONTEXT:-256}
 batch=${BATCH:-8}
@@ -54,8 +55,9 @@ declare -A flags=(
 
 # best NAME ROW: the learning rate with the lowest nll at the first seed
 best() {
-  local rate nll lowest="" chosen=""
-  for rate in $rates; do
+  local rate nll lowest="" chosen="" tried=$rates
+  [ "$1" != full ] || tried=$full_rates
+  for rate in $tried; do
     # shellcheck disable=SC2086
     nll=$(run "$1" "$rate" "${seeds%% *}" ${flags[$1]} | pick "$2")
     if [ -z "$lowest" ] || awk -v a="$nll" -v b="$lowest" 'BEGIN { exit !(a < b) }'; then lowest=$nll chosen=$rate; fi
