@@ -7,12 +7,16 @@
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/sum.hpp>
 
+#include <array>
 #include <cstddef>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 namespace binllm::test {
+
+/// One element, one row, one column, more and fewer than a pack, several leading dimensions.
+inline const std::array<Shape, 5> odd_shapes{Shape{1, 1}, Shape{1, 37}, Shape{7, 1}, Shape{3, 32}, Shape{2, 3, 70}};
 
 /// A scalar that answers to each element of y differently.
 template <class T, class Device>

@@ -54,6 +54,20 @@ Tensor<std::remove_const_t<T>> host(View<T, Device> view) {
   return copy;
 }
 
+/// A copy on a device of what lies on the host.
+template <class Device, class T>
+Tensor<T, Device> on_device(const Tensor<T>& tensor) {
+  Tensor<T, Device> copy(tensor.shape());
+  Backend<Device>::copy(copy.view().data, tensor.view().data, static_cast<std::size_t>(tensor.size()) * sizeof(T));
+  return copy;
+}
+template <class T>
+Tensor<T> list(std::initializer_list<T> values) {
+  Tensor<T> tensor({static_cast<Index>(values.size())});
+  std::copy(values.begin(), values.end(), tensor.view().data);
+  return tensor;
+}
+
 /// max |a_i - b_i|; infinite where the sizes differ or a difference is NaN.
 template <class A, class B>
 double largest_difference(const A* a, Index size, const B* b, Index other_size) {

@@ -29,7 +29,9 @@ struct GenericKernel<HeadGroups, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> repeat_head_groups(Variable<T, Device> x, Index group, Index head_dim) {
-  if (x.shape().size() % head_dim != 0) check_cols("repeat_head_groups", "x", x.shape(), x.shape().size() / head_dim * head_dim);
+  if (head_dim <= 0 || x.shape().size() % head_dim != 0) {
+    throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", fmt::format("heads of {} channels", head_dim), to_string(x.shape()));
+  }
   using K = Kernel<HeadGroups, Device>;
   auto y = x.tape().template make<T>({x.shape().size() * group});
   K::forward(read(x.value()), group, head_dim, y.value());
