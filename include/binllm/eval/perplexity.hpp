@@ -2,6 +2,7 @@
 /// Perplexity, by the protocol of GPTQ and FBI-LLM.
 #pragma once
 #include <binllm/data/token_stream.hpp>
+#include <binllm/device/host.hpp>
 #include <binllm/models/llama.hpp>
 
 #include <algorithm>
@@ -30,19 +31,20 @@ struct PerplexityOptions {
 
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context below 2,
 /// or beyond the model's positions), token_out_of_range.
-template <class T, class F>
-[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Cpu, F>& model, const TokenStream& stream, const PerplexityOptions& options = {}) {
+template <class T, class Device, class F>
+[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream, const PerplexityOptions& options = {}) {
   const Index n = options.context;
   if (n < 2 || n - 1 > model.config.max_position_embeddings || options.batch < 1 || options.max_windows < 1) {
     throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", "context", fmt::format("2 to {}", model.config.max_position_embeddings + 1), fmt::format("{}", n));
   }
   if (stream.size() < n) throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", fmt::format("at least {} tokens", n), fmt::format("{}", stream.size()));
   const Index windows = std::min(stream.size() / n, options.max_windows);
-  Tape<Cpu> tape;
-  const NoGrad<Cpu> pause(tape);
-  StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, options.hardness);
+  Tape<Device> tape;
+  const NoGrad<Device> pause(tape);
+  StepScalars<Device> scalars;
+  scalars.set(StepScalars<Device>::hardness, options.hardness);
   Tensor<std::int32_t> ids(Shape{options.batch, n - 1}), targets(Shape{options.batch, n - 1});
+  Tensor<std::int32_t, Device> device_ids(ids.shape()), device_targets(ids.shape());
   double sum = 0;
   std::uint64_t bytes = 0;
   for (Index first = 0; first < windows; first += options.batch) {
@@ -54,9 +56,11 @@ template <class T, class F>
       bytes += stream.bytes_of((first + row) * n + 1, n - 1);
     }
     tape.reset();
-    Pass<T, Cpu> pass{tape, scalars};
-    const auto loss = model.loss(pass, View<const std::int32_t>(ids.view().data, Shape{count, n - 1}), View<const std::int32_t>(targets.view().data, Shape{count, n - 1}));
-    sum += static_cast<double>(*loss.value().data) * static_cast<double>(count);
+    copy_to_device(read(ids.view()), device_ids.view());
+    copy_to_device(read(targets.view()), device_targets.view());
+    Pass<T, Device> pass{tape, scalars};
+    const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)), read(device_targets.view().middle_rows(0, count)));
+    sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);
   }
   Perplexity result;
   result.tokens = stream.size();

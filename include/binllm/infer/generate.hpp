@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Text from a model, token by token, with a key-value cache.
 #pragma once
+#include <binllm/device/host.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
@@ -41,8 +42,8 @@ template <class T>
 
 /// Continues `ids` by up to max_tokens tokens; ends early before the end-of-text token, or where the model's positions end.
 /// Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond the model's positions, option_out_of_range.
-template <class T, class F>
-[[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Cpu, F>& model, std::vector<std::int32_t> ids, const GenerateOptions& options = {}) {
+template <class T, class Device, class F>
+[[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids, const GenerateOptions& options = {}) {
   if (options.max_tokens < 0 || !(options.temperature >= 0)) {
     throw Error(ErrorId::option_out_of_range, "generate", "max_tokens, temperature", "at least 0", fmt::format("{}, {}", options.max_tokens, options.temperature));
   }
@@ -50,17 +51,21 @@ template <class T, class F>
   const Index limit = model.config.max_position_embeddings, prompt = static_cast<Index>(ids.size());
   if (prompt > limit) throw Error(ErrorId::index_out_of_range, "generate", "prompt", fmt::format("at most {} tokens", limit), fmt::format("{}", prompt));
   auto cache = model.cache(std::min(limit, prompt + options.max_tokens));
-  Tape<Cpu> tape;
-  const NoGrad<Cpu> pause(tape);
-  StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, options.hardness);
+  Tape<Device> tape;
+  const NoGrad<Device> pause(tape);
+  StepScalars<Device> scalars;
+  scalars.set(StepScalars<Device>::hardness, options.hardness);
+  Tensor<std::int32_t, Device> device_ids(Shape{1, cache.capacity()});
   for (Index fed = 0, made = 0; made < options.max_tokens && fed < cache.capacity(); ++made) {
     const auto size = static_cast<Index>(ids.size());
     tape.reset();
-    Pass<T, Cpu> pass{tape, scalars, &cache};
-    const auto h = model(pass, View<const std::int32_t>(ids.data() + fed, Shape{1, size - fed}));
+    const View<std::int32_t, Device> fresh(device_ids.view().data, Shape{1, size - fed});
+    copy_to_device(View<const std::int32_t>(ids.data() + fed, fresh.shape), fresh);
+    Pass<T, Device> pass{tape, scalars, &cache};
+    const auto h = model(pass, read(fresh));
     const auto last = tape.borrow(h.value().middle_rows(h.value().rows() - 1, 1));
-    const std::int32_t token = sample_token(read(linear(last, model.head(pass)).value()), options.temperature, options.seed, size);
+    const OnHost<T, Device> logits(read(linear(last, model.head(pass)).value()));
+    const std::int32_t token = sample_token(logits.view(), options.temperature, options.seed, size);
     if (model.config.eos_token_id == token || model.config.bos_token_id == token) break;
     ids.push_back(token);
     fed = size;
@@ -69,8 +74,8 @@ template <class T, class F>
 }
 
 /// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
-template <class T, class F>
-[[nodiscard]] std::string generate(Llama<T, Cpu, F>& model, const Tokenizer& tokenizer, std::string_view prompt, const GenerateOptions& options = {}) {
+template <class T, class Device, class F>
+[[nodiscard]] std::string generate(Llama<T, Device, F>& model, const Tokenizer& tokenizer, std::string_view prompt, const GenerateOptions& options = {}) {
   std::vector<std::int32_t> ids;
   if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
   const std::vector<std::int32_t> text = tokenizer.encode(prompt);

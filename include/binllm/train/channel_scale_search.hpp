@@ -17,9 +17,9 @@ struct ChannelScaleOptions {
 /// Finds S_t with all weights frozen and folds it into the binary model. Returns the losses before the first and at the
 /// last step. Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses
 /// the exact fold), those of `train`.
-template <class T, RecipeLike R>
+template <class T, class Device, RecipeLike R>
   requires(R::channel_scale::sharing != ChannelSharing::none)
-std::pair<double, double> search_channel_scale(Llama<T, Cpu, Binary<R>>& binary, const TokenStream& corpus, const ChannelScaleOptions& options = {}, RunLog* log = nullptr) {
+std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus, const ChannelScaleOptions& options = {}, RunLog* log = nullptr) {
   if (binary.format.scale.traits().granularity != Granularity::row) {
     throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
   }

@@ -71,13 +71,15 @@ class TrainingStep {
   };
 
   TrainingStep(Model& model, Index batch, Index micro_batch, Index context, const AdamWOptions& adamw)
-      : model_(model), micro_(micro_batch == 0 ? batch : micro_batch), context_(context), ids_(Shape{batch, context}), targets_(Shape{batch, context}),
+      : model_(model), micro_(micro_batch == 0 ? batch : micro_batch), context_(context), host_ids_(Shape{batch, context}), host_targets_(Shape{batch, context}), ids_(Shape{batch, context}), targets_(Shape{batch, context}),
         optimiser_(model.block, adamw), norm_(model.block.values.size()) {}
 
   /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: training_diverged before any weight is touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double hardness, double clip) {
-    fill(ids_.view(), targets_.view());
+    fill(host_ids_.view(), host_targets_.view());
+    copy_to_device(read(host_ids_.view()), ids_.view());
+    copy_to_device(read(host_targets_.view()), targets_.view());
     scalars_.set(S::hardness, hardness);
     scalars_.set(S::learning_rate, learning_rate);
     model_.block.zero_gradients();
@@ -88,9 +90,7 @@ class TrainingStep {
       Pass<T, Device> pass{tape_, scalars_};
       const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)), read(targets_.view().middle_rows(part * micro_, micro_)));
       tape_.backward(y, T(1) / static_cast<T>(parts));
-      T value = 0;
-      Backend<Device>::copy(&value, y.value().data, sizeof(T));
-      loss += static_cast<double>(value) / static_cast<double>(parts);
+      loss += static_cast<double>(scalar_on_host(y.value())) / static_cast<double>(parts);
     }
     const double norm = norm_(read(model_.block.gradients.view()));
     check_healthy(model_, step, loss, norm);
@@ -103,6 +103,7 @@ class TrainingStep {
  private:
   Model& model_;
   Index micro_, context_;
+  Tensor<std::int32_t> host_ids_, host_targets_;
   Tensor<std::int32_t, Device> ids_, targets_;
   Tape<Device> tape_;
   StepScalars<Device> scalars_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// What is worth knowing about a run: is it healthy, and how far has each weight gone towards one bit.
 #pragma once
+#include <binllm/device/host.hpp>
 #include <binllm/models/convert.hpp>
 
 #include <bit>
@@ -14,8 +15,9 @@ template <class Model>
 [[nodiscard]] std::string first_not_finite(const Model& model) {
   std::string value, gradient;
   for_each_parameter(model, [&](const std::string& name, const auto& parameter) {
-    if (value.empty() && !parameter.value.flat().isFinite().all()) value = name;
-    if (gradient.empty() && parameter.gradient && !parameter.gradient.flat().isFinite().all()) gradient = name + " (gradient)";
+    const auto finite = [](auto view) { return OnHost(read(view)).view().flat().isFinite().all(); };
+    if (value.empty() && !finite(parameter.value)) value = name;
+    if (gradient.empty() && parameter.gradient && !finite(parameter.gradient)) gradient = name + " (gradient)";
   });
   return value.empty() ? gradient : value;
 }
@@ -33,14 +35,15 @@ void check_healthy(const Model& model, Index step, double loss, double gradient_
 class SignSnapshot {
  public:
   /// Takes the signs; returns the share that differs from the last snapshot (0 at the first).
-  template <class T, class F>
-  double update(const Llama<T, Cpu, F>& model) {
+  template <class T, class Device, class F>
+  double update(const Llama<T, Device, F>& model) {
     std::size_t at = 0;
     Index flips = 0, weights = 0;
     const bool first = bits_.empty();
     std::vector<std::uint8_t> row;
     for_each_linear([&](const auto& linear) {
-      const auto w = read(linear.weight.value);
+      const OnHost weight(read(linear.weight.value));
+      const auto w = weight.view();
       row.resize(static_cast<std::size_t>(PackedMatrix<T>::row_bytes(w.cols())));
       for (Index i = 0; i < w.rows(); ++i) {
         pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
@@ -66,13 +69,14 @@ struct BinarySummary {
   double saturated = 0, scale_drift = 0;
 };
 
-template <class T, RecipeLike R>
-[[nodiscard]] BinarySummary summarise(const Llama<T, Cpu, Binary<R>>& model, double hardness) {
+template <class T, class Device, RecipeLike R>
+[[nodiscard]] BinarySummary summarise(const Llama<T, Device, Binary<R>>& model, double hardness) {
   BinarySummary summary;
   Index saturated = 0, weights = 0, scales = 0;
   const ScaleTraits traits = model.format.scale.traits();
   for_each_linear([&](const auto& linear) {
-    const auto w = read(linear.weight.value);
+    const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
+    const auto w = weight.view();
     const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
     Tensor<T> mean(Shape{grouped.groups});
     grouped.sum(mean.view(), typename Binarize<typename R::estimator, typename R::scale>::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
@@ -85,7 +89,7 @@ template <class T, RecipeLike R>
       }
     }
     weights += w.size();
-    if (traits.learned && traits.analytic) summary.scale_drift += static_cast<double>((linear.scale.value.flat() - T(1)).abs().sum());
+    if (traits.learned && traits.analytic) summary.scale_drift += static_cast<double>((scale.view().flat() - T(1)).abs().sum());
     scales += linear.scale.size();
   }, model);
   summary.saturated = static_cast<double>(saturated) / static_cast<double>(std::max<Index>(weights, 1));

@@ -22,9 +22,9 @@ struct PretrainPhase : Phase {
 
 /// Trains a model on next-token cross-entropy. Reports validation_loss where a validation stream is given.
 /// Returns the last step's loss. Errors: those of `train`.
-template <class T>
-double pretrain(Llama<T, Cpu, Dense>& model, const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr, RunLog* log = nullptr) {
-  detail::PretrainPhase<Llama<T, Cpu, Dense>> phase(model, options, validation);
+template <class T, class Device>
+double pretrain(Llama<T, Device, Dense>& model, const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr, RunLog* log = nullptr) {
+  detail::PretrainPhase<Llama<T, Device, Dense>> phase(model, options, validation);
   RunLog silent;
   return train(model, corpus, options, phase, log == nullptr ? silent : *log);
 }

@@ -23,9 +23,9 @@ template <Schedule S>
 }
 
 namespace detail {
-template <class T, RecipeLike R>
+template <class T, class Device, RecipeLike R>
 struct ProgressivePhase : Phase {
-  using Model = Llama<T, Cpu, Binary<R>>;
+  using Model = Llama<T, Device, Binary<R>>;
   Model& model;
   const ProgressiveOptions& options;
   const TokenStream* validation;
@@ -58,12 +58,12 @@ struct ProgressivePhase : Phase {
 /// Trains a binary model through the chunks of its recipe's schedule. Reports t, chunk, the share of saturated weights, sign
 /// flips per chunk, the drift of S_l, and the validation loss with F and with Sign. Returns the last step's loss.
 /// Errors: option_out_of_range (more chunks than steps), those of `train`.
-template <class T, RecipeLike R>
-double train_progressively(Llama<T, Cpu, Binary<R>>& binary, const TokenStream& corpus, const ProgressiveOptions& options = {}, const TokenStream* validation = nullptr,
+template <class T, class Device, RecipeLike R>
+double train_progressively(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus, const ProgressiveOptions& options = {}, const TokenStream* validation = nullptr,
                            RunLog* log = nullptr) {
   options.check();
   const Index steps = training_steps(options, Batches(corpus, options.batch, options.context, options.seed));
-  detail::ProgressivePhase<T, R> phase(binary, options, validation, steps);
+  detail::ProgressivePhase<T, Device, R> phase(binary, options, validation, steps);
   RunLog silent;
   return train(binary, corpus, options, phase, log == nullptr ? silent : *log);
 }

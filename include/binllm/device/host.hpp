@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+/// Between host and device: what programs on the host read and write of a device's memory.
+#pragma once
+#include <binllm/device/cpu.hpp>
+
+#include <type_traits>
+
+namespace binllm {
+
+/// Copies a host block to the device, and back.
+template <class T, class Device>
+void copy_to_device(View<const T> from, View<T, Device> to) {
+  Backend<Device>::copy(to.data, from.data, static_cast<std::size_t>(from.size()) * sizeof(T));
+}
+template <class T, class Device>
+[[nodiscard]] T scalar_on_host(View<T, Device> x) {
+  std::remove_const_t<T> value{};
+  Backend<Device>::synchronise();
+  Backend<Device>::copy(&value, x.data, sizeof(T));
+  return value;
+}
+
+/// What a device's block holds, readable on the host: the block itself where the host can read it, else a copy.
+template <class T, class Device>
+class OnHost {
+ public:
+  explicit OnHost(View<const T, Device> block) {
+    if constexpr (host_accessible<Device>) {
+      view_ = block;
+    } else {
+      copy_ = Tensor<T>(block.shape);
+      Backend<Device>::synchronise();
+      Backend<Device>::copy(copy_.view().data, block.data, static_cast<std::size_t>(block.size()) * sizeof(T));
+      view_ = copy_.view();
+    }
+  }
+  [[nodiscard]] View<const T> view() const noexcept { return view_; }
+
+ private:
+  Tensor<T> copy_;
+  View<const T> view_;
+};
+
+}  // namespace binllm
