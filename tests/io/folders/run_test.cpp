@@ -396,6 +396,11 @@ TEST_CASE("a folder that cannot become a run is refused before any work, and lef
   }
   CHECK(fs::directory_iterator(folder / "photos")->path().filename() == "cat");
 
+  fs::create_directory(folder / "odd");
+  write_text(folder / "odd/run.json", config);
+  write_text(folder / "odd/checkpoints", "");
+  CHECK(error_of([&] { RunFolder(folder / "odd", config, resuming()); }).id() == ErrorId::write_failed);
+
   write_text(folder / "file", "");
   CHECK(error_of([&] { RunFolder(folder / "file", config); }).id() == ErrorId::write_failed);
   CHECK(error_of([&] { RunFolder(folder / "file/inside", config); }).id() == ErrorId::write_failed);

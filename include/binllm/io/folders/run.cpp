@@ -94,8 +94,12 @@ RunFolder::RunFolder(fs::path folder, std::string_view effective_config, RunFold
     throw Error(ErrorId::option_out_of_range, "RunFolder", "checkpoint_every", "at least 0",
                 fmt::format("{}", options_.checkpoint_every));
   }
-  begin(effective_config);
-  find_checkpoints();
+  try {
+    begin(effective_config);
+    find_checkpoints();
+  } catch (const fs::filesystem_error& error) {
+    detail::throw_write_failed("RunFolder", error.path1(), error.code().value());
+  }
   resumed_ = repeating_ = !kept_.empty();
   metrics_.emplace(folder_ / "metrics.jsonl", resumed_ ? kept_.back().metrics_bytes : 0);
   // A file system that has nothing to sync for a folder says EINVAL.

@@ -47,7 +47,8 @@ void read_finite(const SafetensorsFile& file, const std::string& name, View<T> t
 TensorLoader::TensorLoader(const std::filesystem::path& folder, const LlamaConfig& config)
     : file_(folder / "model.safetensors") {
   // The most generous reading of the file: one bit a weight, and shapes that are off by a factor of 8.
-  const auto bits = 64 * (static_cast<double>(std::filesystem::file_size(file_.path())) + 0x1p20);
+  const std::size_t bytes = file_.tensors().empty() ? 0 : file_.tensors().back().offset + file_.tensors().back().bytes;
+  const double bits = 64 * (static_cast<double>(bytes) + 0x1p20);
   const auto weights = static_cast<double>(parameter_count(config));
   const auto layers = static_cast<std::size_t>(config.num_hidden_layers);
   if (weights > bits || layers > 1000 + file_.tensors().size()) {

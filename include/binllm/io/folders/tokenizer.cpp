@@ -34,10 +34,11 @@ Tokenizer load_model_file(const fs::path& path) {
 
 /// tokenizer.model, or the only other *.model; nothing where there is none.
 fs::path find_model_file(const fs::path& folder) {
-  if (fs::exists(folder / "tokenizer.model")) return folder / "tokenizer.model";
+  if (std::error_code ignored; fs::exists(folder / "tokenizer.model", ignored)) return folder / "tokenizer.model";
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".model" && !entry.is_directory()) files.push_back(entry.path());
+  std::error_code ignored;  // a folder that cannot be listed holds nothing to be found
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().extension() == ".model" && !entry.is_directory(ignored)) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   if (files.size() > 1) {
@@ -63,11 +64,12 @@ Tokenizer load_of_folder(const fs::path& folder, const ModelDescription& descrip
 
 Tokenizer load_tokenizer(const fs::path& byte_file_or_folder) {
   if (byte_file_or_folder == "byte") return byte_tokenizer();
-  if (!fs::exists(byte_file_or_folder)) {
+  std::error_code ignored;
+  if (!fs::exists(byte_file_or_folder, ignored)) {
     throw Error(ErrorId::file_missing, "load_tokenizer", byte_file_or_folder.string(),
                 "\"byte\", a SentencePiece model, or a model folder", "nothing of that name");
   }
-  if (!fs::is_directory(byte_file_or_folder)) return load_model_file(byte_file_or_folder);
+  if (!fs::is_directory(byte_file_or_folder, ignored)) return load_model_file(byte_file_or_folder);
   const ModelDescription description = read_config(byte_file_or_folder);
   Tokenizer tokenizer = load_of_folder(byte_file_or_folder, description);
   check_vocabulary(tokenizer, description.config);
