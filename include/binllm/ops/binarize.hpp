@@ -29,14 +29,15 @@ struct Binarize {
       return weight * formula::abs(w);
     }
   };
-  /// 1/s, or 0 for a group of zeros.
+  /// 1/s, or 0 for a group of zeros, as one counts whose scale is too small to have a reciprocal.
   struct Reciprocal {
+    static constexpr T smallest = std::numeric_limits<T>::min();
     template <class X>
     [[nodiscard]] X operator()(const X& s) const {
       if constexpr (formula::is_pack<X>) {
-        return (s == T(0)).select(X::Zero(), s.inverse());
+        return (s.abs() < smallest).select(X::Zero(), s.inverse());
       } else {
-        return s == T(0) ? T(0) : T(1) / s;
+        return std::abs(s) < smallest ? T(0) : T(1) / s;
       }
     }
   };
@@ -219,7 +220,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
 };
 
 /// W_b as a variable, for tests and teaching; layers use transient_linear, which keeps W_b only while it multiplies.
-/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch, rank_unsupported.
+/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch, rank_unsupported, empty_tensor.
 template <Estimator E, Scale S, class Device>
 [[nodiscard]] Variable<typename E::value_type, Device> binarize_weight(Variable<typename E::value_type, Device> w, Variable<typename E::value_type, Device> learned,
                                                                       View<const double, Device> t, E estimator = {}, S scale = {}) {
@@ -227,6 +228,7 @@ template <Estimator E, Scale S, class Device>
   using K = Kernel<Binarize<E, S>, Device>;
   check_same_tape("binarize_weight", w, learned);
   check_rank("binarize_weight", "w", w.shape(), 2);
+  check_not_empty("binarize_weight", "w", w.shape());
   const ScaleTraits traits = scale.traits();
   check_shape("binarize_weight", "learned", learned.shape(), traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
   const Shape memory{K::workspace(scale, w.shape())};

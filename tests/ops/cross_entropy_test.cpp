@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "support/errors.hpp"
+#include "support/gradients.hpp"
+
+#include <binllm/ops/cross_entropy.hpp>
+
+#include <cmath>
+#include <limits>
+
+using namespace binllm;
+using namespace binllm::test;
+
+namespace {
+
+/// Losses, and logits turned into gradients, of one kernel.
+template <class T, class K>
+std::pair<Tensor<T>, Tensor<T>> rows(K, Tensor<T> logits, const Tensor<std::int32_t>& targets, T weight) {
+  Tensor<T> losses({targets.size()}), memory({K::workspace(targets.size())});
+  K::forward(logits.view(), targets.view(), weight, true, memory.view(), losses.view());
+  return {std::move(losses), std::move(logits)};
+}
+
+}  // namespace
+
+TEST_CASE("cross_entropy: values; the natural logarithm, the mean over the rows") {
+  on_each_device([]<class Device>(Device) {
+    Tape<Device> tape;
+    const auto targets = on_device<Device>(list<std::int32_t>({0, 2}));
+    const auto h = tape.template constant<double>({{0, 0}, {1, 2}});
+    const auto w = tape.template constant<double>({{std::log(2.0), 0}, {0, std::log(3.0)}, {0, 0}});
+    // Logits 0 0 0 and log 2, log 9, 0.
+    const auto loss = cross_entropy(h, w, read(targets.view()));
+    CHECK(loss.shape() == Shape{1});
+    CHECK(largest_difference(loss.value(), {(std::log(3.0) + std::log(12.0)) / 2}) < 1e-15);
+    CHECK(largest_difference(cross_entropy(h.reshaped({2, 1, 2}), w, read(targets.view())).value(),
+                             {(std::log(3.0) + std::log(12.0)) / 2}) < 1e-15);
+  });
+}
+
+TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
+  for (const Index rows : {Index(1), Index(3), CrossEntropy::chunk_rows + 2}) {
+    for (const Index words : {2, 40}) {
+      Tensor<double> h = normal_tensor({rows, 3}, 1), w = normal_tensor({words, 3}, 2);
+      const auto targets = random_ids({rows}, words, 3);
+      const auto op = [&](auto x, auto head) { return cross_entropy(x, head, targets.view()); };
+      CHECK(gradient_error_of(op, h, w) < 1e-6);
+      CHECK(frozen_inputs_work(op, h, w));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("cross_entropy: the fused kernel agrees with the generic one", T, float, double) {
+  for (const Index words : {1, 2, 31, 33, 1000}) {
+    const auto targets = random_ids({50}, words, 1);
+    const auto generic = rows(GenericKernel<CrossEntropy, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
+    const auto fused = rows(Kernel<CrossEntropy, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
+    const double tolerance = 50 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    CHECK(largest_difference(fused.first.view(), generic.first.view()) < tolerance);
+    CHECK(largest_difference(fused.second.view(), generic.second.view()) < tolerance);
+  }
+}
+
+TEST_CASE_TEMPLATE("cross_entropy: a masked logit off target counts nothing; NaN stays in its row", K,
+                   GenericKernel<CrossEntropy, Cpu>, Kernel<CrossEntropy, Cpu>) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  Tensor<double> logits({3, 40});
+  logits.view().row(0).tail(38) = -infinity;
+  logits.view().row(1).head(37) = -infinity;
+  logits.view().data[2 * 40 + 7] = std::nan("");
+  const auto [losses, gradients] = rows(K{}, std::move(logits), list<std::int32_t>({1, 39, 0}), 2.0);
+  CHECK(std::abs(losses.view().data[0] - std::log(2.0)) < 1e-15);
+  CHECK(std::abs(losses.view().data[1] - std::log(3.0)) < 1e-15);
+  CHECK(std::isnan(losses.view().data[2]));
+  CHECK(largest_difference(gradients.view().middle_rows(0, 1).reshaped({2}), {1, -1}) < 1e-15);
+  CHECK(gradients.view().row(0).tail(38).abs().maxCoeff() < 1e-300);
+  CHECK(std::abs(gradients.view().row(1)[39] + 4 / 3.) < 1e-15);
+}
+
+TEST_CASE("cross_entropy: the same bits at any number of threads") {
+  const auto run = [] {
+    const auto h = normal_tensor<float>({300, 24}, 1), w = normal_tensor<float>({200, 24}, 2);
+    const auto targets = random_ids({300}, 200, 3);
+    Tape tape;
+    const auto x = tape.variable(h.view()), head = tape.variable(w.view());
+    const auto loss = cross_entropy(x, head, targets.view());
+    tape.backward(loss);
+    return std::array{host(loss.value()), host(x.gradient()), host(head.gradient())};
+  };
+  const auto once = run();
+  for (const int count : {2, 3}) {
+    const Threads threads(count);
+    const auto again = run();
+    for (std::size_t i = 0; i < once.size(); ++i) CHECK(same_bits(again.at(i).view(), once.at(i).view()));
+  }
+}
+
+TEST_CASE("cross_entropy: errors") {
+  Tape tape, other;
+  const auto h = tape.constant<double>({{1, 2}, {3, 4}}), w = tape.constant<double>({{1, 2}, {3, 4}, {5, 6}});
+  const auto good = list<std::int32_t>({0, 2}), above = list<std::int32_t>({0, 3}), below = list<std::int32_t>({-1, 0});
+  const auto id = [&](auto x, auto head, const Tensor<std::int32_t>& targets) {
+    return id_of([&] { (void)cross_entropy(x, head, targets.view()); });
+  };
+  CHECK(id(h, w, above) == ErrorId::token_out_of_range);
+  CHECK(id(h, w, below) == ErrorId::token_out_of_range);
+  CHECK(id(h, w, list<std::int32_t>({0})) == ErrorId::shape_mismatch);
+  CHECK(id(h, w.reshaped({2, 3}), good) == ErrorId::shape_mismatch);
+  CHECK(id(h, w.reshaped({6}), good) == ErrorId::rank_unsupported);
+  CHECK(id(tape.constant(View<const double>(nullptr, {0, 2})), w, list<std::int32_t>({})) == ErrorId::empty_tensor);
+  CHECK(id(h, other.constant<double>({{1, 2}}), good) == ErrorId::foreign_tape);
+}
