@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+#include "support/errors.hpp"
+#include "support/estimators.hpp"
+
+#include <binllm/policy/runtime.hpp>
+
+#include <string>
+
+using namespace binllm;
+using namespace binllm::test;
+
+namespace {
+
+/// Whether the estimator of that name is E, for scalars and packs.
+template <class E>
+bool names(std::string_view name) {
+  using T = typename E::value_type;
+  const auto named = RuntimeEstimator<T>::named(name);
+  const Pack<T> x = Pack<T>::LinSpaced(T(-2), T(2.5));
+  for (const T t : hardnesses<T>) {
+    for (Index i = 0; i < pack_width; ++i) {
+      if (named.value(x[i], t) != E::value(x[i], t) || named.slope(x[i], t) != E::slope(x[i], t)) return false;
+    }
+    if ((named.value(x, t) != value_of(E{}, x, t)).any() || (named.slope(x, t) != slope_of(E{}, x, t)).any()) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("estimators by name", T, float, double) {
+  CHECK(names<ProgressiveSign<T>>("progressive"));
+  CHECK(names<StraightThrough<T>>("vanilla"));
+  CHECK(names<ErrorDecay<T>>("ede"));
+  CHECK(names<ProgressiveForward<T>>("progressive-forward"));
+  CHECK_FALSE(names<StraightThrough<T>>("progressive"));
+}
+
+TEST_CASE("every default that an estimator names exists") {
+  for (const auto& entry : estimator_table<float>) {
+    (void)RuntimeScale<float>::named(entry.default_scale, "row");
+    CHECK(RuntimeSchedule::named(entry.default_schedule)(20) > 0);
+  }
+}
+
+TEST_CASE("scales and granularities by name") {
+  const auto traits = [](std::string_view scale, std::string_view granularity) {
+    return RuntimeScale<float>::named(scale, granularity).traits();
+  };
+  const auto same = [](const ScaleTraits& a, const ScaleTraits& b) {
+    return a.granularity == b.granularity && a.group == b.group && a.analytic == b.analytic && a.learned == b.learned &&
+           a.attached == b.attached;
+  };
+  constexpr auto detached = AnalyticGradient::detached;
+  CHECK(same(traits("dual", "row"), DualScale<float>::traits()));
+  CHECK(same(traits("dual-detached", "column"), DualScale<float, Granularity::column, detached>::traits()));
+  CHECK(same(traits("analytic", "tensor"), AnalyticScale<float, Granularity::tensor>::traits()));
+  CHECK(same(traits("analytic-detached", "row"), AnalyticScale<float, Granularity::row, detached>::traits()));
+  CHECK(same(traits("learned", "group:64"), LearnedScale<float, Granularity::group, 64>::traits()));
+}
+
+TEST_CASE("schedules by name") {
+  CHECK(RuntimeSchedule::named("exponential")(7) == ExponentialSchedule{}(7));
+  CHECK(RuntimeSchedule::named("uniform")(7) == UniformSchedule{}(7));
+  CHECK(RuntimeSchedule::named("logarithmic")(7) == LogarithmicSchedule{}(7));
+  CHECK(RuntimeSchedule::named("degree-uniform")(7) == DegreeUniformSchedule{}(7));
+  CHECK(RuntimeSchedule::named("geometric")(7) == GeometricSchedule{}(7));
+  CHECK(RuntimeSchedule::named("constant")(7) == ConstantSchedule{}(7));
+}
+
+TEST_CASE("unknown names are refused, with the known ones") {
+  CHECK(id_of([] { (void)RuntimeEstimator<float>::named("Progressive"); }) == ErrorId::unknown_name);
+  CHECK(id_of([] { (void)RuntimeScale<float>::named("none", "row"); }) == ErrorId::unknown_name);
+  CHECK(id_of([] { (void)RuntimeScale<float>::named("dual", "rows"); }) == ErrorId::unknown_name);
+  try {
+    (void)RuntimeSchedule::named("linear");
+    FAIL("accepted");
+  } catch (const Error& error) {
+    CHECK(error.found() == "linear");
+    CHECK(error.wanted() == "one of exponential, uniform, logarithmic, degree-uniform, geometric, constant");
+  }
+}
+
+TEST_CASE("a group needs its size, and nothing else has one") {
+  for (const char* granularity : {"group", "group:", "group:0", "group:-4", "group:4x", "group: 4", "row:4"}) {
+    CAPTURE(granularity);
+    CHECK(id_of([&] { (void)RuntimeScale<float>::named("dual", granularity); }) == ErrorId::option_out_of_range);
+  }
+}
