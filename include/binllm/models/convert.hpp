@@ -143,8 +143,8 @@ void fold_channel_scale(Llama<T, Device, Binary<R>>& binary, Llama<T, Device, Ch
 /// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales and
 /// an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do not compile).
 template <class T, RecipeLike R>
-  requires MergeableScale<typename R::scale>
 [[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<R>>& binary) {
+  static_assert(MergeableScale<typename R::scale>, "only a MergeableScale can be packed: one for a row, a column or the tensor");
   const ScaleTraits traits = binary.format.scale.traits();
   if (traits.granularity == Granularity::group) {
     throw Error(ErrorId::config_inconsistent, "pack", "granularity", "row, column or tensor", "group");

@@ -141,8 +141,9 @@ template <class T, class Device>
 
 /// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
 /// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched.
-template <Trainable Model>
+template <class Model>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log) {
+  static_assert(Trainable<Model>, "only a Trainable model has a backward; Packed has none");
   options.check();
   const Batches batches(corpus, options.batch, options.context, options.seed);
   const Index steps = training_steps(options, batches);
