@@ -185,6 +185,31 @@ TEST_CASE("a finished run that is resumed does nothing again") {
   check_equal_runs(folder / "run", folder / "wanted");
 }
 
+TEST_CASE("until the newest state is restored a resumed run repeats itself: nothing is written twice") {
+  const TemporaryFolder folder;
+  run_program(folder / "run", false);
+  const std::string lines = read_text(folder / "run/metrics.jsonl");
+  const auto before = checkpoints(folder / "run");
+  RunFolder log(folder / "run", config, resuming());
+  Toy toy;
+  TrainingState state = toy.state();
+  CHECK(log.restore("first", state));
+  CHECK(toy.step == 8);
+  CHECK(!log.wants_checkpoint(8, 8));
+  log.report("between", 0, 0, {});
+  toy.step = 7;
+  log.save("first", state);
+  CHECK(read_text(folder / "run/metrics.jsonl") == lines);
+  CHECK(checkpoints(folder / "run") == before);
+  CHECK(log.restore("second", state));
+  CHECK(log.wants_checkpoint(16, 16));
+  log.report("after", 0, 0, {});
+  toy.step = 17;
+  log.save("second", state);
+  CHECK(read_text(folder / "run/metrics.jsonl") == lines + "{\"phase\":\"after\",\"step\":0,\"steps\":0}\n");
+  CHECK(checkpoints(folder / "run").back() == "second-17.safetensors");
+}
+
 TEST_CASE("resuming where nothing is starts a run; a set-up cut short is no obstacle") {
   const TemporaryFolder folder;
   run_program(folder / "wanted", false);
