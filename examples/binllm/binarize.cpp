@@ -51,6 +51,7 @@ void write_readme(const Options& o, const nlohmann::ordered_json& config, const 
 void run(Options& o) {
   o.common.apply();
   o.choice.complete();
+  o.training.check();
   o.training.seed = o.common.seed;
   o.search.seed = o.common.seed + 1;  // other windows than the first of stage 2
   o.search.batch = o.training.batch;

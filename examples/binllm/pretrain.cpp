@@ -54,6 +54,7 @@ std::optional<binllm::TokenStream> validation_stream(const Options& o, const bin
 
 void run(Options& o) {
   o.common.apply();
+  o.training.check();
   o.training.seed = o.common.seed;
   const auto tokenizer = !o.tokenizer.empty() || !o.start.empty() ? choose_tokenizer(o.tokenizer, o.start) : binllm::byte_tokenizer();
   const auto corpus = o.text.load(tokenizer, binllm::Split::train, o.common.seed, static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096);

@@ -21,7 +21,7 @@ void avoid_kinks(Model& model) {
   });
 }
 
-/// The worst relative error over all parameters that train, at most 40 elements of each.
+/// The worst relative error over all parameters that train, at most 8 elements of each.
 template <class Model>
 double model_gradient_error(Model& model, double hardness) {
   const auto ids = random_ids({2, 9}, model.config.vocab_size, 1), targets = random_ids({2, 9}, model.config.vocab_size, 2);
@@ -45,7 +45,7 @@ double model_gradient_error(Model& model, double hardness) {
   double worst = 0;
   for_each_parameter(model, [&](const std::string& name, auto& parameter) {
     if (!parameter.gradient) return;
-    const auto error = gradient_error(value, parameter.value, read(parameter.gradient), 40);
+    const auto error = gradient_error(value, parameter.value, read(parameter.gradient), 8);
     INFO(name, " analytic ", error.analytic, " numeric ", error.numeric);
     CHECK(error.relative < 1e-6);
     worst = std::max(worst, error.relative);
@@ -71,7 +71,7 @@ TEST_CASE("gradients of a whole binary Llama at several t") {
   auto dense = small_llama<double>();
   avoid_kinks(dense);
   auto binary = binarize<PaperRecipe<double>>(dense);
-  for (const double t : {0.0, 0.7, 2.6}) {
+  for (const double t : {0.0, 2.6}) {
     CAPTURE(t);
     CHECK(model_gradient_error(binary, t) < 1e-6);
   }

@@ -136,7 +136,7 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(job + " --batch x", "--batch");
   CHECK_FALSE(fs::exists(folder / "never"));
   refused("binarize --model " + model + " --built-in --out /proc/never", "/proc/never");  // before any training
-  refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(), "config.json");
+  refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(), "absent");
   refused("pretrain --built-in --out " + (folder / "never").string() + " --dim 30 --heads 4", "--heads");
   refused("pretrain --out " + (folder / "never").string(), "--text");
   refused("evaluate --model " + model + " --text " + (folder / "absent.txt").string(), "absent.txt");
@@ -145,7 +145,7 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused("generate --model " + model, "--prompt");
   refused("generate --model " + model + " --prompt x --hardness soft", "--hardness");
   refused("", "subcommand");
-  refused("frobnicate", "frobnicate");
+  refused("frobnicate", "subcommand");
   CHECK(run(folder, "--help").code == 0);
   CHECK(run(folder, "--version").out == "0.1.0\n");
 }
