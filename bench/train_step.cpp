@@ -13,7 +13,8 @@ using bl::Index;
 
 namespace {
 
-using Recipe = bl::Recipe<bl::ProgressiveSign<float>, bl::DualScale<float>, bl::ChannelScale<float>, bl::ExponentialSchedule>;
+using Recipe =
+    bl::Recipe<bl::ProgressiveSign<float>, bl::DualScale<float>, bl::ChannelScale<float>, bl::ExponentialSchedule>;
 
 /// What is trained, and on how many tokens a step.
 struct Setting {
@@ -22,7 +23,8 @@ struct Setting {
   [[nodiscard]] Index tokens() const { return batch * context; }
 };
 
-bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary, Index context) {
+bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary,
+                      Index context) {
   bl::LlamaConfig config;
   config.hidden_size = dim;
   config.num_hidden_layers = layers;
@@ -36,8 +38,8 @@ bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Inde
 }
 
 Setting setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
-  if (name == "A") return {llama(288, 6, 6, 6, 768, 32000, 256), 8, 256};       // of the size of stories15M
-  if (name == "B") return {llama(576, 30, 9, 3, 1536, 49152, 512), 1, 512};     // of the size of SmolLM-135M
+  if (name == "A") return {llama(288, 6, 6, 6, 768, 32000, 256), 8, 256};    // of the size of stories15M
+  if (name == "B") return {llama(576, 30, 9, 3, 1536, 49152, 512), 1, 512};  // of the size of SmolLM-135M
   arguments.refuse("--config " + name);
 }
 
@@ -45,7 +47,8 @@ Setting setting_named(const std::string& name, const bl::bench::Arguments& argum
 double operations(const Setting& s, Index parameters) {
   const auto& m = s.model;
   const Index products = 6 * s.tokens() * parameters;
-  const Index attention = 6 * m.num_hidden_layers * s.batch * s.context * s.context * m.num_attention_heads * m.head_dim;
+  const Index attention =
+      6 * m.num_hidden_layers * s.batch * s.context * s.context * m.num_attention_heads * m.head_dim;
   return static_cast<double>(products + attention);
 }
 
@@ -61,7 +64,8 @@ Report measure(Model& model, const Setting& setting, int steps) {
   const bl::Random random(1, bl::Purpose::test);
   const auto fill = [&](bl::View<std::int32_t> ids, bl::View<std::int32_t> targets) {
     const auto token = [&](Index i) {
-      return static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(setting.model.vocab_size)));
+      return static_cast<std::int32_t>(
+          random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(setting.model.vocab_size)));
     };
     for (Index i = 0; i < ids.size(); ++i) {
       ids.data[i] = token(i);
@@ -100,7 +104,8 @@ Report measure_mode(const std::string& mode, const Setting& setting, int steps, 
 }  // namespace
 
 int main(int count, char** words) {
-  bl::bench::Arguments arguments(count, words, "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] [--json]");
+  bl::bench::Arguments arguments(count, words,
+                                 "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] [--json]");
   const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
   const int threads = arguments.number("--threads", 2), steps = arguments.number("--steps", 5);
   const bool json = arguments.flag("--json");
@@ -111,14 +116,19 @@ int main(int count, char** words) {
   const Report report = measure_mode(mode, setting, steps, arguments);
   const double peak = bl::bench::fma_peak(threads), rate = operations(setting, report.parameters) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
-    fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads), fmt::arg("parameters", report.parameters),
-               fmt::arg("tokens", static_cast<double>(setting.tokens()) / report.step_seconds), fmt::arg("ms", 1e3 * report.step_seconds),
-               fmt::arg("rss", bl::bench::peak_rss_bytes()), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
-               fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
+    fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
+               fmt::arg("parameters", report.parameters),
+               fmt::arg("tokens", static_cast<double>(setting.tokens()) / report.step_seconds),
+               fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
+               fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9), fmt::arg("first", report.first_loss),
+               fmt::arg("last", report.last_loss));
   };
-  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"parameters\": {parameters}, \"tokens_per_second\": {tokens:.1f}, "
-               "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"fma_peak_share\": {share:.3f}, \"fma_peak_gflops\": {gflops:.1f}, "
+  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"parameters\": "
+               "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
+               "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"fma_peak_share\": {share:.3f}, "
+               "\"fma_peak_gflops\": {gflops:.1f}, "
                "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
-             : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes, {share:.0%} of the FMA peak of {gflops:.0f} GFLOP/s, "
+             : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes, "
+               "{share:.0%} of the FMA peak of {gflops:.0f} GFLOP/s, "
                "loss {first:.4f} -> {last:.4f}\n");
 }

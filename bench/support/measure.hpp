@@ -3,8 +3,8 @@
 #pragma once
 #include <binllm/core/shape.hpp>
 
-#include <Eigen/Core>
 #include <sys/resource.h>
+#include <Eigen/Core>
 
 #include <algorithm>
 #include <array>
@@ -52,7 +52,8 @@ template <class F>
     Packet value;
   };
   std::array<Chain, 12> chains;
-  for (std::size_t i = 0; i < chains.size(); ++i) chains[i].value = Eigen::internal::pset1<Packet>(0.5f + 0.01f * static_cast<float>(i));
+  for (std::size_t i = 0; i < chains.size(); ++i)
+    chains[i].value = Eigen::internal::pset1<Packet>(0.5f + 0.01f * static_cast<float>(i));
   const Packet factor = Eigen::internal::pset1<Packet>(0.999f), summand = Eigen::internal::pset1<Packet>(1e-3f);
   const double start = now();
   for (long round = 0; round < rounds; ++round) {
@@ -72,7 +73,8 @@ template <class F>
     std::vector<double> rates(count);
     std::vector<float> results(16 * count);
     std::vector<std::thread> workers;
-    for (std::size_t i = 1; i < count; ++i) workers.emplace_back([&, i] { rates[i] = fma_rate(rounds, &results[16 * i]); });
+    for (std::size_t i = 1; i < count; ++i)
+      workers.emplace_back([&, i] { rates[i] = fma_rate(rounds, &results[16 * i]); });
     rates[0] = fma_rate(rounds, results.data());
     for (std::thread& worker : workers) worker.join();
     double sum = 0;

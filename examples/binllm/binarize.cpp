@@ -28,7 +28,12 @@ nlohmann::ordered_json effective_config(const Options& o, const binllm::TokenStr
   return {{"command", "binarize"},
           {"model", o.model.string()},
           {"text", to_json(corpus)},
-          {"recipe", {{"estimator", o.choice.estimator}, {"scale", o.choice.scale}, {"granularity", o.choice.granularity}, {"schedule", o.choice.schedule}, {"channel_scale", o.choice.channel_scale}}},
+          {"recipe",
+           {{"estimator", o.choice.estimator},
+            {"scale", o.choice.scale},
+            {"granularity", o.choice.granularity},
+            {"schedule", o.choice.schedule},
+            {"channel_scale", o.choice.channel_scale}}},
           {"channel_scale_steps", o.search.steps},
           {"channel_scale_learning_rate", o.search.learning_rate},
           {"chunks", o.training.chunks},
@@ -40,7 +45,9 @@ void write_readme(const Options& o, const nlohmann::ordered_json& config, const 
   if (rows.empty()) {
     text += "No validation text was given, so there is no result table.\n\n";
   } else {
-    text += fmt::format("Validation text: {}, context {}. {}.\n\n{}\n", o.validation.empty() ? "built-in stories, held out" : o.validation, o.training.context, binllm::Perplexity::protocol, markdown_table(rows));
+    text += fmt::format("Validation text: {}, context {}. {}.\n\n{}\n",
+                        o.validation.empty() ? "built-in stories, held out" : o.validation, o.training.context,
+                        binllm::Perplexity::protocol, markdown_table(rows));
   }
   text += fmt::format("Made by\n\n    {}\n\nwith\n\n```json\n{}\n```\n", command_line(), config.dump(2));
   binllm::AtomicFile file(o.out / "README.md");
@@ -52,33 +59,45 @@ void run(Options& o) {
   o.common.apply();
   o.choice.complete();
   o.training.check();
+  if (o.choice.granularity != "row" && o.choice.channel_scale != "none" && o.search.steps > 0) {
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
+                        "row, or --channel-scale-steps 0: stage 1 folds its scales into rows", o.choice.granularity);
+  }
   o.training.seed = o.common.seed;
   o.search.seed = o.common.seed + 1;  // other windows than the first of stage 2
   o.search.batch = o.training.batch;
   o.search.micro_batch = o.training.micro_batch;
   o.search.context = o.training.context;
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
-  RecipeJob job{o.choice, o.search, o.training, o.text.load(tokenizer, binllm::Split::train, o.common.seed, static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096),
-                std::nullopt, o.validation_windows, o.out, &tokenizer};
+  RecipeJob job{o.choice,
+                o.search,
+                o.training,
+                o.text.load(tokenizer, binllm::Split::train, o.common.seed,
+                            static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096),
+                std::nullopt,
+                o.validation_windows,
+                o.out,
+                &tokenizer};
   if (!o.validation.empty() || o.text.built_in) {
-    job.validation = TextSource{o.validation.empty() ? std::vector<std::string>{} : std::vector{o.validation}, o.validation.empty()}.load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
+    job.validation =
+        TextSource{o.validation.empty() ? std::vector<std::string>{} : std::vector{o.validation}, o.validation.empty()}
+            .load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   }
   const auto dense = binllm::load_model<binllm::Llama<float>>(o.model);
   const auto config = effective_config(o, job.corpus);
-  binllm::RunFolder folder(o.out, config.dump(), {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
+  binllm::RunFolder folder(o.out, config.dump(),
+                           {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} threads -> {}", o.model.string(), binllm::parameter_count(dense), job.corpus.size(), binllm::thread_pool().size(), o.out.string()));
+  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} threads -> {}", o.model.string(),
+                           binllm::parameter_count(dense), job.corpus.size(), binllm::thread_pool().size(),
+                           o.out.string()));
   const auto rows = run_recipe(dense, o.model, job, progress);
   write_readme(o, config, rows);
   if (!o.common.json) {
     fmt::print("{}", markdown_table(rows));
     return;
   }
-  nlohmann::ordered_json results = nlohmann::ordered_json::array();
-  for (const auto& row : rows) {
-    results.push_back({{"model", row.name}, {"nll", row.nll}, {"perplexity", row.perplexity}, {"bits_per_weight", row.bits_per_weight}, {"bytes", row.bytes}, {"tokens_per_second", row.tokens_per_second}});
-  }
-  fmt::print("{}\n", nlohmann::ordered_json{{"run", o.out.string()}, {"results", results}}.dump());
+  fmt::print("{}\n", nlohmann::ordered_json{{"run", o.out.string()}, {"results", to_json(rows)}}.dump());
 }
 
 }  // namespace
@@ -91,16 +110,25 @@ void add_binarize(CLI::App& app) {
   command.add_option("--text", o->text.files, "text files to learn from");
   command.add_flag("--built-in", o->text.built_in, "learn from the built-in stories instead");
   command.add_option("--valid", o->validation, "text file to judge by");
-  command.add_option("--valid-windows", o->validation_windows, "judge by its first so many windows only")->default_str("all");
+  command.add_option("--valid-windows", o->validation_windows, "judge by its first so many windows only")
+      ->default_str("all");
   command.add_option("--out", o->out, "folder of the run")->required();
   command.add_option("--tokenizer", o->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
-  command.add_option("--estimator", o->choice.estimator, "progressive, vanilla, ede or progressive-forward")->capture_default_str();
-  command.add_option("--scale", o->choice.scale, "dual, dual-detached, analytic, analytic-detached or learned")->default_str("the estimator's");
-  command.add_option("--schedule", o->choice.schedule, "exponential, uniform, logarithmic, degree-uniform, geometric or constant")->default_str("the estimator's");
-  command.add_option("--granularity", o->choice.granularity, "row, column, tensor or group:SIZE")->capture_default_str();
-  command.add_option("--channel-scale", o->choice.channel_scale, "shared (folded away), per-linear or none")->capture_default_str();
+  command.add_option("--estimator", o->choice.estimator, "progressive, vanilla, ede or progressive-forward")
+      ->capture_default_str();
+  command.add_option("--scale", o->choice.scale, "dual, dual-detached, analytic, analytic-detached or learned")
+      ->default_str("the estimator's");
+  command
+      .add_option("--schedule", o->choice.schedule,
+                  "exponential, uniform, logarithmic, degree-uniform, geometric or constant")
+      ->default_str("the estimator's");
+  command.add_option("--granularity", o->choice.granularity, "row, column, tensor or group:SIZE")
+      ->capture_default_str();
+  command.add_option("--channel-scale", o->choice.channel_scale, "shared (folded away), per-linear or none")
+      ->capture_default_str();
   command.add_option("--channel-scale-steps", o->search.steps, "steps of stage 1; 0: none")->capture_default_str();
-  command.add_option("--channel-scale-learning-rate", o->search.learning_rate, "of Adam on log S_t")->capture_default_str();
+  command.add_option("--channel-scale-learning-rate", o->search.learning_rate, "of Adam on log S_t")
+      ->capture_default_str();
   command.add_option("--chunks", o->training.chunks, "chunks of equal data, each with one t")->capture_default_str();
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);

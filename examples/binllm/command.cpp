@@ -24,9 +24,11 @@ void Common::apply() const {
   binllm::set_thread_count(threads == 0 ? cores : threads);
 }
 
-binllm::TokenStream TextSource::load(const binllm::Tokenizer& tokenizer, binllm::Split split, std::uint64_t seed, std::size_t built_in_bytes) const {
+binllm::TokenStream TextSource::load(const binllm::Tokenizer& tokenizer, binllm::Split split, std::uint64_t seed,
+                                     std::size_t built_in_bytes) const {
   if (built_in == !files.empty()) {
-    throw Error(ErrorId::option_out_of_range, "text", "--text, --built-in", "exactly one of them", built_in ? "both" : "neither");
+    throw Error(ErrorId::option_out_of_range, "text", "--text, --built-in", "exactly one of them",
+                built_in ? "both" : "neither");
   }
   if (built_in) return binllm::TokenStream::from_string(binllm::stories_of(split, seed, built_in_bytes), tokenizer);
   if (files.size() == 1) return binllm::TokenStream::from_text(files.front(), tokenizer);

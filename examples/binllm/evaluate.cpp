@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -19,13 +20,14 @@ struct EvaluateOptions {
   fs::path model;
   TextSource text;
   std::string tokenizer, hardness = "inf";
-  binllm::PerplexityOptions perplexity;
+  binllm::PerplexityOptions perplexity{.context = 0};
 };
 
 void print(const binllm::Perplexity& result, double seconds, bool json) {
   const double speed = static_cast<double>(result.scored) / seconds;
   if (json) {
-    nlohmann::ordered_json line{{"tokens", result.tokens}, {"scored", result.scored}, {"nll", result.nll}, {"perplexity", result.perplexity}};
+    nlohmann::ordered_json line{
+        {"tokens", result.tokens}, {"scored", result.scored}, {"nll", result.nll}, {"perplexity", result.perplexity}};
     if (std::isfinite(result.bits_per_byte)) {
       line["bits_per_byte"] = result.bits_per_byte;
     } else {
@@ -36,8 +38,11 @@ void print(const binllm::Perplexity& result, double seconds, bool json) {
     fmt::print("{}\n", line.dump());
     return;
   }
-  fmt::print("tokens         {}\nscored         {}\nnll            {:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\ntokens/s       {:.0f}\nprotocol       {}\n",
-             result.tokens, result.scored, result.nll, result.perplexity, result.bits_per_byte, speed, binllm::Perplexity::protocol);
+  fmt::print(
+      "tokens         {}\nscored         {}\nnll            {:.4f}\nperplexity     {:.3f}\nbits per byte  "
+      "{:.4f}\ntokens/s       {:.0f}\nprotocol       {}\n",
+      result.tokens, result.scored, result.nll, result.perplexity, result.bits_per_byte, speed,
+      binllm::Perplexity::protocol);
 }
 
 void evaluate(const EvaluateOptions& options) {
@@ -47,6 +52,8 @@ void evaluate(const EvaluateOptions& options) {
   auto perplexity = options.perplexity;
   perplexity.hardness = parse_hardness(options.hardness);
   binllm::with_model<float>(options.model, [&](auto model) {
+    if (perplexity.context == 0)
+      perplexity.context = std::min<binllm::Index>(256, model.config.max_position_embeddings);
     const auto start = std::chrono::steady_clock::now();
     const auto result = binllm::evaluate_perplexity(model, stream, perplexity);
     print(result, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), options.common.json);
@@ -61,8 +68,12 @@ void add_evaluate(CLI::App& app) {
   command.add_option("--model", options->model, "model folder: full precision, binary or packed")->required();
   command.add_option("--text", options->text.files, "text file (several are read one after the other)");
   command.add_flag("--built-in", options->text.built_in, "the held-out built-in stories");
-  command.add_option("--context", options->perplexity.context, "tokens in a window")->capture_default_str();
-  command.add_option("--windows", options->perplexity.max_windows, "only the first so many windows")->default_str("all");
+  command
+      .add_option("--context", options->perplexity.context,
+                  "tokens in a window; 0: 256, or the model's positions if they are fewer")
+      ->capture_default_str();
+  command.add_option("--windows", options->perplexity.max_windows, "only the first so many windows")
+      ->default_str("all");
   command.add_option("--batch", options->perplexity.batch, "windows computed at a time")->capture_default_str();
   command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");

@@ -25,9 +25,11 @@ void run(const Options& options) {
   auto generate = options.generate;
   generate.seed = options.common.seed;
   generate.hardness = parse_hardness(options.hardness);
-  const std::string text = binllm::with_model<float>(options.model, [&](auto model) { return binllm::generate(model, tokenizer, options.prompt, generate); });
+  const std::string text = binllm::with_model<float>(
+      options.model, [&](auto model) { return binllm::generate(model, tokenizer, options.prompt, generate); });
   if (options.common.json) {
-    fmt::print("{}\n", nlohmann::ordered_json{{"prompt", options.prompt}, {"text", text}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    fmt::print("{}\n", nlohmann::ordered_json{{"prompt", options.prompt}, {"text", text}}.dump(
+                           -1, ' ', false, nlohmann::json::error_handler_t::replace));
   } else {
     fmt::print("{}\n", text);
   }
@@ -41,7 +43,8 @@ void add_generate(CLI::App& app) {
   command.add_option("--model", options->model, "model folder: full precision, binary or packed")->required();
   command.add_option("--prompt", options->prompt, "text to continue")->required();
   command.add_option("--max-tokens", options->generate.max_tokens, "tokens to add at most")->capture_default_str();
-  command.add_option("--temperature", options->generate.temperature, "0: always the most likely token")->capture_default_str();
+  command.add_option("--temperature", options->generate.temperature, "0: always the most likely token")
+      ->capture_default_str();
   command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
   options->common.add_to(command);

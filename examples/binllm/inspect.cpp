@@ -31,22 +31,32 @@ void inspect(const Options& options) {
       for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape.push_back(tensor.shape[axis]);
       tensors[tensor.name] = {{"dtype", binllm::to_string(tensor.dtype)}, {"shape", shape}};
     }
-    const nlohmann::ordered_json report{{"format", description.format}, {"recipe", description.recipe}, {"parameters", parameters}, {"block_weights", block}, {"bytes", bytes},
-                                        {"bits", {{"signs_only", bits.signs_only}, {"block_linears_with_scales", bits.block_linears_with_scales}, {"whole_file", bits.whole_file}}},
+    const nlohmann::ordered_json report{{"format", description.format},
+                                        {"recipe", description.recipe},
+                                        {"parameters", parameters},
+                                        {"block_weights", block},
+                                        {"bytes", bytes},
+                                        {"bits",
+                                         {{"signs_only", bits.signs_only},
+                                          {"block_linears_with_scales", bits.block_linears_with_scales},
+                                          {"whole_file", bits.whole_file}}},
                                         {"tensors", tensors}};
     fmt::print("{}\n", report.dump());
     return;
   }
   fmt::print("format             {}\n", description.format);
   for (const auto& [key, value] : description.recipe) fmt::print("  {:<16} {}\n", key, value);
-  fmt::print("layers             {} of width {}, {} hidden, {} heads ({} key-value) of {}\n", c.num_hidden_layers, c.hidden_size, c.intermediate_size, c.num_attention_heads,
-             c.num_key_value_heads, c.head_dim);
+  fmt::print("layers             {} of width {}, {} hidden, {} heads ({} key-value) of {}\n", c.num_hidden_layers,
+             c.hidden_size, c.intermediate_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim);
   fmt::print("vocabulary         {}{}\n", c.vocab_size, c.tie_word_embeddings ? ", head tied to the embedding" : "");
   fmt::print("parameters         {} ({} in the blocks' linear layers)\n", parameters, block);
   fmt::print("model.safetensors  {} bytes\n", bytes);
-  fmt::print("bits per weight    {:.4f} signs only\n                   {:.4f} blocks' linear layers with their scales\n                   {:.4f} whole file over all parameters\n", bits.signs_only,
-             bits.block_linears_with_scales, bits.whole_file);
-  for (const auto& tensor : file.tensors()) fmt::print("  {:<54} {:<4} {}\n", tensor.name, binllm::to_string(tensor.dtype), binllm::to_string(tensor.shape));
+  fmt::print(
+      "bits per weight    {:.4f} signs only\n                   {:.4f} blocks' linear layers with their scales\n       "
+      "            {:.4f} whole file over all parameters\n",
+      bits.signs_only, bits.block_linears_with_scales, bits.whole_file);
+  for (const auto& tensor : file.tensors())
+    fmt::print("  {:<54} {:<4} {}\n", tensor.name, binllm::to_string(tensor.dtype), binllm::to_string(tensor.shape));
 }
 
 }  // namespace

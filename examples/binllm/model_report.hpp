@@ -3,6 +3,8 @@
 #pragma once
 #include <binllm/eval/perplexity.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -19,7 +21,8 @@ struct ResultRow {
 };
 
 template <class Model>
-[[nodiscard]] ResultRow judge(std::string name, Model& model, const binllm::TokenStream& stream, const binllm::PerplexityOptions& options) {
+[[nodiscard]] ResultRow judge(std::string name, Model& model, const binllm::TokenStream& stream,
+                              const binllm::PerplexityOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const auto result = binllm::evaluate_perplexity(model, stream, options);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -31,6 +34,8 @@ void add_cost(ResultRow& row, const std::filesystem::path& folder);
 
 /// A Markdown table that also reads well on a terminal.
 [[nodiscard]] std::string markdown_table(const std::vector<ResultRow>& rows);
+
+[[nodiscard]] nlohmann::ordered_json to_json(const std::vector<ResultRow>& rows);
 
 /// "inf" or a number >= 0. Errors: option_out_of_range.
 [[nodiscard]] double parse_hardness(const std::string& text);

@@ -23,7 +23,8 @@ binllm::LlamaConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.num_attention_heads = heads;
   c.num_key_value_heads = kv_heads == 0 ? heads : kv_heads;
   if (heads < 1 || dim % heads != 0) {
-    throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", "--heads", fmt::format("a divisor of --dim {}", dim), fmt::format("{}", heads));
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", "--heads",
+                        fmt::format("a divisor of --dim {}", dim), fmt::format("{}", heads));
   }
   c.head_dim = dim / heads;
   c.max_position_embeddings = context;
@@ -47,8 +48,10 @@ struct Options {
 };
 
 std::optional<binllm::TokenStream> validation_stream(const Options& o, const binllm::Tokenizer& tokenizer) {
-  if (!o.validation.empty()) return TextSource{{o.validation}, false}.load(tokenizer, binllm::Split::held_out, o.common.seed, 0);
-  if (o.text.built_in) return TextSource{{}, true}.load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
+  if (!o.validation.empty())
+    return TextSource{{o.validation}, false}.load(tokenizer, binllm::Split::held_out, o.common.seed, 0);
+  if (o.text.built_in)
+    return TextSource{{}, true}.load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   return std::nullopt;
 }
 
@@ -56,8 +59,10 @@ void run(Options& o) {
   o.common.apply();
   o.training.check();
   o.training.seed = o.common.seed;
-  const auto tokenizer = !o.tokenizer.empty() || !o.start.empty() ? choose_tokenizer(o.tokenizer, o.start) : binllm::byte_tokenizer();
-  const auto corpus = o.text.load(tokenizer, binllm::Split::train, o.common.seed, static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096);
+  const auto tokenizer =
+      !o.tokenizer.empty() || !o.start.empty() ? choose_tokenizer(o.tokenizer, o.start) : binllm::byte_tokenizer();
+  const auto corpus = o.text.load(tokenizer, binllm::Split::train, o.common.seed,
+                                  static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096);
   const auto validation = validation_stream(o, tokenizer);
 
   auto model = [&] {
@@ -66,22 +71,39 @@ void run(Options& o) {
     binllm::initialise(fresh, o.common.seed);
     return fresh;
   }();
-  const nlohmann::ordered_json config{{"command", "pretrain"}, {"model", {{"start", o.start}, {"parameters", binllm::parameter_count(model)}, {"dim", model.config.hidden_size},
-                                      {"hidden", model.config.intermediate_size}, {"layers", model.config.num_hidden_layers}, {"heads", model.config.num_attention_heads}, {"kv_heads", model.config.num_key_value_heads}}},
-                                      {"tokenizer", tokenizer.name()}, {"text", to_json(corpus)}, {"training", to_json(o.training)}};
-  binllm::RunFolder folder(o.out, config.dump(), {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
+  const nlohmann::ordered_json config{{"command", "pretrain"},
+                                      {"model",
+                                       {{"start", o.start},
+                                        {"parameters", binllm::parameter_count(model)},
+                                        {"dim", model.config.hidden_size},
+                                        {"hidden", model.config.intermediate_size},
+                                        {"layers", model.config.num_hidden_layers},
+                                        {"heads", model.config.num_attention_heads},
+                                        {"kv_heads", model.config.num_key_value_heads}}},
+                                      {"tokenizer", tokenizer.name()},
+                                      {"text", to_json(corpus)},
+                                      {"training", to_json(o.training)}};
+  binllm::RunFolder folder(o.out, config.dump(),
+                           {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} threads -> {}", binllm::parameter_count(model), corpus.size(), binllm::thread_pool().size(), o.out.string()));
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} threads -> {}",
+                           binllm::parameter_count(model), corpus.size(), binllm::thread_pool().size(),
+                           o.out.string()));
   const double loss = binllm::pretrain(model, corpus, o.training, validation ? &*validation : nullptr, &progress);
   binllm::save(model, o.out, {.tokenizer = &tokenizer});
 
   nlohmann::ordered_json result{{"model", o.out.string()}, {"last_loss", loss}};
-  if (validation) result["validation_nll"] = binllm::evaluate_perplexity(model, *validation, {.context = o.training.context, .max_windows = o.validation_windows}).nll;
+  if (validation)
+    result["validation_nll"] =
+        binllm::evaluate_perplexity(model, *validation,
+                                    {.context = o.training.context, .max_windows = o.validation_windows})
+            .nll;
   if (o.common.json) {
     fmt::print("{}\n", result.dump());
   } else {
     fmt::print("model            {}\n", o.out.string());
-    if (validation) fmt::print("validation nll   {:.4f} (context {})\n", result["validation_nll"].get<double>(), o.training.context);
+    if (validation)
+      fmt::print("validation nll   {:.4f} (context {})\n", result["validation_nll"].get<double>(), o.training.context);
   }
 }
 
@@ -89,11 +111,13 @@ void run(Options& o) {
 
 void add_pretrain(CLI::App& app) {
   const auto o = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand("pretrain", "train a Llama in full precision, from scratch or on from a model");
+  CLI::App& command =
+      *app.add_subcommand("pretrain", "train a Llama in full precision, from scratch or on from a model");
   command.add_option("--text", o->text.files, "text files to learn from");
   command.add_flag("--built-in", o->text.built_in, "learn from the built-in stories instead");
   command.add_option("--valid", o->validation, "text file to judge by");
-  command.add_option("--valid-windows", o->validation_windows, "judge by its first so many windows only")->default_str("all");
+  command.add_option("--valid-windows", o->validation_windows, "judge by its first so many windows only")
+      ->default_str("all");
   command.add_option("--out", o->out, "folder of the run and the model")->required();
   command.add_option("--model", o->start, "go on from the model in this folder instead of random weights");
   command.add_option("--tokenizer", o->tokenizer, "'byte' (default without --model) or a SentencePiece file");
@@ -101,7 +125,8 @@ void add_pretrain(CLI::App& app) {
   command.add_option("--hidden", o->size.hidden, "width of the feed-forward networks")->capture_default_str();
   command.add_option("--layers", o->size.layers, "decoder layers")->capture_default_str();
   command.add_option("--heads", o->size.heads, "query heads")->capture_default_str();
-  command.add_option("--kv-heads", o->size.kv_heads, "key-value heads; 0: as many as query heads")->capture_default_str();
+  command.add_option("--kv-heads", o->size.kv_heads, "key-value heads; 0: as many as query heads")
+      ->capture_default_str();
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);
   o->common.add_to(command);

@@ -12,12 +12,14 @@ namespace {
 
 std::string duration(double seconds) {
   const auto whole = static_cast<long>(seconds + 0.5);
-  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60) : fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return whole >= 3600 ? fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60)
+                       : fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
 
 }  // namespace
 
-Progress::Progress(binllm::RunLog* next, bool quiet) : next_(next), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(binllm::RunLog* next, bool quiet)
+    : next_(next), quiet_(quiet), terminal_(isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() { end_live_line(); }
 
@@ -36,7 +38,8 @@ void Progress::say(const std::string& line) {
   std::fprintf(stderr, "%s\n", line.c_str());
 }
 
-void Progress::report(std::string_view phase, binllm::Index step, binllm::Index steps, std::span<const binllm::Metric> metrics) {
+void Progress::report(std::string_view phase, binllm::Index step, binllm::Index steps,
+                      std::span<const binllm::Metric> metrics) {
   if (next_ != nullptr) next_->report(phase, step, steps, metrics);
   if (quiet_) return;
   const auto now = std::chrono::steady_clock::now();
@@ -58,7 +61,8 @@ void Progress::report(std::string_view phase, binllm::Index step, binllm::Index 
   }
   if (step > first_step_ && step < steps) {
     const double seconds = std::chrono::duration<double>(now - start_).count();
-    line += fmt::format("  {} left", duration(seconds / static_cast<double>(step - first_step_) * static_cast<double>(steps - step)));
+    line += fmt::format(
+        "  {} left", duration(seconds / static_cast<double>(step - first_step_) * static_cast<double>(steps - step)));
   }
   if (terminal_) {
     std::fprintf(stderr, "\r\033[K%s", line.c_str());

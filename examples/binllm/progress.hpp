@@ -16,10 +16,15 @@ class Progress : public binllm::RunLog {
   Progress(binllm::RunLog* next, bool quiet);
   ~Progress() override;
 
-  void report(std::string_view phase, binllm::Index step, binllm::Index steps, std::span<const binllm::Metric> metrics) override;
-  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override { return next_ != nullptr && next_->wants_checkpoint(step, steps); }
+  void report(std::string_view phase, binllm::Index step, binllm::Index steps,
+              std::span<const binllm::Metric> metrics) override;
+  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override {
+    return next_ != nullptr && next_->wants_checkpoint(step, steps);
+  }
   void save(std::string_view phase, const binllm::TrainingState& state) override;
-  [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override { return next_ != nullptr && next_->restore(phase, state); }
+  [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override {
+    return next_ != nullptr && next_->restore(phase, state);
+  }
   /// A line that stays.
   void say(const std::string& line);
 

@@ -21,7 +21,8 @@ void RecipeChoice::complete() {
 namespace {
 
 template <binllm::ChannelSharing sharing>
-std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job, Progress& progress) {
+std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
+                           Progress& progress) {
   using Format = binllm::RuntimeBinary<float, sharing>;
   const binllm::PerplexityOptions sign{.context = job.training.context, .max_windows = job.validation_windows};
   std::vector<ResultRow> rows;
@@ -36,8 +37,10 @@ std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& so
 
   auto& full_precision = const_cast<binllm::Llama<float>&>(dense);  // evaluation writes no weight
   judge_row("full precision", full_precision, 0);
-  auto binary = binllm::binarize(dense, Format{binllm::RuntimeEstimator<float>::named(job.choice.estimator), binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
-                                               binllm::RuntimeSchedule::named(job.choice.schedule)});
+  auto binary =
+      binllm::binarize(dense, Format{binllm::RuntimeEstimator<float>::named(job.choice.estimator),
+                                     binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
+                                     binllm::RuntimeSchedule::named(job.choice.schedule)});
   judge_row("naive sign", binary, infinity);
   if (job.search.steps > 0 && job.choice.channel_scale != "none") {
     binllm::search_channel_scale(binary, job.corpus, job.search, &progress);
@@ -68,8 +71,10 @@ std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& so
 
 }  // namespace
 
-std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job, Progress& progress) {
-  if (job.choice.channel_scale == "per-linear") return run<binllm::ChannelSharing::per_linear>(dense, source, job, progress);
+std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
+                                  Progress& progress) {
+  if (job.choice.channel_scale == "per-linear")
+    return run<binllm::ChannelSharing::per_linear>(dense, source, job, progress);
   return run<binllm::ChannelSharing::shared>(dense, source, job, progress);
 }
 

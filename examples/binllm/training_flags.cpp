@@ -8,15 +8,18 @@ namespace program {
 void add_training_flags(CLI::App& command, binllm::TrainingOptions& options) {
   command.add_option("--tokens", options.tokens, "training tokens; 0: one pass over the text")->capture_default_str();
   command.add_option("--batch", options.batch, "sequences in an optimiser step")->capture_default_str();
-  command.add_option("--micro-batch", options.micro_batch, "sequences in a forward pass; 0: all of a step")->capture_default_str();
+  command.add_option("--micro-batch", options.micro_batch, "sequences in a forward pass; 0: all of a step")
+      ->capture_default_str();
   command.add_option("--context", options.context, "tokens in a sequence")->capture_default_str();
   command.add_option("--learning-rate", options.learning_rate, "peak of the cosine")->capture_default_str();
   command.add_option("--last-learning-rate", options.last_learning_rate, "its end")->capture_default_str();
   command.add_option("--warmup", options.warmup, "steps of linear warm-up")->capture_default_str();
   command.add_option("--weight-decay", options.adamw.weight_decay, "AdamW's decay of matrices")->capture_default_str();
   command.add_option("--clip", options.clip, "limit of the global gradient norm; 0: none")->capture_default_str();
-  command.add_option("--report-every", options.report_every, "steps between lines of metrics.jsonl")->capture_default_str();
-  command.add_option("--evaluate-every", options.evaluate_every, "steps between evaluations; 0: at the end")->capture_default_str();
+  command.add_option("--report-every", options.report_every, "steps between lines of metrics.jsonl")
+      ->capture_default_str();
+  command.add_option("--evaluate-every", options.evaluate_every, "steps between evaluations; 0: at the end")
+      ->capture_default_str();
 }
 
 nlohmann::ordered_json to_json(const binllm::TrainingOptions& o) {

@@ -37,12 +37,15 @@ template compiled::OneBit pack(const compiled::Progressive&);
 template compiled::Full unpack(const compiled::OneBit&);
 template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&);
 template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*);
-template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&, const ChannelScaleOptions&, RunLog*);
-template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*);
+template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
+                                                        const ChannelScaleOptions&, RunLog*);
+template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
+                                    const TokenStream*, RunLog*);
 template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
 template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>, const GenerateOptions&);
-template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>, const GenerateOptions&);
+template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>,
+                                                   const GenerateOptions&);
 
 }  // namespace binllm

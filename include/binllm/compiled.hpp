@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The umbrella for those who link binllm::compiled: what most programs use in float is compiled once, there, and declared
-/// here, so that a unit which trains a model compiles in a fraction of the time. Means what <binllm/binllm.hpp> means.
-/// The list stands a second time, without `extern`, in compiled.cpp.
+/// The umbrella for those who link binllm::compiled: what most programs use in float is compiled once, there, and
+/// declared here, so that a unit which trains a model compiles in a fraction of the time. Means what
+/// <binllm/binllm.hpp> means. The list stands a second time, without `extern`, in compiled.cpp.
 #pragma once
 #include <binllm/binllm.hpp>
 
@@ -52,13 +52,18 @@ extern template compiled::Progressive binarize(const compiled::Full&, const Bina
 extern template compiled::OneBit pack(const compiled::Progressive&);
 extern template compiled::Full unpack(const compiled::OneBit&);
 extern template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&);
-extern template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*);
-extern template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&, const ChannelScaleOptions&, RunLog*);
-extern template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*);
+extern template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*,
+                                RunLog*);
+extern template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
+                                                               const ChannelScaleOptions&, RunLog*);
+extern template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
+                                           const TokenStream*, RunLog*);
 extern template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
-extern template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>, const GenerateOptions&);
-extern template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>, const GenerateOptions&);
+extern template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>,
+                                                          const GenerateOptions&);
+extern template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>,
+                                                          const GenerateOptions&);
 
 }  // namespace binllm

@@ -19,10 +19,13 @@ namespace {
 Variable<double> square(Variable<double> x, double factor, double spoil) {
   auto y = x.tape().make<double>(x.shape());
   y.value().flat() = x.value().flat().square();
-  x.tape().on_backward(y, [=] {
-    x.gradient().flat() += 2 * x.value().flat() * y.gradient().flat() + spoil;
-    x.gradient().data[1] *= factor;
-  }, x);
+  x.tape().on_backward(
+      y,
+      [=] {
+        x.gradient().flat() += 2 * x.value().flat() * y.gradient().flat() + spoil;
+        x.gradient().data[1] *= factor;
+      },
+      x);
   return y;
 }
 

@@ -21,7 +21,8 @@ namespace {
 Variable<double> widen(Variable<float> x) {
   auto y = x.tape().make<double>(x.shape());
   y.value().flat() = x.value().flat().cast<double>();
-  x.tape().on_backward(y, [=] { x.gradient().flat() += y.gradient().flat().cast<float>(); }, x);
+  x.tape().on_backward(
+      y, [=] { x.gradient().flat() += y.gradient().flat().cast<float>(); }, x);
   return y;
 }
 
@@ -29,7 +30,8 @@ Variable<double> widen(Variable<float> x) {
 Variable<double> counted(Variable<double> x, int* runs) {
   auto y = x.tape().make<double>(x.shape());
   y.value().flat() = x.value().flat();
-  x.tape().on_backward(y, [=] { ++*runs, x.gradient().flat() += y.gradient().flat(); }, x);
+  x.tape().on_backward(
+      y, [=] { ++*runs, x.gradient().flat() += y.gradient().flat(); }, x);
   return y;
 }
 

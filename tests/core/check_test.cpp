@@ -41,9 +41,11 @@ TEST_CASE("messages name the operation, the argument and both sides") {
     }
     return "";
   };
-  CHECK(message([] { binllm::check_cols("linear", "x", Shape{2, 3}, 4); }) ==
-        "E101: linear: x: wanted last dimension 4, found (2, 3)");
+  CHECK(message([] {
+          binllm::check_cols("linear", "x", Shape{2, 3}, 4);
+        }) == "E101: linear: x: wanted last dimension 4, found (2, 3)");
   const std::array<std::int32_t, 2> ids{1, 9};
-  CHECK(message([&] { binllm::check_token_ids("embedding", {ids.data(), {2}}, 9); }) ==
-        "E402: embedding: ids[1]: wanted 0 <= id < 9, found 9");
+  CHECK(message([&] {
+          binllm::check_token_ids("embedding", {ids.data(), {2}}, 9);
+        }) == "E402: embedding: ids[1]: wanted 0 <= id < 9, found 9");
 }

@@ -51,7 +51,8 @@ TEST_CASE("one hot: 1 at the row's index") {
 
 TEST_CASE("causal mask: 0 up to the row's own column, -inf after") {
   for (const Index offset : {0, 29, 30, 31, 32, 67}) {
-    CHECK(gives(CausalMask<double>{offset}, [&](Index row, Index col) { return col <= row + offset ? 0.0 : -infinity; }));
+    CHECK(
+        gives(CausalMask<double>{offset}, [&](Index row, Index col) { return col <= row + offset ? 0.0 : -infinity; }));
   }
 }
 

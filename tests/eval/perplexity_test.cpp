@@ -47,7 +47,8 @@ TEST_CASE("bits per byte count the bytes of the scored tokens") {
   auto config = small_config();
   config.vocab_size = 256;
   Llama<float> zero(config);
-  const auto result = evaluate_perplexity(zero, TokenStream::from_string("sixteen letters.and sixteen more", byte_tokenizer()), {.context = 16});
+  const auto result = evaluate_perplexity(
+      zero, TokenStream::from_string("sixteen letters.and sixteen more", byte_tokenizer()), {.context = 16});
   CHECK(result.bits_per_byte == doctest::Approx(8));
   CHECK(std::isnan(evaluate_perplexity(zero, toy_stream(32), {.context = 16}).bits_per_byte));
 }

@@ -36,12 +36,14 @@ TEST_CASE("sampling draws from softmax(logits / temperature) and is a function o
   auto model = small_llama<float>();
   const GenerateOptions warm{.max_tokens = 20, .temperature = 1.5, .seed = 9};
   CHECK(generate_tokens(model, {1}, warm) == generate_tokens(model, {1}, warm));
-  CHECK(generate_tokens(model, {1}, warm) != generate_tokens(model, {1}, {.max_tokens = 20, .temperature = 1.5, .seed = 10}));
+  CHECK(generate_tokens(model, {1}, warm) !=
+        generate_tokens(model, {1}, {.max_tokens = 20, .temperature = 1.5, .seed = 10}));
 }
 
 TEST_CASE("decoding ends before the end-of-text token and at the last position") {
   auto model = small_llama<float>();
-  CHECK(generate_tokens(model, {1}, {.max_tokens = 1000}).size() == 33);  // 32 positions and the token that the last one predicts
+  CHECK(generate_tokens(model, {1}, {.max_tokens = 1000}).size() ==
+        33);  // 32 positions and the token that the last one predicts
   const auto free = generate_tokens(model, {1}, {.max_tokens = 5});
   model.config.eos_token_id = free[3];
   const auto first = std::find(free.begin() + 1, free.end(), free[3]);

@@ -24,7 +24,8 @@ void avoid_kinks(Model& model) {
 /// The worst relative error over all parameters that train, at most 8 elements of each.
 template <class Model>
 double model_gradient_error(Model& model, double hardness) {
-  const auto ids = random_ids({2, 9}, model.config.vocab_size, 1), targets = random_ids({2, 9}, model.config.vocab_size, 2);
+  const auto ids = random_ids({2, 9}, model.config.vocab_size, 1),
+             targets = random_ids({2, 9}, model.config.vocab_size, 2);
   StepScalars<Cpu> scalars;
   scalars.set(StepScalars<Cpu>::hardness, hardness);
   const auto loss = [&](Tape<>& tape) {
@@ -81,7 +82,8 @@ TEST_CASE("gradients of the channel search, and their invariance") {
   auto dense = small_llama<double>();
   auto binary = binarize<PaperRecipe<double>>(dense);
   auto search = channel_search(binary);
-  for (Index i = 0; i < search.block.values.size(); ++i) search.block.values.view().data[i] = 0.3 * std::sin(static_cast<double>(i));
+  for (Index i = 0; i < search.block.values.size(); ++i)
+    search.block.values.view().data[i] = 0.3 * std::sin(static_cast<double>(i));
   CHECK(model_gradient_error(search, 0) < 1e-6);
   // Scaling all S_t of a site by one constant changes nothing: sum_j s_j dL/ds_j = sum_j dL/du_j = 0.
   int sites = 0;
@@ -98,7 +100,8 @@ TEST_CASE("gradients of the channel search with one S_t per linear layer") {
   auto dense = small_llama<double>();
   auto binary = binarize<PaperRecipe<double, ChannelSharing::per_linear>>(dense);
   auto search = channel_search(binary);
-  for (Index i = 0; i < search.block.values.size(); ++i) search.block.values.view().data[i] = 0.2 * std::cos(static_cast<double>(i));
+  for (Index i = 0; i < search.block.values.size(); ++i)
+    search.block.values.view().data[i] = 0.2 * std::cos(static_cast<double>(i));
   CHECK(model_gradient_error(search, 0) < 1e-6);
 }
 
@@ -120,7 +123,8 @@ TEST_CASE("decoding token by token with a cache gives the logits of the whole se
     CHECK((last - wanted).abs().maxCoeff() < 1e-5f);
   }
   CHECK(cache.length() == 12);
-  CHECK_THROWS_AS(static_cast<void>(model.logits(pass, View<const std::int32_t>(ids.view().data, Shape{1, 1}))), Error);  // the cache is full
+  CHECK_THROWS_AS(static_cast<void>(model.logits(pass, View<const std::int32_t>(ids.view().data, Shape{1, 1}))),
+                  Error);  // the cache is full
 }
 
 TEST_CASE("a token out of range and a sequence beyond the positions are refused") {
@@ -152,9 +156,9 @@ TEST_CASE("the frequencies of Llama 3's stretched rotary embedding") {
   CHECK(plain[31] == doctest::Approx(std::pow(500000.0, -62.0 / 64)));
   c.rope_scaling = RopeScaling{32, 1, 4, 8192};
   const auto stretched = rotary_frequencies(c);
-  CHECK(stretched[0] == plain[0]);                              // short waves stay
-  CHECK(stretched[31] == doctest::Approx(plain[31] / 32));      // long ones are stretched
-  for (std::size_t j = 0; j < 32; ++j) {                        // and nothing is outside the two
+  CHECK(stretched[0] == plain[0]);                          // short waves stay
+  CHECK(stretched[31] == doctest::Approx(plain[31] / 32));  // long ones are stretched
+  for (std::size_t j = 0; j < 32; ++j) {                    // and nothing is outside the two
     CHECK(stretched[j] <= plain[j] * (1 + 1e-12));
     CHECK(stretched[j] >= plain[j] / 32 * (1 - 1e-12));
   }

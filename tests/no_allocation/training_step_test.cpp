@@ -19,8 +19,14 @@ using Paper = Recipe<ProgressiveSign<T>, DualScale<T>, ChannelScale<T>, Exponent
 /// Two layers with grouped heads; widths that are no multiples of a pack.
 template <class T>
 Llama<T> small_llama() {
-  Llama<T> model({.vocab_size = 300, .hidden_size = 72, .intermediate_size = 200, .num_hidden_layers = 2,
-                  .num_attention_heads = 4, .num_key_value_heads = 2, .head_dim = 18, .max_position_embeddings = 70});
+  Llama<T> model({.vocab_size = 300,
+                  .hidden_size = 72,
+                  .intermediate_size = 200,
+                  .num_hidden_layers = 2,
+                  .num_attention_heads = 4,
+                  .num_key_value_heads = 2,
+                  .head_dim = 18,
+                  .max_position_embeddings = 70});
   initialise(model, 1);
   return model;
 }
@@ -40,7 +46,8 @@ std::size_t allocations_after_first_step(Model& model) {
   const double first = training.run(fill, 0, 1e-3, 1.0, 1.0).loss;
   const std::size_t before = allocations();
   double last = first;
-  for (Index step = 1; step <= 5; ++step) last = training.run(fill, step, 1e-3, 1.0 + static_cast<double>(step), 1.0).loss;
+  for (Index step = 1; step <= 5; ++step)
+    last = training.run(fill, step, 1e-3, 1.0 + static_cast<double>(step), 1.0).loss;
   const std::size_t count = allocations() - before;
   CHECK(last < first);  // it did train
   return count;
@@ -48,8 +55,8 @@ std::size_t allocations_after_first_step(Model& model) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("training a Llama asks for no memory after its first step" * doctest::skip(!allocations_counted), T, float,
-                   double) {
+TEST_CASE_TEMPLATE("training a Llama asks for no memory after its first step" * doctest::skip(!allocations_counted), T,
+                   float, double) {
   for (const int count : {1, 2}) {
     CAPTURE(count);
     const Threads threads(count);

@@ -244,7 +244,8 @@ TEST_CASE("binarize: the same bits at any number of threads") {
 TEST_CASE("binarize: errors") {
   Tape tape, other;
   const auto w = tape.constant<double>({{1, 2, 3}, {4, 5, 6}});
-  const auto three = tape.constant<double>({{1, 2, 3}}).reshaped({3}), none = tape.constant(View<const double>(nullptr, {0}));
+  const auto three = tape.constant<double>({{1, 2, 3}}).reshaped({3}),
+             none = tape.constant(View<const double>(nullptr, {0}));
   const auto id = [&](std::string_view scale, std::string_view granularity, auto weight, auto learned) {
     return id_of([&] { (void)Named("progressive", scale, granularity, 1)(weight, learned); });
   };

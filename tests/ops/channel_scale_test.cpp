@@ -94,5 +94,7 @@ TEST_CASE("channel_scale: errors") {
   CHECK(id_of([&] { (void)channel_scale(x, u); }) == ErrorId::shape_mismatch);
   CHECK(id_of([&] { (void)channel_scale(x.reshaped({3, 1}), u.reshaped({3})); }) == ErrorId::shape_mismatch);
   CHECK(id_of([&] { (void)layer(x, u.reshaped({3})); }) == ErrorId::shape_mismatch);
-  CHECK(id_of([&] { (void)channel_scale(x, other.constant<double>({{1, 2, 3}}).reshaped({3})); }) == ErrorId::foreign_tape);
+  CHECK(id_of([&] {
+          (void)channel_scale(x, other.constant<double>({{1, 2, 3}}).reshaped({3}));
+        }) == ErrorId::foreign_tape);
 }

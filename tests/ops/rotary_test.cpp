@@ -28,9 +28,9 @@ TEST_CASE("rotary: values; dimension j turns with j + D/2, by position times fre
     const RotaryTable<double, Device> table(4, {quarter, 2 * quarter});
     Tape<Device> tape;
     const auto x = tokens(tape, {{1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 3, 4, 5, 6, 7, 8}});
-    CHECK(largest_difference(rotary(x, table).value(), {1, 2, 3, 4, 5, 6, 7, 8,           // position 0
-                                                        -3, -2, 1, -4, -7, -6, 5, -8,     // a quarter, a half
-                                                        -1, 2, -3, 4, -5, 6, -7, 8}) < 1e-14);
+    CHECK(largest_difference(rotary(x, table).value(), {1,  2,  3,  4,  5,  6,  7,  8,   // position 0
+                                                        -3, -2, 1,  -4, -7, -6, 5,  -8,  // a quarter, a half
+                                                        -1, 2,  -3, 4,  -5, 6,  -7, 8}) < 1e-14);
     const auto second = tokens(tape, {{1, 2, 3, 4, 5, 6, 7, 8}});
     CHECK(largest_difference(rotary(second, table, 1).value(), {-3, -2, 1, -4, -7, -6, 5, -8}) < 1e-14);
   });

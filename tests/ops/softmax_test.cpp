@@ -23,7 +23,8 @@ TEST_CASE("softmax: values; large logits and masked ones") {
     const auto x = tape.template constant<double>(
         {{std::log(1.0), std::log(2.0), std::log(3.0)}, {1000, 1000, 1000}, {0, -infinity, 0}, {-1e300, 5, -1e300}});
     const auto y = softmax(x);
-    CHECK(largest_difference(y.value(), {1 / 6., 2 / 6., 3 / 6., 1 / 3., 1 / 3., 1 / 3., 0.5, 0, 0.5, 0, 1, 0}) < 1e-15);
+    CHECK(largest_difference(y.value(), {1 / 6., 2 / 6., 3 / 6., 1 / 3., 1 / 3., 1 / 3., 0.5, 0, 0.5, 0, 1, 0}) <
+          1e-15);
   });
 }
 

@@ -15,7 +15,8 @@ PackedMatrix<float> packed_normal(Index rows, Index cols, std::uint64_t seed) {
   const auto w = normal_tensor<float>({rows, cols}, seed);
   PackedMatrix<float> matrix(rows, cols);
   for (Index i = 0; i < rows; ++i) {
-    pack_row(View<const float>(w.view().data + i * cols, Shape{cols}), matrix.signs.view().data + i * matrix.signs.shape()[1]);
+    pack_row(View<const float>(w.view().data + i * cols, Shape{cols}),
+             matrix.signs.view().data + i * matrix.signs.shape()[1]);
     matrix.scale.view().data[i] = 0.1f + static_cast<float>(i);
   }
   return matrix;

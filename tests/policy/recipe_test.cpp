@@ -15,7 +15,9 @@ using Vanilla = Recipe<StraightThrough<double>, AnalyticScale<double, Granularit
                        ChannelScale<double, ChannelSharing::none>, ConstantSchedule>;
 
 template <class E, class S, class C, class H>
-concept names_a_recipe = requires { typename Recipe<E, S, C, H>; };
+concept names_a_recipe = requires {
+  typename Recipe<E, S, C, H>;
+};
 
 }  // namespace
 

@@ -21,7 +21,8 @@ bool names(std::string_view name) {
     for (Index i = 0; i < pack_width; ++i) {
       if (named.value(x[i], t) != E::value(x[i], t) || named.slope(x[i], t) != E::slope(x[i], t)) return false;
     }
-    if ((named.value(x, t) != value_of(E{}, x, t)).any() || (named.slope(x, t) != slope_of(E{}, x, t)).any()) return false;
+    if ((named.value(x, t) != value_of(E{}, x, t)).any() || (named.slope(x, t) != slope_of(E{}, x, t)).any())
+      return false;
   }
   return true;
 }

@@ -37,9 +37,11 @@ TEST_CASE("what each policy says of itself") {
   constexpr ScaleTraits dual = DualScale<float>::traits();
   static_assert(dual.granularity == Granularity::row && dual.analytic && dual.learned && dual.attached);
   constexpr ScaleTraits analytic = AnalyticScale<double, Granularity::column, detached>::traits();
-  static_assert(analytic.granularity == Granularity::column && analytic.analytic && !analytic.learned && !analytic.attached);
+  static_assert(analytic.granularity == Granularity::column && analytic.analytic && !analytic.learned &&
+                !analytic.attached);
   constexpr ScaleTraits learned = LearnedScale<float, Granularity::group, 32>::traits();
-  static_assert(learned.granularity == Granularity::group && learned.group == 32 && !learned.analytic && learned.learned);
+  static_assert(learned.granularity == Granularity::group && learned.group == 32 && !learned.analytic &&
+                learned.learned);
   static_assert(!DualScale<float, Granularity::row, detached>::traits().attached);
   CHECK(DualScale<float, Granularity::group, attached, 8>::traits().shape(2, 16) == Shape{2, 2});
 }

@@ -48,9 +48,8 @@ TEST_CASE_TEMPLATE("error decay: sgn forward; slope k t (1 - tanh^2(t x)), k = m
 
 TEST_CASE_TEMPLATE("F forward, slope 1", T, float, double) {
   using E = ProgressiveForward<T>;
-  CHECK(exceptions<T>([](T x, T t) {
-          return E::value(x, t) == ProgressiveSign<T>::value(x, t) && E::slope(x, t) == 1;
-        }) == 0);
+  CHECK(exceptions<T>(
+            [](T x, T t) { return E::value(x, t) == ProgressiveSign<T>::value(x, t) && E::slope(x, t) == 1; }) == 0);
 }
 
 TEST_CASE_TEMPLATE("packs and scalars agree", E, StraightThrough<float>, StraightThrough<double>, ErrorDecay<float>,

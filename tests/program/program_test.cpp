@@ -29,7 +29,8 @@ Outcome run(const TemporaryFolder& folder, const std::string& arguments) {
   REQUIRE(pipe != nullptr);
   Outcome outcome{};
   std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) outcome.out.append(buffer.data(), n);
+  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    outcome.out.append(buffer.data(), n);
   outcome.code = WEXITSTATUS(::pclose(pipe));
   std::ifstream stream(errors, std::ios::binary);
   outcome.error.assign(std::istreambuf_iterator<char>(stream), {});
@@ -51,7 +52,10 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   const auto trained = run(folder, "pretrain --built-in --tokens 4096 --valid-windows 20 --out " + model + tiny);
   INFO(trained.error);
   REQUIRE(trained.code == 0);
-  const auto binarized = run(folder, "binarize --model " + model + " --built-in --tokens 4096 --batch 4 --context 32 --chunks 4 --channel-scale-steps 3 --valid-windows 20 --threads 1 --json --out " + made);
+  const auto binarized = run(folder, "binarize --model " + model +
+                                         " --built-in --tokens 4096 --batch 4 --context 32 --chunks 4 "
+                                         "--channel-scale-steps 3 --valid-windows 20 --threads 1 --json --out " +
+                                         made);
   INFO(binarized.error);
   REQUIRE(binarized.code == 0);
   const auto results = nlohmann::json::parse(binarized.out).at("results");
@@ -60,23 +64,28 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   CHECK(results[4].at("model") == "packed");
   CHECK(results[0].at("bits_per_weight") == 32);
   for (const auto& row : results) CHECK(row.at("nll").get<double>() < 8);
-  for (const char* file : {"run.json", "metrics.jsonl", "README.md", "binary/model.safetensors", "packed/model.safetensors"}) CHECK(fs::exists(folder / "run" / file));
+  for (const char* file :
+       {"run.json", "metrics.jsonl", "README.md", "binary/model.safetensors", "packed/model.safetensors"})
+    CHECK(fs::exists(folder / "run" / file));
   CHECK(file_bytes(folder / "run" / "README.md").find("binllm binarize --model") != std::string::npos);
 
   std::array<double, 3> nll{};
   const std::array<std::string, 3> folders{model, made + "/binary", made + "/packed"};
   for (std::size_t i = 0; i < 3; ++i) {
-    const auto judged = run(folder, "evaluate --model " + folders[i] + " --built-in --context 32 --windows 20 --json --threads 1");
+    const auto judged =
+        run(folder, "evaluate --model " + folders[i] + " --built-in --context 32 --windows 20 --json --threads 1");
     INFO(judged.error);
     REQUIRE(judged.code == 0);
     const auto line = nlohmann::json::parse(judged.out);
-    for (const char* key : {"tokens", "scored", "nll", "perplexity", "bits_per_byte", "protocol"}) CHECK(line.contains(key));
+    for (const char* key : {"tokens", "scored", "nll", "perplexity", "bits_per_byte", "protocol"})
+      CHECK(line.contains(key));
     CHECK(line.at("scored") == 20 * 31);
     nll[i] = line.at("nll").get<double>();
   }
   CHECK(nll[1] == doctest::Approx(nll[2]).epsilon(1e-5));  // the binary folder with Sign, and its packed form
 
-  const auto text = run(folder, "generate --model " + made + "/packed --prompt 'One day' --max-tokens 5 --temperature 0 --threads 1");
+  const auto text =
+      run(folder, "generate --model " + made + "/packed --prompt 'One day' --max-tokens 5 --temperature 0 --threads 1");
   CHECK(text.code == 0);
   CHECK(text.out.size() == 7 + 5 + 1);
   CHECK(text.out.starts_with("One day"));
@@ -90,12 +99,16 @@ TEST_CASE("a killed run resumes to the same bits, its metrics without gap or rep
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
   REQUIRE(run(folder, "pretrain --built-in --tokens 2048 --valid-windows 4 --out " + model + tiny).code == 0);
-  const std::string flags = "binarize --model " + model + " --built-in --tokens 40000 --batch 4 --context 32 --chunks 5 --channel-scale-steps 5 --valid-windows 4 --report-every 1 --checkpoint-every 20 --threads 1 --out ";
+  const std::string flags = "binarize --model " + model +
+                            " --built-in --tokens 40000 --batch 4 --context 32 --chunks 5 --channel-scale-steps 5 "
+                            "--valid-windows 4 --report-every 1 --checkpoint-every 20 --threads 1 --out ";
   REQUIRE(run(folder, flags + (folder / "whole").string()).code == 0);
   const std::string killed = (folder / "killed").string();
   int kills = 0;
   for (const char* seconds : {"0.05", "0.12", "0.2", "0.3"}) {
-    kills += ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed + " --resume >/dev/null 2>&1").c_str()) != 0;
+    kills += ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed +
+                       " --resume >/dev/null 2>&1")
+                          .c_str()) != 0;
   }
   MESSAGE("runs killed: ", kills);
   REQUIRE(run(folder, flags + killed + " --resume").code == 0);
@@ -126,7 +139,8 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
     CHECK(outcome.out.empty());
     CHECK(outcome.error.find(said) != std::string::npos);
   };
-  const std::string job = "binarize --model " + model + " --built-in --context 32 --batch 4 --out " + (folder / "never").string();
+  const std::string job =
+      "binarize --model " + model + " --built-in --context 32 --batch 4 --out " + (folder / "never").string();
   refused(job + " --estimator magic", "progressive, vanilla, ede, progressive-forward");
   refused(job + " --schedule magic", "exponential, uniform, logarithmic, degree-uniform, geometric, constant");
   refused(job + " --scale magic", "dual, dual-detached, analytic, analytic-detached, learned");
@@ -136,7 +150,8 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(job + " --batch x", "--batch");
   CHECK_FALSE(fs::exists(folder / "never"));
   refused("binarize --model " + model + " --built-in --out /proc/never", "/proc/never");  // before any training
-  refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(), "absent");
+  refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(),
+          "absent");
   refused("pretrain --built-in --out " + (folder / "never").string() + " --dim 30 --heads 4", "--heads");
   refused("pretrain --out " + (folder / "never").string(), "--text");
   refused("evaluate --model " + model + " --text " + (folder / "absent.txt").string(), "absent.txt");
@@ -154,7 +169,8 @@ TEST_CASE("the oracle of the pre-trained model of the data kit, through the prog
   const auto oracle = data_file("models/stories260K/oracle_greedy_n64.txt");
   if (!oracle) return;
   const TemporaryFolder folder;
-  const auto text = run(folder, "generate --model " + fs::path(*oracle).parent_path().string() + " --prompt 'Once upon a time' --max-tokens 60 --temperature 0 --threads 1");
+  const auto text = run(folder, "generate --model " + fs::path(*oracle).parent_path().string() +
+                                    " --prompt 'Once upon a time' --max-tokens 60 --temperature 0 --threads 1");
   CHECK(text.code == 0);
   CHECK(text.out == file_bytes(*oracle));
 }

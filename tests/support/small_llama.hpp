@@ -31,7 +31,9 @@ Llama<T> small_llama(LlamaConfig config = small_config(), std::uint64_t seed = 1
   std::uint64_t tensor = 100;
   for_each_parameter(model, [&](const std::string&, auto& parameter) {
     if (parameter.decays) return;
-    for (Index i = 0; i < parameter.size(); ++i) parameter.value.data[i] = static_cast<T>(1 + 0.2 * Random(seed, Purpose::test, tensor).normal(static_cast<std::uint64_t>(i)));
+    for (Index i = 0; i < parameter.size(); ++i)
+      parameter.value.data[i] =
+          static_cast<T>(1 + 0.2 * Random(seed, Purpose::test, tensor).normal(static_cast<std::uint64_t>(i)));
     ++tensor;
   });
   return model;
@@ -39,7 +41,8 @@ Llama<T> small_llama(LlamaConfig config = small_config(), std::uint64_t seed = 1
 
 /// Logits (B,T,V) at a hardness.
 template <class T, class F>
-Tensor<T> logits_of(Llama<T, Cpu, F>& model, View<const std::int32_t> ids, double hardness = std::numeric_limits<double>::infinity()) {
+Tensor<T> logits_of(Llama<T, Cpu, F>& model, View<const std::int32_t> ids,
+                    double hardness = std::numeric_limits<double>::infinity()) {
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);
   StepScalars<Cpu> scalars;
@@ -51,7 +54,8 @@ Tensor<T> logits_of(Llama<T, Cpu, F>& model, View<const std::int32_t> ids, doubl
 template <class T>
 double largest_difference(const Tensor<T>& a, const Tensor<T>& b) {
   const auto difference = (a.view().flat() - b.view().flat()).abs();
-  return difference.isFinite().all() ? static_cast<double>(difference.maxCoeff()) : std::numeric_limits<double>::infinity();
+  return difference.isFinite().all() ? static_cast<double>(difference.maxCoeff())
+                                     : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace binllm::test

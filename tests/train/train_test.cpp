@@ -39,7 +39,8 @@ struct MemoryLog : RunLog {
   void save(std::string_view phase, const TrainingState& state) override {
     auto& blocks = states[std::string(phase)];
     blocks.clear();
-    for (const auto& block : state.blocks) blocks.emplace_back(static_cast<const char*>(block.data), static_cast<const char*>(block.data) + block.bytes);
+    for (const auto& block : state.blocks)
+      blocks.emplace_back(static_cast<const char*>(block.data), static_cast<const char*>(block.data) + block.bytes);
     auto& numbers = counters[std::string(phase)];
     numbers.clear();
     for (const auto& counter : state.counters) numbers.push_back(*counter.value);
@@ -88,7 +89,8 @@ TEST_CASE("pre-training learns, and reports what it says") {
   CHECK(log.reports.back().second["loss"] == loss);
   CHECK(log.reports.back().second.contains("validation_loss"));
   CHECK(log.reports.back().second["step"] == 60);
-  for (const char* name : {"loss", "gradient_norm", "t", "learning_rate", "tokens_per_second"}) CHECK(log.reports[1].second.contains(name));
+  for (const char* name : {"loss", "gradient_norm", "t", "learning_rate", "tokens_per_second"})
+    CHECK(log.reports[1].second.contains(name));
 }
 
 TEST_CASE("one thread and two compute the same bits") {
@@ -164,7 +166,8 @@ TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights ha
     CHECK(values["scale_drift"] >= 0);
   }
   REQUIRE(t.size() == 20);
-  for (std::size_t c = 0; c < 20; ++c) CHECK(t[c] == doctest::Approx(1.3 * std::exp(0.22 * static_cast<double>(c + 1)) - 1.3));
+  for (std::size_t c = 0; c < 20; ++c)
+    CHECK(t[c] == doctest::Approx(1.3 * std::exp(0.22 * static_cast<double>(c + 1)) - 1.3));
   CHECK(saturated.back() > 0.95);
   CHECK(log.reports.back().second.contains("validation_loss_f"));
   CHECK(log.reports.back().second.contains("validation_loss_sign"));
@@ -183,11 +186,16 @@ TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs 
   search_channel_scale(binary, stream, options);
   CHECK(evaluate_perplexity(binary, stream, {.context = 12}).nll < naive);
   CHECK((binary.embed_tokens.value.flat() == dense.embed_tokens.value.flat()).all());
-  for_each_linear([](const auto& before, const auto& after) { CHECK(((before.weight.value.flat() >= 0) == (after.weight.value.flat() >= 0)).all()); }, dense, binary);
+  for_each_linear(
+      [](const auto& before, const auto& after) {
+        CHECK(((before.weight.value.flat() >= 0) == (after.weight.value.flat() >= 0)).all());
+      },
+      dense, binary);
 }
 
 TEST_CASE("stage 1 refuses scales that are not one a row") {
-  auto binary = binarize<PaperRecipe<float, ChannelSharing::shared, DualScale<float, Granularity::tensor>>>(small_llama<float>());
+  auto binary =
+      binarize<PaperRecipe<float, ChannelSharing::shared, DualScale<float, Granularity::tensor>>>(small_llama<float>());
   try {
     search_channel_scale(binary, corpus(), {});
     FAIL("not refused");

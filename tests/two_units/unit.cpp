@@ -11,7 +11,8 @@ namespace {
 Variable<float> random_leaf(Tape<>& tape, std::uint64_t step, Shape shape) {
   const Random random(/*seed=*/3, Purpose::test, step);
   Tensor<float> values(shape);
-  for (Index i = 0; i < shape.size(); ++i) values.view().data[i] = static_cast<float>(random.normal(static_cast<std::uint64_t>(i)));
+  for (Index i = 0; i < shape.size(); ++i)
+    values.view().data[i] = static_cast<float>(random.normal(static_cast<std::uint64_t>(i)));
   return tape.variable(read(values.view()));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A user's own policies through the whole recipe. Nothing here is part of the library, and the library knows nothing of it.
+/// A user's own policies through the whole recipe. Nothing here is part of the library, and the library knows nothing
+/// of it.
 #include <binllm/binllm.hpp>
 
 #include <doctest/doctest.h>
@@ -8,7 +9,8 @@
 
 namespace user {
 
-/// A hard ramp: the identity clipped to [-1, 1] after a gain of 1 + t. Plain functions of scalars: no template, no pack.
+/// A hard ramp: the identity clipped to [-1, 1] after a gain of 1 + t. Plain functions of scalars: no template, no
+/// pack.
 struct HardRamp {
   using value_type = float;
   static float value(float x, float t) {

@@ -20,7 +20,9 @@ class Arena {
   };
 
   Arena() = default;
-  Arena(Arena&& other) noexcept : blocks_(std::move(other.blocks_)), top_(std::exchange(other.top_, {})) { other.blocks_.clear(); }
+  Arena(Arena&& other) noexcept : blocks_(std::move(other.blocks_)), top_(std::exchange(other.top_, {})) {
+    other.blocks_.clear();
+  }
   Arena& operator=(Arena&& other) noexcept {
     std::swap(blocks_, other.blocks_);
     std::swap(top_, other.top_);

@@ -7,7 +7,8 @@
 namespace binllm {
 
 /// y = f(x), keeping only y. Backward runs f once more, recorded, and plays it back.
-/// f: Variable -> Variable, pure, with captures that outlive the tape's round; parameters that it uses get their gradients.
+/// f: Variable -> Variable, pure, with captures that outlive the tape's round; parameters that it uses get their
+/// gradients.
 template <class F, class T, class D>
 [[nodiscard]] Variable<T, D> recompute(F f, Variable<T, D> x) {
   Tape<D>& tape = x.tape();
@@ -16,12 +17,17 @@ template <class F, class T, class D>
     const NoGrad<D> pause(tape);
     return region.keep(f(x));
   }();
-  const struct { [[nodiscard]] bool needs_gradient() const { return true; } } parameters_inside;
-  tape.on_backward(y, [f, x, y] {
-    const View<const T, D> dy = y.gradient();
-    Mark<D> region(x.tape());
-    region.backward(f(x.tape().alias(x)), dy);
-  }, parameters_inside);
+  const struct {
+    [[nodiscard]] bool needs_gradient() const { return true; }
+  } parameters_inside;
+  tape.on_backward(
+      y,
+      [f, x, y] {
+        const View<const T, D> dy = y.gradient();
+        Mark<D> region(x.tape());
+        region.backward(f(x.tape().alias(x)), dy);
+      },
+      parameters_inside);
   return y;
 }
 

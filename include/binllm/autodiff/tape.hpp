@@ -36,7 +36,8 @@ class Tape {
   /// An uninitialised result of an op, of the given shape.
   template <class T>
   [[nodiscard]] Variable<T, D> make(Shape shape) {
-    return bind(View<T, D>(static_cast<T*>(values_.allocate(static_cast<std::size_t>(shape.size()) * sizeof(T))), shape), {});
+    return bind(
+        View<T, D>(static_cast<T*>(values_.allocate(static_cast<std::size_t>(shape.size()) * sizeof(T))), shape), {});
   }
   /// A leaf that wants a gradient, with the values copied from host memory. Its gradient lives until `reset`.
   template <class T>
@@ -107,7 +108,8 @@ class Tape {
   template <class T>
   void backward(Variable<T, D> y, std::type_identity_t<T> seed = T(1)) {
     if (y.value().size() != 1) throw Error(ErrorId::not_scalar, "backward", "y", "one element", to_string(y.shape()));
-    if (!y.needs_gradient()) throw Error(ErrorId::not_recorded, "backward", "y", "a recorded dependency on a leaf or parameter", "none");
+    if (!y.needs_gradient())
+      throw Error(ErrorId::not_recorded, "backward", "y", "a recorded dependency on a leaf or parameter", "none");
     for (Node& node : nodes_) node.returned = false;
     const auto top = values_.position();
     const View<T, D> start(static_cast<T*>(values_.allocate(sizeof(T))), y.shape());
@@ -194,7 +196,8 @@ class Tape {
       const Step step = steps_[i];  // a copy: a recomputed region records more steps meanwhile
       const std::size_t first = i == 0 ? 0 : steps_[i - 1].node_end;
       bool reached = false;
-      for (std::size_t node = first; node < step.node_end; ++node) reached = reached || (nodes_[node].adjoint != nullptr && !nodes_[node].kept);
+      for (std::size_t node = first; node < step.node_end; ++node)
+        reached = reached || (nodes_[node].adjoint != nullptr && !nodes_[node].kept);
       if (reached) step.run(step.closure);
       for (std::size_t node = first; node < step.node_end; ++node) return_adjoint(nodes_[node]);
     }

@@ -7,7 +7,8 @@ namespace binllm {
 
 namespace detail {
 [[noreturn]] inline void refuse_stale_variable() {
-  throw Error(ErrorId::stale_variable, "Variable", "this", "a variable of the tape's present round", "one from before a reset or outside its Mark");
+  throw Error(ErrorId::stale_variable, "Variable", "this", "a variable of the tape's present round",
+              "one from before a reset or outside its Mark");
 }
 [[noreturn]] inline void refuse_foreign_tape(std::string_view operation) {
   throw Error(ErrorId::foreign_tape, operation, "arguments", "variables of one tape", "variables of two tapes");
@@ -50,7 +51,8 @@ class Variable {
  private:
   friend class Tape<D>;
   friend class Mark<D>;
-  Variable(View<T, D> value, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp) : value_(value), tape_(tape), node_(node), stamp_(stamp) {}
+  Variable(View<T, D> value, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp)
+      : value_(value), tape_(tape), node_(node), stamp_(stamp) {}
 
   void check_alive() const {
     if (!tape_->alive(node_, stamp_)) detail::refuse_stale_variable();

@@ -20,12 +20,16 @@ enum class DType : std::uint8_t { f64, f32, f16, bf16, i32, u8 };
 
 [[nodiscard]] constexpr std::size_t bytes_per_element(DType dtype) noexcept {
   switch (dtype) {
-    case DType::f64: return 8;
+    case DType::f64:
+      return 8;
     case DType::f32:
-    case DType::i32: return 4;
+    case DType::i32:
+      return 4;
     case DType::f16:
-    case DType::bf16: return 2;
-    case DType::u8: return 1;
+    case DType::bf16:
+      return 2;
+    case DType::u8:
+      return 1;
   }
   return 0;
 }

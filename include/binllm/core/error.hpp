@@ -48,9 +48,10 @@ enum class ErrorId : int {
 /// Thrown by every public function of binllm: what was asked of whom, what was wanted, what was found.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorId id, std::string_view operation, std::string_view argument, std::string_view wanted, std::string_view found)
-      : std::runtime_error(fmt::format("E{}: {}: {}: wanted {}, found {}", static_cast<int>(id), operation, argument,
-                                       wanted, found)),
+  Error(ErrorId id, std::string_view operation, std::string_view argument, std::string_view wanted,
+        std::string_view found)
+      : std::runtime_error(
+            fmt::format("E{}: {}: {}: wanted {}, found {}", static_cast<int>(id), operation, argument, wanted, found)),
         id_(id),
         operation_(operation),
         argument_(argument),

@@ -11,7 +11,8 @@
 namespace binllm {
 
 inline constexpr Index pack_width = 32;
-/// Not aligned: an alignment that follows the flags would give units built with different ones different types under one name.
+/// Not aligned: an alignment that follows the flags would give units built with different ones different types under
+/// one name.
 template <class T>
 using Pack = Eigen::Array<T, pack_width, 1, Eigen::ColMajor | Eigen::DontAlign>;
 

@@ -17,7 +17,8 @@ class Tensor {
     data_ = static_cast<T*>(Backend<Device>::allocate(bytes()));
     Backend<Device>::zero(data_, bytes());
   }
-  Tensor(Tensor&& other) noexcept : data_(std::exchange(other.data_, nullptr)), shape_(std::exchange(other.shape_, {})) {}
+  Tensor(Tensor&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), shape_(std::exchange(other.shape_, {})) {}
   Tensor& operator=(Tensor&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(shape_, other.shape_);

@@ -9,8 +9,8 @@
 
 namespace binllm {
 
-/// A contiguous row-major block of T on a device. `View<const T>` reads, `View<T>` writes; the one converts to the other.
-/// An empty view (no data) says "not wanted": kernels skip the gradients whose view is empty.
+/// A contiguous row-major block of T on a device. `View<const T>` reads, `View<T>` writes; the one converts to the
+/// other. An empty view (no data) says "not wanted": kernels skip the gradients whose view is empty.
 template <class T, class Device = Cpu>
 struct View {
   using Scalar = std::remove_const_t<T>;
@@ -22,8 +22,7 @@ struct View {
   constexpr View(T* pointer, Shape extents) : data(pointer), shape(extents) {}
   /// Reading a writable view is always safe.
   constexpr operator View<const T, Device>() const noexcept  // NOLINT(google-explicit-constructor)
-    requires(!std::is_const_v<T>)
-  {
+      requires(!std::is_const_v<T>) {
     return {data, shape};
   }
 
@@ -46,21 +45,15 @@ struct View {
   }
 
   /// Lenses: the block as Eigen sees it.
-  [[nodiscard]] auto flat() const
-    requires host_accessible<Device>
-  {
+  [[nodiscard]] auto flat() const requires host_accessible<Device> {
     using Array = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
     return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Array, Array>>(data, size());
   }
-  [[nodiscard]] auto matrix() const
-    requires host_accessible<Device>
-  {
+  [[nodiscard]] auto matrix() const requires host_accessible<Device> {
     using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>>(data, rows(), cols());
   }
-  [[nodiscard]] auto row(Index index) const
-    requires host_accessible<Device>
-  {
+  [[nodiscard]] auto row(Index index) const requires host_accessible<Device> {
     using Row = Eigen::Array<Scalar, Eigen::Dynamic, 1>;
     return Eigen::Map<std::conditional_t<std::is_const_v<T>, const Row, Row>>(data + index * cols(), cols());
   }

@@ -25,7 +25,8 @@ struct Block {
   Index row, row_end, col, col_end;
 };
 /// Cuts rows x cols into blocks of at most height x width and calls body(block) for each, in parallel.
-inline void over_blocks(Index rows, Index cols, Index height, Index width, const void* body, void (*call)(const void*, const Block&)) {
+inline void over_blocks(Index rows, Index cols, Index height, Index width, const void* body,
+                        void (*call)(const void*, const Block&)) {
   if (rows <= 0 || cols < 0) return;
   height = std::max<Index>(height, 1);
   width = std::max<Index>(width, 1);
@@ -38,7 +39,8 @@ inline void over_blocks(Index rows, Index cols, Index height, Index width, const
 /// The grid above is compiled once; only the body is compiled for each formula.
 template <class Body>
 void over_blocks(Index rows, Index cols, Index height, Index width, const Body& body) {
-  over_blocks(rows, cols, height, width, &body, [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
+  over_blocks(rows, cols, height, width, &body,
+              [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
 }
 
 }  // namespace cpu
@@ -50,13 +52,14 @@ struct Backend<Cpu> {
   // ---- memory
   /// Errors: out_of_memory with the bytes asked for.
   [[nodiscard]] static void* allocate(std::size_t bytes) {
-    void* pointer = ::operator new(std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}, std::nothrow);
+    void* pointer = ::operator new (std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}, std::nothrow);
     if (pointer == nullptr) {
-      throw Error(ErrorId::out_of_memory, "Backend<Cpu>::allocate", "bytes", "memory for the request", fmt::format("{} bytes refused", bytes));
+      throw Error(ErrorId::out_of_memory, "Backend<Cpu>::allocate", "bytes", "memory for the request",
+                  fmt::format("{} bytes refused", bytes));
     }
     return pointer;
   }
-  static void release(void* pointer) noexcept { ::operator delete(pointer, std::align_val_t{alignment}); }
+  static void release(void* pointer) noexcept { ::operator delete (pointer, std::align_val_t{alignment}); }
   /// The blocks may overlap.
   static void copy(void* to, const void* from, std::size_t bytes) noexcept {
     if (bytes > 0) std::memmove(to, from, bytes);
@@ -75,25 +78,26 @@ struct Backend<Cpu> {
   template <Write mode = Write::assign, class T, class F, class... In>
   static void map(Target<T> out, F f, In... in) {
     const Index width = std::min(out.cols, tile_elements);
-    cpu::over_blocks(out.rows, out.cols, tile_elements / std::max<Index>(out.cols, 1), width, [&](const cpu::Block& block) {
-      for (Index row = block.row; row < block.row_end; ++row) {
-        T* target = out.data + row * out.stride;
-        Index c = block.col;
-        for (; c + pack_width <= block.col_end; c += pack_width) {
-          Eigen::Map<Pack<T>> lanes(target + c);
-          const Pack<T> value = f(in.template load<Pack<T>>(row, c)...);
-          if constexpr (mode == Write::assign) {
-            lanes = value;
-          } else {
-            lanes += value;
-          }
-        }
-        for (; c < block.col_end; ++c) {
-          const T value = f(in.template load<T>(row, c)...);
-          target[c] = mode == Write::assign ? value : target[c] + value;
-        }
-      }
-    });
+    cpu::over_blocks(out.rows, out.cols, tile_elements / std::max<Index>(out.cols, 1), width,
+                     [&](const cpu::Block& block) {
+                       for (Index row = block.row; row < block.row_end; ++row) {
+                         T* target = out.data + row * out.stride;
+                         Index c = block.col;
+                         for (; c + pack_width <= block.col_end; c += pack_width) {
+                           Eigen::Map<Pack<T>> lanes(target + c);
+                           const Pack<T> value = f(in.template load<Pack<T>>(row, c)...);
+                           if constexpr (mode == Write::assign) {
+                             lanes = value;
+                           } else {
+                             lanes += value;
+                           }
+                         }
+                         for (; c < block.col_end; ++c) {
+                           const T value = f(in.template load<T>(row, c)...);
+                           target[c] = mode == Write::assign ? value : target[c] + value;
+                         }
+                       }
+                     });
   }
 
   /// out[r] = reduction over c of f(in(r, c)...), in fixed order. `cols` is the extent of c.
@@ -142,7 +146,8 @@ struct Backend<Cpu> {
     const Index longer = by_rows ? m : n;
     const Index tiles = gemm_tiles(longer, m * n * k);
     const Index extent = ((longer + tiles - 1) / tiles + 15) / 16 * 16;
-    const std::size_t bytes = by_rows ? cpu::gemm_bytes<T>(std::min(extent, m), n, k) : cpu::gemm_bytes<T>(m, std::min(extent, n), k);
+    const std::size_t bytes =
+        by_rows ? cpu::gemm_bytes<T>(std::min(extent, m), n, k) : cpu::gemm_bytes<T>(m, std::min(extent, n), k);
     parallel_for(tiles, bytes, [&](Index tile, std::byte* panels) {
       const Index first = std::min(longer, tile * extent), count = std::min(longer, first + extent) - first;
       const Index row = by_rows ? first : 0, col = by_rows ? 0 : first;

@@ -13,8 +13,8 @@ namespace binllm::cpu {
 template <class T>
 struct Operand {
   const T* data;
-  Index stride;      ///< distance of rows in memory
-  bool transposed;   ///< the factor is the transpose of what lies in memory
+  Index stride;     ///< distance of rows in memory
+  bool transposed;  ///< the factor is the transpose of what lies in memory
 };
 
 /// Eigen's cache blocking for one product, inside bounds that grow with the extents: left alone, Eigen may ask for
@@ -95,7 +95,8 @@ bool gemm_thin(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T
   return false;
 }
 
-/// c(m, n) += alpha * a(m, k) * b(k, n) on the calling thread; `panels` holds gemm_bytes<T> of these extents or larger ones.
+/// c(m, n) += alpha * a(m, k) * b(k, n) on the calling thread; `panels` holds gemm_bytes<T> of these extents or larger
+/// ones.
 template <class T>
 void gemm_serial(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, T* c, Index c_stride, void* panels) {
   if (m <= 0 || n <= 0 || k <= 0) return;

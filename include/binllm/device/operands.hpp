@@ -93,8 +93,10 @@ struct Target {
   T* data;
   Index rows, cols, stride;
   template <class Device>
-  Target(View<T, Device> view) : data(view.data), rows(view.rows()), cols(view.cols()), stride(view.cols()) {}  // NOLINT
-  Target(T* first, Index row_count, Index col_count, Index row_stride) : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
+  Target(View<T, Device> view)
+      : data(view.data), rows(view.rows()), cols(view.cols()), stride(view.cols()) {}  // NOLINT
+  Target(T* first, Index row_count, Index col_count, Index row_stride)
+      : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
 };
 
 /// x[r, c]; x[r]; x[c]; x[0].

@@ -24,14 +24,14 @@ class Scratch {
   void reserve(std::size_t bytes) {
     if (bytes <= capacity_) return;
     block_.reset();
-    block_.reset(static_cast<std::byte*>(::operator new(bytes, std::align_val_t{64})));
+    block_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
     capacity_ = bytes;
   }
   [[nodiscard]] std::byte* data() const noexcept { return block_.get(); }
 
  private:
   struct Release {
-    void operator()(std::byte* pointer) const noexcept { ::operator delete(pointer, std::align_val_t{64}); }
+    void operator()(std::byte* pointer) const noexcept { ::operator delete (pointer, std::align_val_t{64}); }
   };
   std::unique_ptr<std::byte, Release> block_;
   std::size_t capacity_ = 0;
@@ -57,12 +57,13 @@ class ThreadPool {
     for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
   }
 
-  /// Runs tile(0), ..., tile(count - 1), each once, on any thread, with `scratch_bytes` of its own for each running tile.
-  /// Inside a tile a nested call runs on the calling thread and may not ask for scratch.
-  /// Calls from several host threads wait for each other.
+  /// Runs tile(0), ..., tile(count - 1), each once, on any thread, with `scratch_bytes` of its own for each running
+  /// tile. Inside a tile a nested call runs on the calling thread and may not ask for scratch. Calls from several host
+  /// threads wait for each other.
   template <class Tile>
   void run(Index count, std::size_t scratch_bytes, const Tile& tile) {
-    run({&tile, [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); }}, count, scratch_bytes);
+    run({&tile, [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); }},
+        count, scratch_bytes);
   }
 
  private:

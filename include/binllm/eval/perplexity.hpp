@@ -13,31 +13,36 @@
 namespace binllm {
 
 struct Perplexity {
-  Index tokens = 0;           ///< of the stream
-  Index scored = 0;           ///< windows * (context - 1)
-  double nll = 0;             ///< mean natural-log loss per scored token
-  double perplexity = 0;      ///< e^nll
-  double bits_per_byte = 0;   ///< nll * scored / (ln 2 * bytes of the scored tokens); NaN if the bytes are unknown
+  Index tokens = 0;          ///< of the stream
+  Index scored = 0;          ///< windows * (context - 1)
+  double nll = 0;            ///< mean natural-log loss per scored token
+  double perplexity = 0;     ///< e^nll
+  double bits_per_byte = 0;  ///< nll * scored / (ln 2 * bytes of the scored tokens); NaN if the bytes are unknown
   static constexpr std::string_view protocol =
-      "text tokenised once; windows of `context` tokens without overlap, remainder dropped; first token of each window unscored; mean natural-log loss per scored token";
+      "text tokenised once; windows of `context` tokens without overlap, remainder dropped; first token of each window "
+      "unscored; mean natural-log loss per scored token";
 };
 
 struct PerplexityOptions {
   Index context = 256;
-  Index batch = 8;                                                  ///< windows computed at a time; changes memory, and bits of the sum only
-  Index max_windows = std::numeric_limits<Index>::max();            ///< the first so many
-  double hardness = std::numeric_limits<double>::infinity();        ///< t of binary models; infinity is Sign
+  Index batch = 8;  ///< windows computed at a time; changes memory, and bits of the sum only
+  Index max_windows = std::numeric_limits<Index>::max();      ///< the first so many
+  double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
-/// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context below 2,
-/// or beyond the model's positions), token_out_of_range.
+/// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
+/// below 2, or beyond the model's positions), token_out_of_range.
 template <class T, class Device, class F>
-[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream, const PerplexityOptions& options = {}) {
+[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream,
+                                             const PerplexityOptions& options = {}) {
   const Index n = options.context;
   if (n < 2 || n - 1 > model.config.max_position_embeddings || options.batch < 1 || options.max_windows < 1) {
-    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", "context", fmt::format("2 to {}", model.config.max_position_embeddings + 1), fmt::format("{}", n));
+    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", "context",
+                fmt::format("2 to {}", model.config.max_position_embeddings + 1), fmt::format("{}", n));
   }
-  if (stream.size() < n) throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", fmt::format("at least {} tokens", n), fmt::format("{}", stream.size()));
+  if (stream.size() < n)
+    throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", fmt::format("at least {} tokens", n),
+                fmt::format("{}", stream.size()));
   const Index windows = std::min(stream.size() / n, options.max_windows);
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
@@ -59,7 +64,8 @@ template <class T, class Device, class F>
     copy_to_device(read(ids.view()), device_ids.view());
     copy_to_device(read(targets.view()), device_targets.view());
     Pass<T, Device> pass{tape, scalars};
-    const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)), read(device_targets.view().middle_rows(0, count)));
+    const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)),
+                                 read(device_targets.view().middle_rows(0, count)));
     sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);
   }
   Perplexity result;
@@ -67,7 +73,9 @@ template <class T, class Device, class F>
   result.scored = windows * (n - 1);
   result.nll = sum / static_cast<double>(windows);
   result.perplexity = std::exp(result.nll);
-  result.bits_per_byte = bytes == 0 ? std::numeric_limits<double>::quiet_NaN() : result.nll * static_cast<double>(result.scored) / (std::log(2.0) * static_cast<double>(bytes));
+  result.bits_per_byte =
+      bytes == 0 ? std::numeric_limits<double>::quiet_NaN()
+                 : result.nll * static_cast<double>(result.scored) / (std::log(2.0) * static_cast<double>(bytes));
   return result;
 }
 

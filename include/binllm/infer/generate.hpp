@@ -16,7 +16,7 @@ namespace binllm {
 
 struct GenerateOptions {
   Index max_tokens = 64;
-  double temperature = 0;    ///< 0: the most likely token
+  double temperature = 0;  ///< 0: the most likely token
   std::uint64_t seed = 1;
   double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models
 };
@@ -40,16 +40,21 @@ template <class T>
   return static_cast<std::int32_t>(best);
 }
 
-/// Continues `ids` by up to max_tokens tokens; ends early before the end-of-text token, or where the model's positions end.
-/// Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond the model's positions, option_out_of_range.
+/// Continues `ids` by up to max_tokens tokens; ends early before the end-of-text token, or where the model's positions
+/// end. Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond the model's positions,
+/// option_out_of_range.
 template <class T, class Device, class F>
-[[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids, const GenerateOptions& options = {}) {
+[[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids,
+                                                        const GenerateOptions& options = {}) {
   if (options.max_tokens < 0 || !(options.temperature >= 0)) {
-    throw Error(ErrorId::option_out_of_range, "generate", "max_tokens, temperature", "at least 0", fmt::format("{}, {}", options.max_tokens, options.temperature));
+    throw Error(ErrorId::option_out_of_range, "generate", "max_tokens, temperature", "at least 0",
+                fmt::format("{}, {}", options.max_tokens, options.temperature));
   }
   check_not_empty("generate", "prompt", Shape{static_cast<Index>(ids.size())});
   const Index limit = model.config.max_position_embeddings, prompt = static_cast<Index>(ids.size());
-  if (prompt > limit) throw Error(ErrorId::index_out_of_range, "generate", "prompt", fmt::format("at most {} tokens", limit), fmt::format("{}", prompt));
+  if (prompt > limit)
+    throw Error(ErrorId::index_out_of_range, "generate", "prompt", fmt::format("at most {} tokens", limit),
+                fmt::format("{}", prompt));
   auto cache = model.cache(std::min(limit, prompt + options.max_tokens));
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
@@ -75,7 +80,8 @@ template <class T, class Device, class F>
 
 /// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
 template <class T, class Device, class F>
-[[nodiscard]] std::string generate(Llama<T, Device, F>& model, const Tokenizer& tokenizer, std::string_view prompt, const GenerateOptions& options = {}) {
+[[nodiscard]] std::string generate(Llama<T, Device, F>& model, const Tokenizer& tokenizer, std::string_view prompt,
+                                   const GenerateOptions& options = {}) {
   std::vector<std::int32_t> ids;
   if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
   const std::vector<std::int32_t> text = tokenizer.encode(prompt);

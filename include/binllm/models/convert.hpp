@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// One model type to another: dense to binary, binary to its stage-1 search and back, binary to packed, packed to dense.
+/// One model type to another: dense to binary, binary to its stage-1 search and back, binary to packed, packed to
+/// dense.
 #pragma once
 #include <binllm/models/llama.hpp>
 #include <binllm/nn/binary.hpp>
@@ -13,7 +14,8 @@ namespace binllm {
 template <class T, class Device>
 void copy_values(const Parameter<T, Device>& from, Parameter<T, Device>& to) {
   check_shape("copy_values", "to", to.shape(), from.shape());
-  if (from.size() > 0) Backend<Device>::copy(to.value.data, from.value.data, static_cast<std::size_t>(from.size()) * sizeof(T));
+  if (from.size() > 0)
+    Backend<Device>::copy(to.value.data, from.value.data, static_cast<std::size_t>(from.size()) * sizeof(T));
 }
 
 namespace detail {
@@ -21,7 +23,11 @@ namespace detail {
 template <class T, class Device>
 void fill(View<T, Device> view, T value) {
   if (view.size() == 0) return;
-  const Tensor<T> host_value = [&] { Tensor<T> t({1}); t.view().data[0] = value; return t; }();
+  const Tensor<T> host_value = [&] {
+    Tensor<T> t({1});
+    t.view().data[0] = value;
+    return t;
+  }();
   Tensor<T, Device> one({1});
   Backend<Device>::copy(one.view().data, host_value.view().data, sizeof(T));
   Backend<Device>::map(view, formula::Identity{}, uniform(one.view()));
@@ -29,11 +35,15 @@ void fill(View<T, Device> view, T value) {
 
 struct DivideByExp {
   template <class X>
-  [[nodiscard]] X operator()(const X& w, const X& u) const { return w * formula::exp(X(-u)); }
+  [[nodiscard]] X operator()(const X& w, const X& u) const {
+    return w * formula::exp(X(-u));
+  }
 };
 struct Exp {
   template <class X>
-  [[nodiscard]] X operator()(const X& u) const { return formula::exp(u); }
+  [[nodiscard]] X operator()(const X& u) const {
+    return formula::exp(u);
+  }
 };
 
 /// S_l as training starts from it: 1 beside an analytic scale, mean |W| alone.
@@ -43,8 +53,10 @@ void initialise_scale(const Binary<R>& format, typename Binary<R>::template Line
   if (!traits.learned) return;
   if (traits.analytic) return fill(layer.scale.value, master_t<T>(1));
   const GroupedBlock<Device, typename R::scale> grouped(traits, layer.weight.shape());
-  const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
-  grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean, elements(grouped.block(read(layer.weight.value))));
+  const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{
+      master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
+  grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean,
+              elements(grouped.block(read(layer.weight.value))));
 }
 
 }  // namespace detail
@@ -82,11 +94,13 @@ template <class T, class Device, RecipeLike R>
 [[nodiscard]] Llama<T, Device, Binary<R>> binarize(const Llama<T, Device, Dense>& dense, const Binary<R>& format) {
   Llama<T, Device, Binary<R>> binary(dense.config, format);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, dense, binary);
-  for_each_linear([&](const auto& from, auto& to) {
-    copy_values(from.weight, to.weight);
-    detail::initialise_scale<T, Device>(format, to);
-    detail::fill(to.input_scale.value, master_t<T>(1));
-  }, dense, binary);
+  for_each_linear(
+      [&](const auto& from, auto& to) {
+        copy_values(from.weight, to.weight);
+        detail::initialise_scale<T, Device>(format, to);
+        detail::fill(to.input_scale.value, master_t<T>(1));
+      },
+      dense, binary);
   return binary;
 }
 template <RecipeLike R, class T, class Device>
@@ -106,29 +120,41 @@ template <class T, class Device, RecipeLike R>
   return search;
 }
 
-/// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared) or to input_scale.
+/// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared) or to
+/// input_scale.
 ///   norm weight *= S_t (q/k/v; gate/up);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
 /// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
 template <class T, class Device, RecipeLike R>
-void fold_channel_scale(Llama<T, Device, Binary<R>>& binary, Llama<T, Device, ChannelSearch<Binary<R>::sharing>>& search) {
+void fold_channel_scale(Llama<T, Device, Binary<R>>& binary,
+                        Llama<T, Device, ChannelSearch<Binary<R>::sharing>>& search) {
   using B = Backend<Device>;
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
-  [[maybe_unused]] const auto divide_columns = [](auto& weight, auto u) { B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u)); };
+  [[maybe_unused]] const auto divide_columns = [](auto& weight, auto u) {
+    B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u));
+  };
   if constexpr (Binary<R>::sharing == ChannelSharing::per_linear) {
-    for_each_linear([&](auto& to, auto& from) {
-      divide_columns(to.weight, from.log_scale.value);
-      B::map(to.input_scale.value, detail::Exp{}, elements(from.log_scale.value));
-    }, binary, search);
+    for_each_linear(
+        [&](auto& to, auto& from) {
+          divide_columns(to.weight, from.log_scale.value);
+          B::map(to.input_scale.value, detail::Exp{}, elements(from.log_scale.value));
+        },
+        binary, search);
   } else {
-    const auto multiply_rows = [](auto& weight, auto u) { B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), per_row(u)); };
-    const auto multiply_norm = [](auto& weight, auto u) { B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), elements(u)); };
+    const auto multiply_rows = [](auto& weight, auto u) {
+      B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), per_row(u));
+    };
+    const auto multiply_norm = [](auto& weight, auto u) {
+      B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), elements(u));
+    };
     for (std::size_t i = 0; i < binary.layers.size(); ++i) {
       auto& to = binary.layers[i];
       auto& from = search.layers[i];
-      const auto attention = from.self_attn.input.log_scale.value, mlp = from.mlp.input.log_scale.value, down = from.mlp.down_input.log_scale.value;
+      const auto attention = from.self_attn.input.log_scale.value, mlp = from.mlp.input.log_scale.value,
+                 down = from.mlp.down_input.log_scale.value;
       multiply_norm(to.input_layernorm, attention);
-      for (auto* layer : {&to.self_attn.q_proj, &to.self_attn.k_proj, &to.self_attn.v_proj}) divide_columns(layer->weight, attention);
+      for (auto* layer : {&to.self_attn.q_proj, &to.self_attn.k_proj, &to.self_attn.v_proj})
+        divide_columns(layer->weight, attention);
       multiply_rows(to.self_attn.v_proj.weight, from.self_attn.o_input.log_scale.value);
       divide_columns(to.self_attn.o_proj.weight, from.self_attn.o_input.channels(tape).value());
       multiply_norm(to.post_attention_layernorm, mlp);
@@ -140,36 +166,45 @@ void fold_channel_scale(Llama<T, Device, Binary<R>>& binary, Llama<T, Device, Ch
   for_each_linear([&](auto& layer) { detail::initialise_scale<T, Device>(binary.format, layer); }, binary);
 }
 
-/// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales and
-/// an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do not compile).
+/// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales
+/// and an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do
+/// not compile).
 template <class T, RecipeLike R>
 [[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<R>>& binary) {
-  static_assert(MergeableScale<typename R::scale>, "only a MergeableScale can be packed: one for a row, a column or the tensor");
+  static_assert(MergeableScale<typename R::scale>,
+                "only a MergeableScale can be packed: one for a row, a column or the tensor");
   const ScaleTraits traits = binary.format.scale.traits();
   if (traits.granularity == Granularity::group) {
     throw Error(ErrorId::config_inconsistent, "pack", "granularity", "row, column or tensor", "group");
   }
   Llama<T, Cpu, Packed> packed(binary.config);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, binary, packed);
-  for_each_linear([&](const auto& from, auto& to) {
-    const auto w = from.weight.value;
-    const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
-    Tensor<T> merged(Shape{grouped.groups});
-    if (traits.analytic) {
-      const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{T(1) / static_cast<T>(grouped.members)};
-      grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
-      if (traits.learned) merged.view().flat() *= from.scale.value.flat();
-    } else {
-      merged.view().flat() = from.scale.value.flat().abs();  // S sgn(W / S) = |S| sgn(W)
-    }
-    for (Index i = 0; i < w.rows(); ++i) pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}), to.weight.signs.view().data + i * to.weight.signs.shape()[1]);
-    const bool explicit_input = from.input_scale.size() > 0;
-    if (grouped.by_column || explicit_input) to.weight.input_scale = Tensor<T>(Shape{w.cols()});
-    if (explicit_input) to.weight.input_scale.view().flat() = from.input_scale.value.flat();
-    if (grouped.by_column && explicit_input) to.weight.input_scale.view().flat() *= merged.view().flat();
-    if (grouped.by_column && !explicit_input) to.weight.input_scale.view().flat() = merged.view().flat();
-    for (Index i = 0; i < w.rows(); ++i) to.weight.scale.view().data[i] = grouped.by_column ? T(1) : merged.view().data[traits.granularity == Granularity::tensor ? 0 : i];
-  }, binary, packed);
+  for_each_linear(
+      [&](const auto& from, auto& to) {
+        const auto w = from.weight.value;
+        const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
+        Tensor<T> merged(Shape{grouped.groups});
+        if (traits.analytic) {
+          const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{
+              T(1) / static_cast<T>(grouped.members)};
+          grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
+          if (traits.learned) merged.view().flat() *= from.scale.value.flat();
+        } else {
+          merged.view().flat() = from.scale.value.flat().abs();  // S sgn(W / S) = |S| sgn(W)
+        }
+        for (Index i = 0; i < w.rows(); ++i)
+          pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}),
+                   to.weight.signs.view().data + i * to.weight.signs.shape()[1]);
+        const bool explicit_input = from.input_scale.size() > 0;
+        if (grouped.by_column || explicit_input) to.weight.input_scale = Tensor<T>(Shape{w.cols()});
+        if (explicit_input) to.weight.input_scale.view().flat() = from.input_scale.value.flat();
+        if (grouped.by_column && explicit_input) to.weight.input_scale.view().flat() *= merged.view().flat();
+        if (grouped.by_column && !explicit_input) to.weight.input_scale.view().flat() = merged.view().flat();
+        for (Index i = 0; i < w.rows(); ++i)
+          to.weight.scale.view().data[i] =
+              grouped.by_column ? T(1) : merged.view().data[traits.granularity == Granularity::tensor ? 0 : i];
+      },
+      binary, packed);
   return packed;
 }
 
@@ -178,14 +213,17 @@ template <class T>
 [[nodiscard]] Llama<T, Cpu, Dense> unpack(const Llama<T, Cpu, Packed>& packed) {
   Llama<T, Cpu, Dense> dense(packed.config);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, packed, dense);
-  for_each_linear([](const auto& from, auto& to) {
-    for (Index i = 0; i < from.weight.rows(); ++i) {
-      auto row = to.weight.value.row(i);
-      unpack_row(from.weight.signs.view().data + i * from.weight.signs.shape()[1], View<T>(row.data(), Shape{row.size()}));
-      row *= from.weight.scale.view().data[i];
-      if (from.weight.input_scale) row *= from.weight.input_scale.view().flat();
-    }
-  }, packed, dense);
+  for_each_linear(
+      [](const auto& from, auto& to) {
+        for (Index i = 0; i < from.weight.rows(); ++i) {
+          auto row = to.weight.value.row(i);
+          unpack_row(from.weight.signs.view().data + i * from.weight.signs.shape()[1],
+                     View<T>(row.data(), Shape{row.size()}));
+          row *= from.weight.scale.view().data[i];
+          if (from.weight.input_scale) row *= from.weight.input_scale.view().flat();
+        }
+      },
+      packed, dense);
   return dense;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Llama (Touvron et al., arXiv 2302.13971): RMSNorm, rotary positions, grouped-query attention, SwiGLU. Written once for
-/// every scalar type, device and format.
+/// Llama (Touvron et al., arXiv 2302.13971): RMSNorm, rotary positions, grouped-query attention, SwiGLU. Written once
+/// for every scalar type, device and format.
 #pragma once
 #include <binllm/core/random.hpp>
 #include <binllm/models/config.hpp>
@@ -32,7 +32,8 @@ struct LlamaLayer {
         mlp(format, c.hidden_size, c.intermediate_size),
         epsilon(c.rms_norm_eps) {}
 
-  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer, Variable<T, Device> h) {
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
+                                               Variable<T, Device> h) {
     h = add(h, self_attn(pass, table, layer, rms_norm(h, pass.tape.use(input_layernorm), epsilon)));
     return add(h, mlp(pass, rms_norm(h, pass.tape.use(post_attention_layernorm), epsilon)));
   }
@@ -53,7 +54,8 @@ struct LlamaLayer {
     double f = std::pow(c.rope_theta, -2.0 * static_cast<double>(j) / static_cast<double>(c.head_dim));
     if (c.rope_scaling) {
       const auto& s = *c.rope_scaling;
-      const double turns = static_cast<double>(s.original_max_position_embeddings) * f / (2 * std::numbers::pi);  // o / L
+      const double turns =
+          static_cast<double>(s.original_max_position_embeddings) * f / (2 * std::numbers::pi);  // o / L
       if (turns < s.low_freq_factor) {
         f /= s.factor;
       } else if (turns <= s.high_freq_factor) {
@@ -86,7 +88,8 @@ struct Llama {
   ParameterBlock<Master, D> block;
 
   /// Zero weights, norms and learned scales too. Errors: config_inconsistent.
-  explicit Llama(const LlamaConfig& c, const F& chosen = {}, Ownership ownership = Ownership::own) : config((c.check(), c)), format(chosen) {
+  explicit Llama(const LlamaConfig& c, const F& chosen = {}, Ownership ownership = Ownership::own)
+      : config((c.check(), c)), format(chosen) {
     embed_tokens = Parameter<Master, D>({c.vocab_size, c.hidden_size});
     for (Index i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(format, c);
     norm = Parameter<Master, D>({c.hidden_size}, false);
@@ -106,11 +109,16 @@ struct Llama {
     return rms_norm(h, pass.tape.use(norm), config.rms_norm_eps);
   }
   /// The output head: its own weight, or the embedding's.
-  [[nodiscard]] Variable<T, D> head(Pass<T, D>& pass) { return pass.tape.use(config.tie_word_embeddings ? embed_tokens : lm_head); }
+  [[nodiscard]] Variable<T, D> head(Pass<T, D>& pass) {
+    return pass.tape.use(config.tie_word_embeddings ? embed_tokens : lm_head);
+  }
   /// Logits (B,T,V) of ids (B,T).
-  [[nodiscard]] Variable<T, D> logits(Pass<T, D>& pass, View<const std::int32_t, D> ids) { return linear((*this)(pass, ids), head(pass)); }
+  [[nodiscard]] Variable<T, D> logits(Pass<T, D>& pass, View<const std::int32_t, D> ids) {
+    return linear((*this)(pass, ids), head(pass));
+  }
   /// Mean cross-entropy of the targets (B,T), natural log.
-  [[nodiscard]] Variable<T, D> loss(Pass<T, D>& pass, View<const std::int32_t, D> ids, View<const std::int32_t, D> targets) {
+  [[nodiscard]] Variable<T, D> loss(Pass<T, D>& pass, View<const std::int32_t, D> ids,
+                                    View<const std::int32_t, D> targets) {
     return cross_entropy((*this)(pass, ids), head(pass), targets);
   }
   [[nodiscard]] KeyValueCache<T, D> cache(Index capacity) const {
@@ -127,7 +135,8 @@ struct Llama {
   }
 };
 
-/// Normal weights of the given deviation (residual projections / sqrt(2 layers), GPT-2's rule), norms 1. A pure function of the seed.
+/// Normal weights of the given deviation (residual projections / sqrt(2 layers), GPT-2's rule), norms 1. A pure
+/// function of the seed.
 template <class T>
 void initialise(Llama<T, Cpu, Dense>& model, std::uint64_t seed, double deviation = 0.02) {
   std::uint64_t tensor = 0;
@@ -136,7 +145,9 @@ void initialise(Llama<T, Cpu, Dense>& model, std::uint64_t seed, double deviatio
     const Random random(seed, Purpose::initialise, tensor++);
     const bool into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
     for (Index i = 0; i < parameter.size(); ++i) {
-      const double draw = parameter.decays ? deviation * (into_residual ? residual : 1.0) * random.normal(static_cast<std::uint64_t>(i)) : 1.0;
+      const double draw =
+          parameter.decays ? deviation * (into_residual ? residual : 1.0) * random.normal(static_cast<std::uint64_t>(i))
+                           : 1.0;
       parameter.value.data[i] = static_cast<master_t<T>>(draw);
     }
   });

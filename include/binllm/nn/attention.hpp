@@ -15,7 +15,7 @@ template <class T, class Device, class Format>
 struct SelfAttention {
   using Linear = typename Format::template Linear<T, Device>;
   using Input = typename Format::template Input<T, Device>;
-  Input input;    ///< where x enters q, k and v
+  Input input;  ///< where x enters q, k and v
   Linear q_proj, k_proj, v_proj;
   Input o_input;  ///< where the heads' output enters o
   Linear o_proj;
@@ -30,8 +30,10 @@ struct SelfAttention {
         o_proj(format, dim, s.heads * s.head_dim),
         shape(s) {}
 
-  /// x (B,T,C) -> (B,T,C). With a cache (B = 1) the keys and values of earlier tokens are read from it and the new ones kept.
-  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer, Variable<T, Device> x) {
+  /// x (B,T,C) -> (B,T,C). With a cache (B = 1) the keys and values of earlier tokens are read from it and the new ones
+  /// kept.
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
+                                               Variable<T, Device> x) {
     x = input(pass, x);
     const Index first = pass.first_position();
     const auto q = rotary(q_proj(pass, input, x), table, first);

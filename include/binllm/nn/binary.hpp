@@ -27,7 +27,8 @@ struct BinaryWeight {
   }
   void backward(Tape<Device>& tape, View<const T, Device> dwb) const {
     const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
-    K::backward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, dwb, memory.view(), weight.gradient(), learned.gradient());
+    K::backward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, dwb, memory.view(),
+                weight.gradient(), learned.gradient());
   }
 };
 
@@ -61,10 +62,12 @@ struct Binary {
           scale(chosen.scale.traits().learned ? chosen.scale.traits().shape(out, in) : Shape{0}, false),
           input_scale(sharing == ChannelSharing::per_linear ? Shape{in} : Shape{0}, false),
           format(chosen) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x) const {
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
+                                                 Variable<T, Device> x) const {
       if constexpr (sharing == ChannelSharing::per_linear) x = multiply(x, pass.tape.use(input_scale));
-      return transient_linear(x, BinaryWeight<E, S, Device>{format.estimator, format.scale, pass.tape.use(weight), pass.tape.use(scale),
-                                                            pass.scalars[StepScalars<Device>::hardness]});
+      return transient_linear(
+          x, BinaryWeight<E, S, Device>{format.estimator, format.scale, pass.tape.use(weight), pass.tape.use(scale),
+                                        pass.scalars[StepScalars<Device>::hardness]});
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

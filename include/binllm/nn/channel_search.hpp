@@ -8,7 +8,8 @@
 
 namespace binllm {
 
-/// y_i = S_i sum_j sgn(W_ij) S_t,j x_j, S_t = e^u.   u belongs to the site (shared) or to each linear layer (per_linear).
+/// y_i = S_i sum_j sgn(W_ij) S_t,j x_j, S_t = e^u.   u belongs to the site (shared) or to each linear layer
+/// (per_linear).
 template <ChannelSharing sharing>
 struct ChannelSearch {
   static_assert(sharing != ChannelSharing::none, "a recipe without channel scale has no stage 1");
@@ -45,8 +46,10 @@ struct ChannelSearch {
     Parameter<master_t<T>, Device> weight;     ///< borrowed
     Parameter<master_t<T>, Device> log_scale;  ///< no elements where the site has it
 
-    Linear(const ChannelSearch&, Index out, Index in) : weight({out, in}), log_scale(shared ? Shape{0} : Shape{in}, false) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site, Variable<T, Device> x) const {
+    Linear(const ChannelSearch&, Index out, Index in)
+        : weight({out, in}), log_scale(shared ? Shape{0} : Shape{in}, false) {}
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,
+                                                 Variable<T, Device> x) const {
       const auto u = shared ? site.channels(pass.tape) : pass.tape.use(log_scale);
       if constexpr (!shared) x = channel_scale(x, u);
       return transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The full-precision format. A format says what a linear layer is, and what stands where one activation enters linears.
+/// The full-precision format. A format says what a linear layer is, and what stands where one activation enters
+/// linears.
 #pragma once
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
@@ -20,8 +21,8 @@ struct NoInput {
   static void visit(V&&, Self&...) {}
 };
 
-/// A format has `Linear<T, Device>`, built from (format, out, in) and called with (pass, site, x); `Input<T, Device>`, the
-/// site, built from (format, channels, group, head_dim) and called with (pass, x); `trainable`; and a `name`.
+/// A format has `Linear<T, Device>`, built from (format, out, in) and called with (pass, site, x); `Input<T, Device>`,
+/// the site, built from (format, channels, group, head_dim) and called with (pass, x); `trainable`; and a `name`.
 template <class F, class T, class Device>
 concept Format = requires(F format, Index n) {
   typename F::template Linear<T, Device>;
@@ -42,7 +43,8 @@ struct Dense {
     Parameter<master_t<T>, Device> weight;
 
     Linear(const Dense&, Index out, Index in) : weight({out, in}) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x) const {
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
+                                                 Variable<T, Device> x) const {
       return linear(x, pass.tape.use(weight));
     }
     template <class V, class... Self>

@@ -16,7 +16,11 @@ struct Mlp {
   Linear down_proj;
 
   Mlp(const Format& format, Index dim, Index hidden)
-      : input(format, dim, 1, dim), gate_proj(format, hidden, dim), up_proj(format, hidden, dim), down_input(format, hidden, 1, hidden), down_proj(format, dim, hidden) {}
+      : input(format, dim, 1, dim),
+        gate_proj(format, hidden, dim),
+        up_proj(format, hidden, dim),
+        down_input(format, hidden, 1, hidden),
+        down_proj(format, dim, hidden) {}
 
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Variable<T, Device> x) {
     x = input(pass, x);

@@ -15,7 +15,9 @@ struct AnyVisitor {
   template <class... Members>
   void operator()(const std::string&, Members&...) const {}
 };
-[[nodiscard]] inline std::string joined_name(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : prefix + "." + name; }
+[[nodiscard]] inline std::string joined_name(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
 template <class T>
 inline constexpr bool is_parameter = false;
 template <class T, class Device>
@@ -26,14 +28,19 @@ inline constexpr bool is_parameter<Parameter<T, Device>> = true;
 /// v(name, self.member...) for each member. With one module it feeds saving, loading and counting; with two it
 /// zips modules of different formats. Names are Hugging Face's; nested names are joined by dots.
 template <class M>
-concept Module = requires(M& module) { std::remove_const_t<M>::visit(detail::AnyVisitor{}, module); };
+concept Module = requires(M& module) {
+  std::remove_const_t<M>::visit(detail::AnyVisitor{}, module);
+};
 
 /// Calls f(full name, leaf...) for every member that is not itself a module in all of the models.
 template <class F, class First, class... Rest>
 void for_each_leaf(const std::string& prefix, F&& f, First& first, Rest&... rest) {
   if constexpr (Module<First> && (Module<Rest> && ...)) {
     std::remove_const_t<First>::visit(
-        [&](const std::string& name, auto&... members) { for_each_leaf(detail::joined_name(prefix, name), f, members...); }, first, rest...);
+        [&](const std::string& name, auto&... members) {
+          for_each_leaf(detail::joined_name(prefix, name), f, members...);
+        },
+        first, rest...);
   } else {
     f(prefix, first, rest...);
   }
@@ -45,16 +52,19 @@ struct NamedParameter {
   const Parameter<T, Device>* parameter;
 };
 
-/// Every parameter of a model that has elements, in visit order. All loops over parameters start from this list, so that
-/// the walk through the modules is compiled once a model and not once a loop.
+/// Every parameter of a model that has elements, in visit order. All loops over parameters start from this list, so
+/// that the walk through the modules is compiled once a model and not once a loop.
 template <class Model>
 [[nodiscard]] auto named_parameters(const Model& model) {
   std::vector<NamedParameter<typename Model::Master, typename Model::device>> list;
-  for_each_leaf("", [&](const std::string& name, const auto& leaf) {
-    if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
-      if (leaf.size() > 0) list.push_back({name, &leaf});
-    }
-  }, model);
+  for_each_leaf(
+      "",
+      [&](const std::string& name, const auto& leaf) {
+        if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+          if (leaf.size() > 0) list.push_back({name, &leaf});
+        }
+      },
+      model);
   return list;
 }
 
@@ -65,7 +75,8 @@ void for_each_parameter(Model& model, F&& f) {
     if constexpr (std::is_const_v<Model>) {
       f(name, *parameter);
     } else {
-      f(name, const_cast<std::remove_cvref_t<decltype(*parameter)>&>(*parameter));  // a member of the model, which is writable
+      f(name, const_cast<std::remove_cvref_t<decltype(*parameter)>&>(
+                  *parameter));  // a member of the model, which is writable
     }
   }
 }
@@ -86,7 +97,9 @@ struct ParameterBlock {
     });
     place(unplaced, with_gradients);
   }
-  void zero_gradients() { Backend<Device>::zero(gradients.view().data, static_cast<std::size_t>(gradients.size()) * sizeof(T)); }
+  void zero_gradients() {
+    Backend<Device>::zero(gradients.view().data, static_cast<std::size_t>(gradients.size()) * sizeof(T));
+  }
 
  private:
   void place(const std::vector<Parameter<T, Device>*>& parameters, bool with_gradients) {

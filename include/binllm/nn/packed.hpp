@@ -20,11 +20,13 @@ struct Packed {
     PackedMatrix<T, Device> weight;
 
     Linear(const Packed&, Index out, Index in) : weight(out, in) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x) {
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
+                                                 Variable<T, Device> x) {
       check_cols("packed_linear", "x", x.shape(), weight.cols);
       if (weight.input_scale) x = multiply(x, pass.tape.borrow(weight.input_scale.view()));
       auto y = pass.tape.template make<T>(x.shape().with_cols(weight.rows()));
-      Kernel<PackedLinear, Device>::forward(read(x.value()), read(weight.signs.view()), read(weight.scale.view()), y.value());
+      Kernel<PackedLinear, Device>::forward(read(x.value()), read(weight.signs.view()), read(weight.scale.view()),
+                                            y.value());
       return y;
     }
     template <class V, class... Self>

@@ -7,7 +7,8 @@
 
 namespace binllm {
 
-/// Numbers that change per step, in device memory: kernels read them when they run and closures hold only their address.
+/// Numbers that change per step, in device memory: kernels read them when they run and closures hold only their
+/// address.
 template <class Device>
 class StepScalars {
  public:
@@ -15,7 +16,9 @@ class StepScalars {
 
   StepScalars() : values_(Shape{count}) {}
   void set(Field field, double value) { Backend<Device>::copy(values_.view().data + field, &value, sizeof(double)); }
-  [[nodiscard]] View<const double, Device> operator[](Field field) const { return {values_.view().data + field, Shape{1}}; }
+  [[nodiscard]] View<const double, Device> operator[](Field field) const {
+    return {values_.view().data + field, Shape{1}};
+  }
   [[nodiscard]] View<double, Device> writable(Field field) { return {values_.view().data + field, Shape{1}}; }
 
  private:
@@ -30,7 +33,8 @@ class KeyValueCache {
     Tensor<T, Device> keys, values;  ///< (1, capacity, KV*D)
   };
   KeyValueCache(Index layers, Index capacity, Index width) : capacity_(capacity) {
-    for (Index i = 0; i < layers; ++i) layers_.push_back({Tensor<T, Device>({1, capacity, width}), Tensor<T, Device>({1, capacity, width})});
+    for (Index i = 0; i < layers; ++i)
+      layers_.push_back({Tensor<T, Device>({1, capacity, width}), Tensor<T, Device>({1, capacity, width})});
   }
   /// Tokens seen so far by every layer.
   [[nodiscard]] Index length() const noexcept { return length_; }
@@ -42,7 +46,8 @@ class KeyValueCache {
   [[nodiscard]] View<T, Device> append(Tensor<T, Device>& store, View<const T, Device> fresh) const {
     const Index tokens = fresh.shape[1], width = fresh.cols();
     if (length_ + tokens > capacity_) {
-      throw Error(ErrorId::index_out_of_range, "KeyValueCache", "tokens", fmt::format("at most {}", capacity_), fmt::format("{}", length_ + tokens));
+      throw Error(ErrorId::index_out_of_range, "KeyValueCache", "tokens", fmt::format("at most {}", capacity_),
+                  fmt::format("{}", length_ + tokens));
     }
     const View<T, Device> all = store.view();
     Backend<Device>::copy(all.data + length_ * width, fresh.data, static_cast<std::size_t>(fresh.size()) * sizeof(T));

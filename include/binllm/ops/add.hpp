@@ -47,7 +47,8 @@ template <class T, class Device>
   using K = Kernel<Add, Device>;
   auto y = a.tape().template make<T>(a.shape());
   K::forward(read(a.value()), read(b.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
   return y;
 }
 

@@ -49,11 +49,13 @@ struct Attention {
 template <class Device>
 struct GenericKernel<Attention, Device> {
   using B = Backend<Device>;
-  static Index workspace(const Attention& a) { return 2 * a.queries * a.keys + 3 * a.queries * a.head_dim + 4 * a.keys * a.head_dim + 2 * a.queries; }
+  static Index workspace(const Attention& a) {
+    return 2 * a.queries * a.keys + 3 * a.queries * a.head_dim + 4 * a.keys * a.head_dim + 2 * a.queries;
+  }
 
   template <class T>
-  static void forward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v, View<T, Device> memory, View<T, Device> lse,
-                      View<T, Device> y) {
+  static void forward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v,
+                      View<T, Device> memory, View<T, Device> lse, View<T, Device> y) {
     for (Index b = 0; b < a.batch; ++b) {
       for (Index h = 0; h < a.heads; ++h) {
         const Head<T> head(a, memory, b, h);
@@ -72,8 +74,9 @@ struct GenericKernel<Attention, Device> {
   }
 
   template <class T>
-  static void backward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v, View<const T, Device> lse, View<const T, Device> dy,
-                       View<T, Device> memory, View<T, Device> dq, View<T, Device> dk, View<T, Device> dv) {
+  static void backward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v,
+                       View<const T, Device> lse, View<const T, Device> dy, View<T, Device> memory, View<T, Device> dq,
+                       View<T, Device> dk, View<T, Device> dv) {
     for (Index b = 0; b < a.batch; ++b) {
       for (Index h = 0; h < a.heads; ++h) {
         const Head<T> head(a, memory, b, h);
@@ -87,7 +90,8 @@ struct GenericKernel<Attention, Device> {
         if (dv) head.template store<Write::accumulate>(head.dkv, dv, a.key_at(b, h / a.group()), a.kv_heads);
         B::gemm(Product::nt, read(head.dy), read(head.v), head.dp);
         B::template row_reduce<Sum>(head.row, a.keys, Multiply{}, elements(head.p), elements(head.dp));
-        B::map(head.dp, Attention::ScoreGradient<T>{head.scale}, elements(head.p), elements(head.dp), per_row(head.row));
+        B::map(head.dp, Attention::ScoreGradient<T>{head.scale}, elements(head.p), elements(head.dp),
+               per_row(head.row));
         B::gemm(Product::nn, read(head.dp), read(head.k), head.y);
         if (dq) head.template store<Write::accumulate>(head.y, dq, a.query_at(b, h), a.heads);
         B::gemm(Product::tn, read(head.dp), read(head.q), head.dkv);
@@ -128,13 +132,15 @@ struct GenericKernel<Attention, Device> {
     }
     template <Write mode>
     void store(View<T, Device> from, View<T, Device> to, Index at, Index heads) const {
-      B::template map<mode>(Target<T>(to.data + at, from.rows(), a.head_dim, heads * a.head_dim), formula::Identity{}, elements(from));
+      B::template map<mode>(Target<T>(to.data + at, from.rows(), a.head_dim, heads * a.head_dim), formula::Identity{},
+                            elements(from));
     }
   };
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> attention(Variable<T, Device> q, Variable<T, Device> k, Variable<T, Device> v, Index heads, Index kv_heads) {
+[[nodiscard]] Variable<T, Device> attention(Variable<T, Device> q, Variable<T, Device> k, Variable<T, Device> v,
+                                            Index heads, Index kv_heads) {
   check_same_tape("attention", q, k, v);
   check_rank("attention", "q", q.shape(), 3);
   check_rank("attention", "k", k.shape(), 3);
@@ -143,7 +149,8 @@ template <class T, class Device>
   check_shape("attention", "q", q.shape(), Shape{k.shape()[0], std::min(q.shape()[1], k.shape()[1]), heads * head_dim});
   check_cols("attention", "k", k.shape(), kv_heads * head_dim);
   if (kv_heads <= 0 || heads % kv_heads != 0) {
-    throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", fmt::format("a divisor of {} heads", heads), fmt::format("{}", kv_heads));
+    throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", fmt::format("a divisor of {} heads", heads),
+                fmt::format("{}", kv_heads));
   }
   using K = Kernel<Attention, Device>;
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
@@ -151,11 +158,16 @@ template <class T, class Device>
   Tape<Device>& tape = q.tape();
   auto y = tape.template make<T>(q.shape());
   const auto lse = tape.template make<T>({a.batch, a.heads, a.queries});
-  K::forward(a, read(q.value()), read(k.value()), read(v.value()), Temporary<T, Device>(tape, room).view(), lse.value(), y.value());
-  tape.on_backward(y, [=] {
-    const Temporary<T, Device> memory(q.tape(), room);
-    K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(lse.value()), read(y.gradient()), memory.view(), q.gradient(), k.gradient(), v.gradient());
-  }, q, k, v);
+  K::forward(a, read(q.value()), read(k.value()), read(v.value()), Temporary<T, Device>(tape, room).view(), lse.value(),
+             y.value());
+  tape.on_backward(
+      y,
+      [=] {
+        const Temporary<T, Device> memory(q.tape(), room);
+        K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(lse.value()), read(y.gradient()),
+                    memory.view(), q.gradient(), k.gradient(), v.gradient());
+      },
+      q, k, v);
   return y;
 }
 

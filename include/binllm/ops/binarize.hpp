@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The binarising op: a master weight and its scales become W_b, the weight that the layer multiplies with.
-///   x = W / S_a,   W_b = S_l S_a E(x, t)        E = value, E' = slope of the estimator; S_a = mean |W| of the scale group (Eq. 9)
-///   analytic scale: the same with S_l = 1.      learned scale: x = W / S_l,  W_b = S_l E(x, t).
+///   x = W / S_a,   W_b = S_l S_a E(x, t)        E = value, E' = slope of the estimator; S_a = mean |W| of the scale
+///   group (Eq. 9) analytic scale: the same with S_l = 1.      learned scale: x = W / S_l,  W_b = S_l E(x, t).
 /// Shapes   W (O,I), S_l as the scale policy says -> W_b (O,I).   t: one number on the device, in [0, +inf].
 /// Backward with g = dL/dW_b and n weights in a group:
 ///   dW_j  += S_l ( g_j E'(x_j) + [attached] sgn(W_j)/n * sum_i g_i (E(x_i) - x_i E'(x_i)) )
@@ -154,17 +154,21 @@ struct GenericKernel<Binarize<E, S>, Device> {
   using In = View<const T, Device>;
 
   /// Elements of working memory for a weight of this shape.
-  static Index workspace(const S& scale, const Shape& weight) { return 5 * GroupedBlock<Device, S>(scale.traits(), weight).groups; }
+  static Index workspace(const S& scale, const Shape& weight) {
+    return 5 * GroupedBlock<Device, S>(scale.traits(), weight).groups;
+  }
 
   static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, Out wb) {
     const GroupedBlock<Device, S> grouped(scale.traits(), w.shape);
     const Groups group = prepare(scale.traits(), grouped, w, learned, memory);
     grouped.with_groups([&](auto by_group) {
-      B::map(grouped.block(wb), typename Op::Value{estimator, t}, elements(grouped.block(w)), by_group(group.reciprocal), by_group(group.factor));
+      B::map(grouped.block(wb), typename Op::Value{estimator, t}, elements(grouped.block(w)),
+             by_group(group.reciprocal), by_group(group.factor));
     });
   }
 
-  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw, Out dlearned) {
+  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw,
+                       Out dlearned) {
     const ScaleTraits traits = scale.traits();
     const GroupedBlock<Device, S> grouped(traits, w.shape);
     const Groups group = prepare(traits, grouped, w, learned, memory);
@@ -173,18 +177,22 @@ struct GenericKernel<Binarize<E, S>, Device> {
       const auto reciprocal = by_group(group.reciprocal);
       if (dlearned && traits.analytic) {  // dS_l += S_a sum g E
         grouped.sum(group.sum, typename Op::ValueTerm{estimator, t}, weights, gradients, reciprocal);
-        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::Product{}, elements(group.scale), elements(group.sum));
+        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::Product{},
+                                           elements(group.scale), elements(group.sum));
       }
       if (traits.attached || !traits.analytic) {
         grouped.sum(group.sum, typename Op::ScaleTerm{estimator, t}, weights, gradients, reciprocal);
       }
       if (dlearned && !traits.analytic) {  // dS_l += sum g (E - x E')
-        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::IfAlive{}, elements(group.sum), elements(group.reciprocal));
+        B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::IfAlive{},
+                                           elements(group.sum), elements(group.reciprocal));
       }
       if (!dw) return;
-      if (!traits.attached || !traits.analytic) B::zero(group.sum.data, static_cast<std::size_t>(grouped.groups) * sizeof(T));
-      B::template map<Write::accumulate>(grouped.block(dw), typename Op::WeightGradient{estimator, t, T(1) / static_cast<T>(grouped.members)},
-                                         weights, gradients, reciprocal, by_group(group.gain), by_group(group.sum));
+      if (!traits.attached || !traits.analytic)
+        B::zero(group.sum.data, static_cast<std::size_t>(grouped.groups) * sizeof(T));
+      B::template map<Write::accumulate>(
+          grouped.block(dw), typename Op::WeightGradient{estimator, t, T(1) / static_cast<T>(grouped.members)}, weights,
+          gradients, reciprocal, by_group(group.gain), by_group(group.sum));
     });
   }
 
@@ -197,12 +205,14 @@ struct GenericKernel<Binarize<E, S>, Device> {
     Out gain;        // S_l in dW, 0 for a group of zeros
     Out sum;         // a reduction over the group
   };
-  static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device, S>& grouped, In w, In learned, Out memory) {
+  static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device, S>& grouped, In w, In learned,
+                        Out memory) {
     const auto part = [&](Index k) { return Out(memory.data + k * grouped.groups, Shape{grouped.groups}); };
     const Groups group{part(0), part(1), part(2), part(3), part(4)};
     const std::size_t bytes = static_cast<std::size_t>(grouped.groups) * sizeof(T);
     if (traits.analytic) {
-      grouped.sum(group.scale, typename Op::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
+      grouped.sum(group.scale, typename Op::Magnitude{T(1) / static_cast<T>(grouped.members)},
+                  elements(grouped.block(w)));
     } else {
       B::copy(group.scale.data, learned.data, bytes);
     }
@@ -220,24 +230,33 @@ struct GenericKernel<Binarize<E, S>, Device> {
 };
 
 /// W_b as a variable, for tests and teaching; layers use transient_linear, which keeps W_b only while it multiplies.
-/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch, rank_unsupported, empty_tensor.
+/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch,
+/// rank_unsupported, empty_tensor.
 template <Estimator E, Scale S, class Device>
-[[nodiscard]] Variable<typename E::value_type, Device> binarize_weight(Variable<typename E::value_type, Device> w, Variable<typename E::value_type, Device> learned,
-                                                                      View<const double, Device> t, E estimator = {}, S scale = {}) {
+[[nodiscard]] Variable<typename E::value_type, Device> binarize_weight(Variable<typename E::value_type, Device> w,
+                                                                       Variable<typename E::value_type, Device> learned,
+                                                                       View<const double, Device> t, E estimator = {},
+                                                                       S scale = {}) {
   using T = typename E::value_type;
   using K = Kernel<Binarize<E, S>, Device>;
   check_same_tape("binarize_weight", w, learned);
   check_rank("binarize_weight", "w", w.shape(), 2);
   check_not_empty("binarize_weight", "w", w.shape());
   const ScaleTraits traits = scale.traits();
-  check_shape("binarize_weight", "learned", learned.shape(), traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
+  check_shape("binarize_weight", "learned", learned.shape(),
+              traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
   const Shape memory{K::workspace(scale, w.shape())};
   auto wb = w.tape().template make<T>(w.shape());
-  K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data, Temporary<T, Device>(w.tape(), memory).view(), wb.value());
-  wb.tape().on_backward(wb, [=] {
-    const Temporary<T, Device> room(w.tape(), memory);
-    K::backward(estimator, scale, read(w.value()), read(learned.value()), t.data, read(wb.gradient()), room.view(), w.gradient(), learned.gradient());
-  }, w, learned);
+  K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data,
+             Temporary<T, Device>(w.tape(), memory).view(), wb.value());
+  wb.tape().on_backward(
+      wb,
+      [=] {
+        const Temporary<T, Device> room(w.tape(), memory);
+        K::backward(estimator, scale, read(w.value()), read(learned.value()), t.data, read(wb.gradient()), room.view(),
+                    w.gradient(), learned.gradient());
+      },
+      w, learned);
   return wb;
 }
 

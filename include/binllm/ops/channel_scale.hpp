@@ -3,7 +3,8 @@
 ///   channel_scale:  y[r,c] = x[r,c] e^{u[c]}
 ///   sign weight:    W_b[i,j] = S_i sgn(W[i,j]),   S_i = (1/n) sum_j |W[i,j]| e^{-u[j]}           (Eq. 8, 11)
 /// The signs never change while u is learned, so the layer is smooth in u and no estimator is needed:
-///   dS_i = sum_j dW_b[i,j] sgn(W[i,j]);   du[j] += -(1/n) e^{-u[j]} sum_i |W[i,j]| dS_i;   du[c] += sum_r dy[r,c] y[r,c]
+///   dS_i = sum_j dW_b[i,j] sgn(W[i,j]);   du[j] += -(1/n) e^{-u[j]} sum_i |W[i,j]| dS_i;   du[c] += sum_r dy[r,c]
+///   y[r,c]
 /// (n = number of input channels; exact derivative.) Scaling all S_t by one constant changes nothing: sum_j du[j] = 0.
 /// Shapes   x (...,C), u (C), W (O,I).   Errors: shape_mismatch.
 #pragma once
@@ -28,7 +29,8 @@ struct GenericKernel<ChannelScaling, Device> {
     Backend<Device>::map(y, ChannelScaling::Value{}, elements(x), per_column(u));
   }
   template <class T>
-  static void backward(View<const T, Device> u, View<const T, Device> y, View<const T, Device> dy, View<T, Device> dx, View<T, Device> du) {
+  static void backward(View<const T, Device> u, View<const T, Device> y, View<const T, Device> dy, View<T, Device> dx,
+                       View<T, Device> du) {
     using B = Backend<Device>;
     if (dx) B::template map<Write::accumulate>(dx, ChannelScaling::Value{}, elements(dy), per_column(u));
     if (du) B::column_reduce(du, dy.rows(), Multiply{}, elements(dy), elements(y));
@@ -42,7 +44,8 @@ template <class T, class Device>
   using K = Kernel<ChannelScaling, Device>;
   auto y = x.tape().template make<T>(x.shape());
   K::forward(read(x.value()), read(u.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(u.value()), read(y.value()), read(y.gradient()), x.gradient(), u.gradient()); }, x, u);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(u.value()), read(y.value()), read(y.gradient()), x.gradient(), u.gradient()); }, x, u);
   return y;
 }
 
@@ -77,14 +80,17 @@ struct GenericKernel<SignWeight, Device> {
   template <class T>
   static void forward(View<const T, Device> w, View<const T, Device> u, View<T, Device> row_scale, View<T, Device> wb) {
     using B = Backend<Device>;
-    B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Magnitude<T>{T(1) / static_cast<T>(w.cols())}, elements(w), per_column(u));
+    B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Magnitude<T>{T(1) / static_cast<T>(w.cols())},
+                                elements(w), per_column(u));
     B::map(wb, SignWeight::Signed{}, elements(w), per_row(row_scale));
   }
   template <class T>
-  static void backward(View<const T, Device> w, View<const T, Device> u, View<const T, Device> dwb, View<T, Device> row_scale, View<T, Device> du) {
+  static void backward(View<const T, Device> w, View<const T, Device> u, View<const T, Device> dwb,
+                       View<T, Device> row_scale, View<T, Device> du) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Signed{}, elements(w), elements(dwb));
-    B::column_reduce(du, w.rows(), SignWeight::ChannelTerm<T>{T(1) / static_cast<T>(w.cols())}, elements(w), per_column(u), per_row(row_scale));
+    B::column_reduce(du, w.rows(), SignWeight::ChannelTerm<T>{T(1) / static_cast<T>(w.cols())}, elements(w),
+                     per_column(u), per_row(row_scale));
   }
 };
 
@@ -95,7 +101,8 @@ struct SignWeightOf {
   Variable<T, Device> u;
   Shape shape;
 
-  SignWeightOf(View<const T, Device> frozen, Variable<T, Device> log_scale) : weight(frozen), u(log_scale), shape(frozen.shape) {
+  SignWeightOf(View<const T, Device> frozen, Variable<T, Device> log_scale)
+      : weight(frozen), u(log_scale), shape(frozen.shape) {
     check_shape("channel_scale", "u", u.shape(), Shape{weight.cols()});
   }
   [[nodiscard]] bool needs_gradient() const { return u.needs_gradient(); }

@@ -3,8 +3,8 @@
 ///   z[n,:] = h[n,:] w^T,   loss = (1/N) sum_n ( log sum_v e^{z[n,v]} - z[n,target_n] )
 /// Shapes   h (...,C), w (V,C), targets (N) -> loss (1).   Units: natural log, mean over the N rows.
 /// Backward dz[n,v] = (softmax(z)[n,v] - [v = target_n]) / N;  dh += dz w;  dw += dz^T h.
-///          Both are computed in forward, chunk by chunk while the logits are at hand, and only scaled and added in backward:
-///          that saves a third of the head's products. Saves dh and dw.
+///          Both are computed in forward, chunk by chunk while the logits are at hand, and only scaled and added in
+///          backward: that saves one of the head's four products. Saves dh and dw.
 /// Errors   shape_mismatch, empty_tensor, token_out_of_range.   Memory: one chunk of logits, dh, dw.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
@@ -48,7 +48,8 @@ struct GenericKernel<CrossEntropy, Device> {
 
   /// losses[n] of each row; with `gradient`, logits become weight * d loss / d logits.
   template <class T>
-  static void forward(View<T, Device> logits, View<const std::int32_t, Device> targets, T weight, bool gradient, View<T, Device> memory, View<T, Device> losses) {
+  static void forward(View<T, Device> logits, View<const std::int32_t, Device> targets, T weight, bool gradient,
+                      View<T, Device> memory, View<T, Device> losses) {
     using B = Backend<Device>;
     const View<T, Device> most(memory.data, losses.shape), lse(memory.data + losses.size(), losses.shape);
     B::template row_reduce<Max>(most, logits.cols(), formula::Identity{}, elements(logits));
@@ -67,8 +68,9 @@ template <class Device>
 struct GenericKernel<VocabularyLoss, Device> {
   /// One chunk of logits and the working memory of its rows.
   template <class T>
-  static void forward(View<const T, Device> h, View<const T, Device> w, View<const std::int32_t, Device> targets, View<T, Device> logits, View<T, Device> memory,
-                      View<T, Device> losses, View<T, Device> dh, View<T, Device> dw) {
+  static void forward(View<const T, Device> h, View<const T, Device> w, View<const std::int32_t, Device> targets,
+                      View<T, Device> logits, View<T, Device> memory, View<T, Device> losses, View<T, Device> dh,
+                      View<T, Device> dw) {
     using B = Backend<Device>;
     const Index rows = h.rows(), chunk = logits.rows();
     const T weight = T(1) / static_cast<T>(rows);
@@ -77,7 +79,8 @@ struct GenericKernel<VocabularyLoss, Device> {
       const auto part = h.middle_rows(first, count);
       const auto z = logits.middle_rows(0, count);
       B::gemm(Product::nt, part, w, z);
-      Kernel<CrossEntropy, Device>::forward(z, View<const std::int32_t, Device>(targets.data + first, Shape{count}), weight, dh || dw, memory,
+      Kernel<CrossEntropy, Device>::forward(z, View<const std::int32_t, Device>(targets.data + first, Shape{count}),
+                                            weight, dh || dw, memory,
                                             View<T, Device>(losses.data + first, Shape{count}));
       if (dh) B::gemm(Product::nn, read(z), w, dh.middle_rows(first, count));
       if (dw && first == 0) B::gemm(Product::tn, read(z), part, dw);
@@ -91,7 +94,8 @@ struct GenericKernel<VocabularyLoss, Device> {
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> cross_entropy(Variable<T, Device> h, Variable<T, Device> w, View<const std::int32_t, Device> targets) {
+[[nodiscard]] Variable<T, Device> cross_entropy(Variable<T, Device> h, Variable<T, Device> w,
+                                                View<const std::int32_t, Device> targets) {
   check_same_tape("cross_entropy", h, w);
   check_not_empty("cross_entropy", "h", h.shape());
   check_rank("cross_entropy", "w", w.shape(), 2);
@@ -102,19 +106,25 @@ template <class T, class Device>
   Tape<Device>& tape = h.tape();
   const Index rows = h.shape().rows(), chunk = std::min(rows, CrossEntropy::chunk_rows);
   auto loss = tape.template make<T>({1});
-  const auto saved = [&](const Variable<T, Device>& x) { return x.needs_gradient() ? tape.template make<T>(x.shape()).value() : View<T, Device>{}; };
+  const auto saved = [&](const Variable<T, Device>& x) {
+    return x.needs_gradient() ? tape.template make<T>(x.shape()).value() : View<T, Device>{};
+  };
   const View<T, Device> dh = saved(h), dw = saved(w);
   {
     const Temporary<T, Device> losses(tape, Shape{rows}), logits(tape, Shape{chunk, w.shape()[0]});
     const Temporary<T, Device> memory(tape, Shape{Kernel<CrossEntropy, Device>::workspace(chunk)});
     K::forward(read(h.value()), read(w.value()), targets, logits.view(), memory.view(), losses.view(), dh, dw);
-    Backend<Device>::template row_reduce<Sum>(loss.value(), rows, Times<T>{T(1) / static_cast<T>(rows)}, per_column(losses.view()));
+    Backend<Device>::template row_reduce<Sum>(loss.value(), rows, Times<T>{T(1) / static_cast<T>(rows)},
+                                              per_column(losses.view()));
   }
-  tape.on_backward(loss, [=] {
-    const auto dy = read(loss.gradient());
-    K::backward(read(dh), dy, h.gradient());
-    K::backward(read(dw), dy, w.gradient());
-  }, h, w);
+  tape.on_backward(
+      loss,
+      [=] {
+        const auto dy = read(loss.gradient());
+        K::backward(read(dh), dy, h.gradient());
+        K::backward(read(dw), dy, w.gradient());
+      },
+      h, w);
   return loss;
 }
 

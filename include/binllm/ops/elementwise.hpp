@@ -36,7 +36,8 @@ struct GenericKernel<Elementwise<Formula>, Device> {
   }
   template <class T>
   static void backward(Formula f, View<const T, Device> x, View<const T, Device> dy, View<T, Device> dx) {
-    Backend<Device>::template map<Write::accumulate>(dx, typename Elementwise<Formula>::Chain{f}, elements(x), elements(dy));
+    Backend<Device>::template map<Write::accumulate>(dx, typename Elementwise<Formula>::Chain{f}, elements(x),
+                                                     elements(dy));
   }
 };
 
@@ -45,7 +46,8 @@ template <class Formula, class T, class Device>
   using K = Kernel<Elementwise<Formula>, Device>;
   auto y = x.tape().template make<T>(x.shape());
   K::forward(f, read(x.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(f, read(x.value()), read(y.gradient()), x.gradient()); }, x);
+  y.tape().on_backward(
+      y, [=] { K::backward(f, read(x.value()), read(y.gradient()), x.gradient()); }, x);
   return y;
 }
 

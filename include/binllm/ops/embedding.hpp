@@ -38,7 +38,8 @@ template <class T, class Device>
   const Shape shape = ids.shape.rank() == 2 ? Shape{ids.shape[0], ids.shape[1], cols} : Shape{ids.size(), cols};
   auto y = table.tape().template make<T>(shape);
   K::template forward<T>(ids, read(table.value()), y.value());
-  y.tape().on_backward(y, [=] { K::template backward<T>(ids, read(y.gradient()), table.gradient()); }, table);
+  y.tape().on_backward(
+      y, [=] { K::template backward<T>(ids, read(y.gradient()), table.gradient()); }, table);
   return y;
 }
 

@@ -15,14 +15,16 @@ struct GenericKernel<HeadGroups, Device> {
   template <class T>
   static void forward(View<const T, Device> x, Index group, Index head_dim, View<T, Device> y) {
     for (Index head = 0; head < y.size() / head_dim; ++head) {
-      Backend<Device>::copy(y.data + head * head_dim, x.data + head / group * head_dim, static_cast<std::size_t>(head_dim) * sizeof(T));
+      Backend<Device>::copy(y.data + head * head_dim, x.data + head / group * head_dim,
+                            static_cast<std::size_t>(head_dim) * sizeof(T));
     }
   }
   template <class T>
   static void backward(View<const T, Device> dy, Index group, Index head_dim, View<T, Device> dx) {
     for (Index head = 0; head < dy.size() / head_dim; ++head) {
       const View<T, Device> part(dx.data + head / group * head_dim, Shape{head_dim});
-      Backend<Device>::template map<Write::accumulate>(part, formula::Identity{}, Elements<T>{dy.data + head * head_dim, head_dim});
+      Backend<Device>::template map<Write::accumulate>(part, formula::Identity{},
+                                                       Elements<T>{dy.data + head * head_dim, head_dim});
     }
   }
 };
@@ -30,12 +32,14 @@ struct GenericKernel<HeadGroups, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> repeat_head_groups(Variable<T, Device> x, Index group, Index head_dim) {
   if (head_dim <= 0 || x.shape().size() % head_dim != 0) {
-    throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", fmt::format("heads of {} channels", head_dim), to_string(x.shape()));
+    throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", fmt::format("heads of {} channels", head_dim),
+                to_string(x.shape()));
   }
   using K = Kernel<HeadGroups, Device>;
   auto y = x.tape().template make<T>({x.shape().size() * group});
   K::forward(read(x.value()), group, head_dim, y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), group, head_dim, x.gradient()); }, x);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(y.gradient()), group, head_dim, x.gradient()); }, x);
   return y;
 }
 

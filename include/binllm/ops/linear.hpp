@@ -19,7 +19,8 @@ struct GenericKernel<Linear, Device> {
     Backend<Device>::gemm(Product::nt, x, w, y);
   }
   template <class T>
-  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> dy, View<T, Device> dx, View<T, Device> dw) {
+  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> dy, View<T, Device> dx,
+                       View<T, Device> dw) {
     using B = Backend<Device>;
     if (dx) B::template gemm<Write::accumulate>(Product::nn, dy, w, dx);
     if (dw) B::template gemm<Write::accumulate>(Product::tn, dy, x, dw);
@@ -34,7 +35,8 @@ template <class T, class Device>
   using K = Kernel<Linear, Device>;
   auto y = x.tape().template make<T>(x.shape().with_cols(w.shape()[0]));
   K::forward(read(x.value()), read(w.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(x.value()), read(w.value()), read(y.gradient()), x.gradient(), w.gradient()); }, x, w);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(x.value()), read(w.value()), read(y.gradient()), x.gradient(), w.gradient()); }, x, w);
   return y;
 }
 

@@ -19,7 +19,8 @@ struct GenericKernel<Matmul, Device> {
     Backend<Device>::gemm(Product::nn, a, b, y);
   }
   template <class T>
-  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
+  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da,
+                       View<T, Device> db) {
     using B = Backend<Device>;
     if (da) B::template gemm<Write::accumulate>(Product::nt, dy, b, da);
     if (db) B::template gemm<Write::accumulate>(Product::tn, a, dy, db);
@@ -35,7 +36,8 @@ template <class T, class Device>
   using K = Kernel<Matmul, Device>;
   auto y = a.tape().template make<T>({a.shape()[0], b.shape()[1]});
   K::forward(read(a.value()), read(b.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
   return y;
 }
 

@@ -28,7 +28,8 @@ struct GenericKernel<Multiply, Device> {
     }
   }
   template <class T>
-  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
+  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da,
+                       View<T, Device> db) {
     using B = Backend<Device>;
     if (b.shape == a.shape) {
       if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), elements(b));
@@ -47,7 +48,8 @@ template <class T, class Device>
   using K = Kernel<Multiply, Device>;
   auto y = a.tape().template make<T>(a.shape());
   K::forward(read(a.value()), read(b.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
   return y;
 }
 

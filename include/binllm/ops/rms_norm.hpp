@@ -48,7 +48,8 @@ struct RmsNorm {
 template <class Device>
 struct GenericKernel<RmsNorm, Device> {
   template <class T>
-  static void forward(View<const T, Device> x, View<const T, Device> w, T epsilon, View<T, Device> inverse, View<T, Device> y) {
+  static void forward(View<const T, Device> x, View<const T, Device> w, T epsilon, View<T, Device> inverse,
+                      View<T, Device> y) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(inverse, x.cols(), RmsNorm::Square{}, elements(x));
     B::map(inverse, RmsNorm::Inverse<T>{static_cast<T>(x.cols()), epsilon}, elements(inverse));
@@ -56,20 +57,21 @@ struct GenericKernel<RmsNorm, Device> {
   }
   /// `inner` is one element a row of working memory.
   template <class T>
-  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> inverse, View<const T, Device> dy,
-                       View<T, Device> inner, View<T, Device> dx, View<T, Device> dw) {
+  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> inverse,
+                       View<const T, Device> dy, View<T, Device> inner, View<T, Device> dx, View<T, Device> dw) {
     using B = Backend<Device>;
     if (dx) {
       B::template row_reduce<Sum>(inner, x.cols(), RmsNorm::Product3{}, elements(x), per_column(w), elements(dy));
-      B::template map<Write::accumulate>(dx, RmsNorm::InputGradient<T>{static_cast<T>(x.cols())}, elements(x), per_column(w),
-                                         elements(dy), per_row(inverse), per_row(inner));
+      B::template map<Write::accumulate>(dx, RmsNorm::InputGradient<T>{static_cast<T>(x.cols())}, elements(x),
+                                         per_column(w), elements(dy), per_row(inverse), per_row(inner));
     }
     if (dw) B::column_reduce(dw, x.rows(), RmsNorm::Product3{}, elements(dy), elements(x), per_row(inverse));
   }
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> rms_norm(Variable<T, Device> x, Variable<master_t<T>, Device> w, double epsilon = 1e-5) {
+[[nodiscard]] Variable<T, Device> rms_norm(Variable<T, Device> x, Variable<master_t<T>, Device> w,
+                                           double epsilon = 1e-5) {
   check_same_tape("rms_norm", x, w);
   check_not_empty("rms_norm", "x", x.shape());
   check_shape("rms_norm", "w", w.shape(), Shape{x.shape().cols()});
@@ -77,10 +79,14 @@ template <class T, class Device>
   auto y = x.tape().template make<T>(x.shape());
   const auto inverse = x.tape().template make<T>({x.shape().rows()});
   K::forward(read(x.value()), read(w.value()), static_cast<T>(epsilon), inverse.value(), y.value());
-  y.tape().on_backward(y, [=] {
-    const Temporary<T, Device> inner(x.tape(), inverse.shape());
-    K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), inner.view(), x.gradient(), w.gradient());
-  }, x, w);
+  y.tape().on_backward(
+      y,
+      [=] {
+        const Temporary<T, Device> inner(x.tape(), inverse.shape());
+        K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), inner.view(),
+                    x.gradient(), w.gradient());
+      },
+      x, w);
   return y;
 }
 

@@ -3,9 +3,9 @@
 /// rotates with j + D/2, by the angle position * frequency_j.
 ///   y_j       = x_j cos - x_{j+D/2} sin
 ///   y_{j+D/2} = x_{j+D/2} cos + x_j sin,        frequency_j = theta^{-2j/D}
-/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D); token t of a row has position first + t.
-/// Backward the rotation by the opposite angle.   Saves nothing.
-/// Errors   rank_unsupported, shape_mismatch, index_out_of_range beyond the last tabulated position.
+/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D); token t of a row has position first
+/// + t. Backward the rotation by the opposite angle.   Saves nothing. Errors   rank_unsupported, shape_mismatch,
+/// index_out_of_range beyond the last tabulated position.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/device/kernel.hpp>
@@ -77,17 +77,20 @@ struct Rotary {
 template <class Device>
 struct GenericKernel<Rotary, Device> {
   template <class T>
-  static void forward(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first, View<T, Device> y) {
+  static void forward(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
+                      View<T, Device> y) {
     rotate<Write::assign, Rotary::First, Rotary::Second>(x, cosine, sine, first, y);
   }
   template <class T>
-  static void backward(View<const T, Device> cosine, View<const T, Device> sine, Index first, View<const T, Device> dy, View<T, Device> dx) {
+  static void backward(View<const T, Device> cosine, View<const T, Device> sine, Index first, View<const T, Device> dy,
+                       View<T, Device> dx) {
     rotate<Write::accumulate, Rotary::FirstBack, Rotary::SecondBack>(dy, cosine, sine, first, dx);
   }
 
  private:
   template <Write mode, class A, class B, class T>
-  static void rotate(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first, View<T, Device> y) {
+  static void rotate(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
+                     View<T, Device> y) {
     const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
     const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
     const Rotary::ByPosition<T> c{cosine.data, half, heads, length, first}, s{sine.data, half, heads, length, first};
@@ -102,13 +105,15 @@ template <class T, class Device>
   const Index head_dim = 2 * table.cosine.shape().cols(), last = first + x.shape()[1];
   if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
   if (first < 0 || last > table.cosine.shape()[0]) {
-    throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", table.cosine.shape()[0]), fmt::format("{}", last));
+    throw Error(ErrorId::index_out_of_range, "rotary", "position",
+                fmt::format("at most {} positions", table.cosine.shape()[0]), fmt::format("{}", last));
   }
   using K = Kernel<Rotary, Device>;
   const auto cosine = table.cosine.view(), sine = table.sine.view();
   auto y = x.tape().template make<T>(x.shape());
   K::forward(read(x.value()), cosine, sine, first, y.value());
-  y.tape().on_backward(y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.gradient()); }, x);
+  y.tape().on_backward(
+      y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.gradient()); }, x);
   return y;
 }
 

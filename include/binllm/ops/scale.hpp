@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Product with a number that is fixed when the op is written down (a number that changes per step is data: use multiply).
+/// Product with a number that is fixed when the op is written down (a number that changes per step is data: use
+/// multiply).
 ///   y = factor * x
 /// Shapes   x, y alike.
 /// Backward dx += factor * dy.   Saves nothing.   Cost: one pass each way.
@@ -37,7 +38,8 @@ template <class T, class Device>
   using K = Kernel<Scaling, Device>;
   auto y = x.tape().template make<T>(x.shape());
   K::forward(read(x.value()), factor, y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
   return y;
 }
 

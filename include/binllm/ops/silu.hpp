@@ -61,9 +61,11 @@ struct GenericKernel<SwiGlu, Device> {
     Backend<Device>::map(y, SwiGlu::Value{}, elements(gate), elements(up));
   }
   template <class T>
-  static void backward(View<const T, Device> gate, View<const T, Device> up, View<const T, Device> dy, View<T, Device> dgate, View<T, Device> dup) {
+  static void backward(View<const T, Device> gate, View<const T, Device> up, View<const T, Device> dy,
+                       View<T, Device> dgate, View<T, Device> dup) {
     using B = Backend<Device>;
-    if (dgate) B::template map<Write::accumulate>(dgate, SwiGlu::GateGradient{}, elements(gate), elements(up), elements(dy));
+    if (dgate)
+      B::template map<Write::accumulate>(dgate, SwiGlu::GateGradient{}, elements(gate), elements(up), elements(dy));
     if (dup) B::template map<Write::accumulate>(dup, SwiGlu::UpGradient{}, elements(gate), elements(dy));
   }
 };
@@ -75,7 +77,9 @@ template <class T, class Device>
   using K = Kernel<SwiGlu, Device>;
   auto y = gate.tape().template make<T>(gate.shape());
   K::forward(read(gate.value()), read(up.value()), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(gate.value()), read(up.value()), read(y.gradient()), gate.gradient(), up.gradient()); }, gate, up);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(gate.value()), read(up.value()), read(y.gradient()), gate.gradient(), up.gradient()); },
+      gate, up);
   return y;
 }
 

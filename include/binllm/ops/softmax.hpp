@@ -53,7 +53,8 @@ struct GenericKernel<Softmax, Device> {
     B::map(y, Softmax::Divide{}, elements(y), per_row(row_values));
   }
   template <class T>
-  static void backward(View<const T, Device> y, View<const T, Device> dy, View<T, Device> row_values, View<T, Device> dx) {
+  static void backward(View<const T, Device> y, View<const T, Device> dy, View<T, Device> row_values,
+                       View<T, Device> dx) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(row_values, y.cols(), Multiply{}, elements(y), elements(dy));
     B::template map<Write::accumulate>(dx, Softmax::Gradient{}, elements(y), elements(dy), per_row(row_values));
@@ -67,7 +68,12 @@ template <class T, class Device>
   const Shape rows{x.shape().rows()};
   auto y = x.tape().template make<T>(x.shape());
   K::forward(read(x.value()), Temporary<T, Device>(x.tape(), rows).view(), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(y.value()), read(y.gradient()), Temporary<T, Device>(x.tape(), rows).view(), x.gradient()); }, x);
+  y.tape().on_backward(
+      y,
+      [=] {
+        K::backward(read(y.value()), read(y.gradient()), Temporary<T, Device>(x.tape(), rows).view(), x.gradient());
+      },
+      x);
   return y;
 }
 

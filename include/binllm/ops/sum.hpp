@@ -35,7 +35,8 @@ template <class T, class Device>
   auto y = x.tape().template make<T>({1});
   const Temporary<T, Device> row_sums(x.tape(), Shape{x.shape().rows()});
   K::forward(read(x.value()), factor, row_sums.view(), y.value());
-  y.tape().on_backward(y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
+  y.tape().on_backward(
+      y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
   return y;
 }
 }  // namespace detail

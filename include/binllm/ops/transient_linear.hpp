@@ -24,19 +24,22 @@ template <class F, class T, class Device>
     f.forward(x.tape(), wb.view());
     B::gemm(Product::nt, read(x.value()), read(wb.view()), y.value());
   }
-  y.tape().on_backward(y, [=] {
-    const auto dy = read(y.gradient());
-    if (const auto dx = x.gradient()) {
-      const Temporary<T, Device> wb(x.tape(), f.shape);
-      f.forward(x.tape(), wb.view());
-      B::template gemm<Write::accumulate>(Product::nn, dy, read(wb.view()), dx);
-    }
-    if (f.needs_gradient()) {
-      const Temporary<T, Device> dwb(x.tape(), f.shape);
-      B::gemm(Product::tn, dy, read(x.value()), dwb.view());
-      f.backward(x.tape(), read(dwb.view()));
-    }
-  }, x, f);
+  y.tape().on_backward(
+      y,
+      [=] {
+        const auto dy = read(y.gradient());
+        if (const auto dx = x.gradient()) {
+          const Temporary<T, Device> wb(x.tape(), f.shape);
+          f.forward(x.tape(), wb.view());
+          B::template gemm<Write::accumulate>(Product::nn, dy, read(wb.view()), dx);
+        }
+        if (f.needs_gradient()) {
+          const Temporary<T, Device> dwb(x.tape(), f.shape);
+          B::gemm(Product::tn, dy, read(x.value()), dwb.view());
+          f.backward(x.tape(), read(dwb.view()));
+        }
+      },
+      x, f);
   return y;
 }
 

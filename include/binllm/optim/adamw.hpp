@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over a whole parameter block.
 ///   g' = clip g;   m = b1 m + (1 - b1) g';   v = b2 v + (1 - b2) g'^2
-///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not apply
+///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not
+///   apply
 /// lr, c1, c2 and clip are read from the step scalars when the kernel runs.
 #pragma once
 #include <binllm/device/kernel.hpp>
@@ -43,7 +44,8 @@ struct AdamWUpdate {
     template <class X>
     [[nodiscard]] X operator()(const X& w, const X& m, const X& v) const {
       using std::sqrt;
-      const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction), c2 = static_cast<T>(*second_correction);
+      const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction),
+              c2 = static_cast<T>(*second_correction);
       const X root = sqrt(X(v / c2));
       return w - lr * (m / c1 / (root + epsilon) + decay * w);
     }
@@ -53,13 +55,16 @@ struct AdamWUpdate {
 template <class Device>
 struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
-  static void update(const AdamWOptions& o, double decay, const StepScalars<Device>& scalars, View<const T, Device> g, View<T, Device> w, View<T, Device> m, View<T, Device> v) {
+  static void update(const AdamWOptions& o, double decay, const StepScalars<Device>& scalars, View<const T, Device> g,
+                     View<T, Device> w, View<T, Device> m, View<T, Device> v) {
     using B = Backend<Device>;
     using S = StepScalars<Device>;
     const double* clip = scalars[S::clip].data;
     B::map(m, AdamWUpdate::FirstMoment<T>{static_cast<T>(o.beta1), clip}, elements(m), elements(g));
     B::map(v, AdamWUpdate::SecondMoment<T>{static_cast<T>(o.beta2), clip}, elements(v), elements(g));
-    B::map(w, AdamWUpdate::Value<T>{static_cast<T>(o.epsilon), static_cast<T>(decay), scalars[S::learning_rate].data, scalars[S::first_correction].data, scalars[S::second_correction].data},
+    B::map(w,
+           AdamWUpdate::Value<T>{static_cast<T>(o.epsilon), static_cast<T>(decay), scalars[S::learning_rate].data,
+                                 scalars[S::first_correction].data, scalars[S::second_correction].data},
            elements(w), elements(m), elements(v));
   }
 };
@@ -83,10 +88,14 @@ class AdamW {
   [[nodiscard]] Tensor<T, Device>& second_moment() noexcept { return second_; }
 
  private:
-  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars, Index from, Index count, double decay) {
+  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars, Index from, Index count,
+              double decay) {
     if (count == 0) return;
-    const auto part = [&](Tensor<T, Device>& tensor) { return View<T, Device>(tensor.view().data + from, Shape{count}); };
-    Kernel<AdamWUpdate, Device>::update(options_, decay, scalars, read(part(block.gradients)), part(block.values), part(first_), part(second_));
+    const auto part = [&](Tensor<T, Device>& tensor) {
+      return View<T, Device>(tensor.view().data + from, Shape{count});
+    };
+    Kernel<AdamWUpdate, Device>::update(options_, decay, scalars, read(part(block.gradients)), part(block.values),
+                                        part(first_), part(second_));
   }
 
   AdamWOptions options_;

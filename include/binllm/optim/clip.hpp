@@ -17,10 +17,13 @@ class GlobalNorm {
   [[nodiscard]] double operator()(View<const T, Device> gradient) {
     using B = Backend<Device>;
     T* sums = partial_.view().data;
-    B::template row_reduce<Sum>(View<T, Device>(sums, Shape{pieces_}), piece, RmsNorm::Square{}, Elements<T>{gradient.data, piece});
+    B::template row_reduce<Sum>(View<T, Device>(sums, Shape{pieces_}), piece, RmsNorm::Square{},
+                                Elements<T>{gradient.data, piece});
     const Index rest = size_ - pieces_ * piece;
-    B::template row_reduce<Sum>(View<T, Device>(sums + pieces_, Shape{1}), rest, RmsNorm::Square{}, Elements<T>{gradient.data + pieces_ * piece, rest});
-    B::template row_reduce<Sum>(View<T, Device>(sums + pieces_ + 1, Shape{1}), pieces_ + 1, formula::Identity{}, Elements<T>{sums, pieces_ + 1});
+    B::template row_reduce<Sum>(View<T, Device>(sums + pieces_, Shape{1}), rest, RmsNorm::Square{},
+                                Elements<T>{gradient.data + pieces_ * piece, rest});
+    B::template row_reduce<Sum>(View<T, Device>(sums + pieces_ + 1, Shape{1}), pieces_ + 1, formula::Identity{},
+                                Elements<T>{sums, pieces_ + 1});
     T total = 0;
     B::copy(&total, sums + pieces_ + 1, sizeof(T));
     return std::sqrt(static_cast<double>(total));
@@ -33,6 +36,8 @@ class GlobalNorm {
 };
 
 /// What gradients are multiplied with: min(1, limit / norm); 1 if the limit is 0 (off).
-[[nodiscard]] inline double clip_factor(double norm, double limit) { return limit > 0 && norm > limit ? limit / norm : 1.0; }
+[[nodiscard]] inline double clip_factor(double norm, double limit) {
+  return limit > 0 && norm > limit ? limit / norm : 1.0;
+}
 
 }  // namespace binllm

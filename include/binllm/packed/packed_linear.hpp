@@ -40,16 +40,19 @@ struct Kernel<PackedLinear, Cpu> {
   static void forward(View<const T> x, View<const std::uint8_t> signs, View<const T> scale, View<T> y) {
     const Index rows = y.cols(), cols = x.cols(), tokens = x.rows();
     const std::size_t tile_bytes = static_cast<std::size_t>((tile_rows * cols + 15) / 16 * 16) * sizeof(T);
-    parallel_for((rows + tile_rows - 1) / tile_rows, tile_bytes + cpu::gemm_bytes<T>(tokens, tile_rows, cols), [&](Index tile, std::byte* memory) {
-      const Index first = tile * tile_rows, count = std::min(tile_rows, rows - first);
-      T* weights = reinterpret_cast<T*>(memory);
-      for (Index i = 0; i < count; ++i) unpack_row(signs.data + (first + i) * signs.cols(), View<T>(weights + i * cols, Shape{cols}));
-      for (Index n = 0; n < tokens; ++n) std::fill_n(y.data + n * rows + first, count, T(0));
-      cpu::gemm_serial<T>(tokens, count, cols, T(1), {x.data, cols, false}, {weights, cols, true}, y.data + first, rows, memory + tile_bytes);
-      for (Index n = 0; n < tokens; ++n) {
-        for (Index i = first; i < first + count; ++i) y.data[n * rows + i] *= scale.data[i];
-      }
-    });
+    parallel_for((rows + tile_rows - 1) / tile_rows, tile_bytes + cpu::gemm_bytes<T>(tokens, tile_rows, cols),
+                 [&](Index tile, std::byte* memory) {
+                   const Index first = tile * tile_rows, count = std::min(tile_rows, rows - first);
+                   T* weights = reinterpret_cast<T*>(memory);
+                   for (Index i = 0; i < count; ++i)
+                     unpack_row(signs.data + (first + i) * signs.cols(), View<T>(weights + i * cols, Shape{cols}));
+                   for (Index n = 0; n < tokens; ++n) std::fill_n(y.data + n * rows + first, count, T(0));
+                   cpu::gemm_serial<T>(tokens, count, cols, T(1), {x.data, cols, false}, {weights, cols, true},
+                                       y.data + first, rows, memory + tile_bytes);
+                   for (Index n = 0; n < tokens; ++n) {
+                     for (Index i = first; i < first + count; ++i) y.data[n * rows + i] *= scale.data[i];
+                   }
+                 });
   }
 };
 

@@ -8,8 +8,8 @@
 
 namespace binllm {
 
-/// The layout: row-major, bit j % 8 of byte j / 8 of a row is the sign of column j (1 for +1, 0 for -1), rows padded with
-/// zero bits to whole bytes. Its name is part of every file that holds it; another layout gets another name.
+/// The layout: row-major, bit j % 8 of byte j / 8 of a row is the sign of column j (1 for +1, 0 for -1), rows padded
+/// with zero bits to whole bytes. Its name is part of every file that holds it; another layout gets another name.
 inline constexpr std::string_view packed_layout = "sign-rows-v1";
 
 /// W_b[i,j] = scale[i] * (+1 or -1) * input_scale[j]; an absent input scale is 1.
@@ -21,7 +21,8 @@ struct PackedMatrix {
   Index cols = 0;
 
   PackedMatrix() = default;
-  PackedMatrix(Index row_count, Index col_count) : signs(Shape{row_count, row_bytes(col_count)}), scale(Shape{row_count}), cols(col_count) {}
+  PackedMatrix(Index row_count, Index col_count)
+      : signs(Shape{row_count, row_bytes(col_count)}), scale(Shape{row_count}), cols(col_count) {}
 
   [[nodiscard]] Index rows() const noexcept { return scale.size(); }
   [[nodiscard]] static constexpr Index row_bytes(Index col_count) noexcept { return (col_count + 7) / 8; }

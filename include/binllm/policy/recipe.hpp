@@ -16,12 +16,14 @@ struct Recipe {
   using channel_scale = C;
   using schedule = H;
   using value_type = typename E::value_type;
-  static_assert(std::same_as<value_type, typename S::value_type>, "estimator and scale of a recipe must have one scalar type");
-  static_assert(std::same_as<value_type, typename C::value_type>, "estimator and channel scale of a recipe must have one scalar type");
+  static_assert(std::same_as<value_type, typename S::value_type>,
+                "estimator and scale of a recipe must have one scalar type");
+  static_assert(std::same_as<value_type, typename C::value_type>,
+                "estimator and channel scale of a recipe must have one scalar type");
 };
 
 template <class R>
-concept RecipeLike = Estimator<typename R::estimator> && Scale<typename R::scale> && ChannelScalePolicy<typename R::channel_scale> &&
-                     Schedule<typename R::schedule>;
+concept RecipeLike = Estimator<typename R::estimator> && Scale<typename R::scale> &&
+    ChannelScalePolicy<typename R::channel_scale> && Schedule<typename R::schedule>;
 
 }  // namespace binllm

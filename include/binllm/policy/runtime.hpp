@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Policies chosen by name while a program runs. One model type serves all of them: the row loops are the same, and each
-/// pack of 32 weights costs one indirect call. Compile-time recipes pay nothing for it.
+/// Policies chosen by name while a program runs. One model type serves all of them: the row loops are the same, and
+/// each pack of 32 weights costs one indirect call. Compile-time recipes pay nothing for it.
 #pragma once
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/straight_through.hpp>
@@ -36,10 +36,17 @@ struct EstimatorEntry {
 };
 
 template <Estimator E>
-[[nodiscard]] constexpr EstimatorEntry<typename E::value_type> estimator_entry(std::string_view name, std::string_view scale, std::string_view schedule) {
+[[nodiscard]] constexpr EstimatorEntry<typename E::value_type> estimator_entry(std::string_view name,
+                                                                               std::string_view scale,
+                                                                               std::string_view schedule) {
   using T = typename E::value_type;
-  return {name, scale, schedule, [](T x, T t) { return E{}.value(x, t); }, [](T x, T t) { return E{}.slope(x, t); },
-          [](Pack<T>& x, T t) { x = Pack<T>(value_of(E{}, x, t)); }, [](Pack<T>& x, T t) { x = Pack<T>(slope_of(E{}, x, t)); }};
+  return {name,
+          scale,
+          schedule,
+          [](T x, T t) { return E{}.value(x, t); },
+          [](T x, T t) { return E{}.slope(x, t); },
+          [](Pack<T>& x, T t) { x = Pack<T>(value_of(E{}, x, t)); },
+          [](Pack<T>& x, T t) { x = Pack<T>(slope_of(E{}, x, t)); }};
 }
 
 template <std::floating_point T>
@@ -57,7 +64,9 @@ struct RuntimeEstimator {
   const EstimatorEntry<T>* entry = &estimator_table<T>[0];
 
   /// Errors: unknown_name.
-  [[nodiscard]] static RuntimeEstimator named(std::string_view name) { return {&detail::named(estimator_table<T>, "estimator", name)}; }
+  [[nodiscard]] static RuntimeEstimator named(std::string_view name) {
+    return {&detail::named(estimator_table<T>, "estimator", name)};
+  }
 
   template <class X>
   [[nodiscard]] X value(const X& x, T t) const {
@@ -98,8 +107,10 @@ struct GranularityEntry {
   std::string_view name;
   Granularity granularity;
 };
-inline constexpr std::array<GranularityEntry, 4> granularity_table{
-    {{"row", Granularity::row}, {"column", Granularity::column}, {"tensor", Granularity::tensor}, {"group", Granularity::group}}};
+inline constexpr std::array<GranularityEntry, 4> granularity_table{{{"row", Granularity::row},
+                                                                    {"column", Granularity::column},
+                                                                    {"tensor", Granularity::tensor},
+                                                                    {"group", Granularity::group}}};
 
 /// A scale chosen by name: "dual", ...; and its granularity: "row", "column", "tensor" or "group:64".
 template <std::floating_point T>
@@ -118,7 +129,8 @@ struct RuntimeScale {
       const std::string_view digits = colon == granularity.npos ? std::string_view{} : granularity.substr(colon + 1);
       const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), group);
       if (kind != Granularity::group || error != std::errc{} || end != digits.data() + digits.size() || group <= 0) {
-        throw Error(ErrorId::option_out_of_range, "policies", "granularity", "row, column, tensor or group:SIZE", std::string(granularity));
+        throw Error(ErrorId::option_out_of_range, "policies", "granularity", "row, column, tensor or group:SIZE",
+                    std::string(granularity));
       }
     }
     return {{kind, group, entry.analytic, entry.learned, entry.attached}};
@@ -144,7 +156,9 @@ inline constexpr std::array schedule_table{
 struct RuntimeSchedule {
   const ScheduleEntry* entry = schedule_table.data();
   /// Errors: unknown_name.
-  [[nodiscard]] static RuntimeSchedule named(std::string_view name) { return {&detail::named(schedule_table, "schedule", name)}; }
+  [[nodiscard]] static RuntimeSchedule named(std::string_view name) {
+    return {&detail::named(schedule_table, "schedule", name)};
+  }
   [[nodiscard]] double operator()(double c) const { return entry->t(c); }
 };
 static_assert(Schedule<RuntimeSchedule>);

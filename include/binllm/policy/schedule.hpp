@@ -22,14 +22,15 @@ struct ExponentialSchedule {
 
 /// t(c) = t_20 c / 20
 struct UniformSchedule {
-  [[nodiscard]] double operator()(double c) const { return ExponentialSchedule{}(schedule_end) * c / schedule_end; }
+  [[nodiscard]] double operator()(double c) const { return ExponentialSchedule{}(schedule_end)*c / schedule_end; }
 };
 
-/// The exponential mirrored: t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4. The paper shows this curve only as a picture.
+/// The exponential mirrored: t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4. The paper shows this curve only as a
+/// picture.
 struct LogarithmicSchedule {
   [[nodiscard]] double operator()(double c) const {
     const double growth = 0.22 * schedule_end;
-    return ExponentialSchedule{}(schedule_end) * std::log(1 + c / schedule_end * (std::exp(growth) - 1)) / growth;
+    return ExponentialSchedule{}(schedule_end)*std::log(1 + c / schedule_end * (std::exp(growth) - 1)) / growth;
   }
 };
 

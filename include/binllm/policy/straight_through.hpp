@@ -7,7 +7,8 @@
 
 namespace binllm {
 
-/// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). Use with AnalyticScale<T, ..., detached>: then dL/dW = dL/dW_b.
+/// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). Use with AnalyticScale<T, ..., detached>: then dL/dW =
+/// dL/dW_b.
 template <std::floating_point T>
 struct StraightThrough {
   using value_type = T;
@@ -51,6 +52,7 @@ struct ProgressiveForward {
   }
 };
 
-static_assert(Estimator<StraightThrough<float>> && Estimator<ErrorDecay<float>> && Estimator<ProgressiveForward<float>>);
+static_assert(Estimator<StraightThrough<float>> && Estimator<ErrorDecay<float>> &&
+              Estimator<ProgressiveForward<float>>);
 
 }  // namespace binllm

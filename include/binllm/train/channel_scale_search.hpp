@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Stage 1, binary-aware initialisation: scales S_t per input channel, found on the loss of the fully binarised model (Eq. 8, 11).
+/// Stage 1, binary-aware initialisation: scales S_t per input channel, found on the loss of the fully binarised model
+/// (Eq. 8, 11).
 #pragma once
 #include <binllm/train/loop.hpp>
 
@@ -15,11 +16,14 @@ struct ChannelScaleOptions {
 };
 
 /// Finds S_t with all weights frozen and folds it into the binary model. Returns the losses before the first and at the
-/// last step. Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses
-/// the exact fold), those of `train`.
+/// last step. Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or
+/// loses the exact fold), those of `train`.
 template <class T, class Device, RecipeLike R>
-  requires(R::channel_scale::sharing != ChannelSharing::none)
-std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus, const ChannelScaleOptions& options = {}, RunLog* log = nullptr) {
+requires(R::channel_scale::sharing !=
+         ChannelSharing::none) std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary,
+                                                                              const TokenStream& corpus,
+                                                                              const ChannelScaleOptions& options = {},
+                                                                              RunLog* log = nullptr) {
   if (binary.format.scale.traits().granularity != Granularity::row) {
     throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
   }

@@ -18,16 +18,16 @@ namespace binllm {
 template <class M>
 concept Trainable = M::format_type::trainable;
 
-/// Numbers that every trainer takes. Defaults are the paper's where it gives them; `small_model()` is what serves models of
-/// up to a few million parameters.
+/// Numbers that every trainer takes. Defaults are the paper's where it gives them; `small_model()` is what serves
+/// models of up to a few million parameters.
 struct TrainingOptions {
-  Index tokens = 0;             ///< training tokens in all, rounded up to whole steps; 0: one pass over the corpus
-  Index batch = 128;            ///< sequences per optimiser step
-  Index micro_batch = 0;        ///< sequences per forward pass, a divisor of batch; 0: all at once
-  Index context = 2048;         ///< tokens per sequence
+  Index tokens = 0;       ///< training tokens in all, rounded up to whole steps; 0: one pass over the corpus
+  Index batch = 128;      ///< sequences per optimiser step
+  Index micro_batch = 0;  ///< sequences per forward pass, a divisor of batch; 0: all at once
+  Index context = 2048;   ///< tokens per sequence
   double learning_rate = 1e-4, last_learning_rate = 2e-6;
-  Index warmup = 0;             ///< steps of linear warm-up
-  double clip = 1.0;            ///< global gradient norm; 0: off
+  Index warmup = 0;   ///< steps of linear warm-up
+  double clip = 1.0;  ///< global gradient norm; 0: off
   AdamWOptions adamw{};
   std::uint64_t seed = 1;       ///< of the data order
   Index report_every = 10;      ///< steps between reports
@@ -50,16 +50,19 @@ struct TrainingOptions {
     };
     wanted(tokens >= 0, "tokens", "at least 0", static_cast<double>(tokens));
     wanted(batch >= 1, "batch", "at least 1", static_cast<double>(batch));
-    wanted(micro_batch >= 0 && (micro_batch == 0 || batch % micro_batch == 0), "micro_batch", "a divisor of batch", static_cast<double>(micro_batch));
+    wanted(micro_batch >= 0 && (micro_batch == 0 || batch % micro_batch == 0), "micro_batch", "a divisor of batch",
+           static_cast<double>(micro_batch));
     wanted(context >= 1, "context", "at least 1", static_cast<double>(context));
     wanted(learning_rate > 0 && std::isfinite(learning_rate), "learning_rate", "above 0", learning_rate);
-    wanted(last_learning_rate >= 0 && std::isfinite(last_learning_rate), "last_learning_rate", "at least 0", last_learning_rate);
+    wanted(last_learning_rate >= 0 && std::isfinite(last_learning_rate), "last_learning_rate", "at least 0",
+           last_learning_rate);
     wanted(warmup >= 0, "warmup", "at least 0", static_cast<double>(warmup));
     wanted(report_every >= 1, "report_every", "at least 1", static_cast<double>(report_every));
   }
 };
 
-/// One optimiser step: forward and backward over micro-batches, clipping, AdamW. After the first step it allocates nothing.
+/// One optimiser step: forward and backward over micro-batches, clipping, AdamW. After the first step it allocates
+/// nothing.
 template <Trainable Model>
 class TrainingStep {
  public:
@@ -71,10 +74,18 @@ class TrainingStep {
   };
 
   TrainingStep(Model& model, Index batch, Index micro_batch, Index context, const AdamWOptions& adamw)
-      : model_(model), micro_(micro_batch == 0 ? batch : micro_batch), context_(context), host_ids_(Shape{batch, context}), host_targets_(Shape{batch, context}), ids_(Shape{batch, context}), targets_(Shape{batch, context}),
-        optimiser_(model.block, adamw), norm_(model.block.values.size()) {}
+      : model_(model),
+        micro_(micro_batch == 0 ? batch : micro_batch),
+        context_(context),
+        host_ids_(Shape{batch, context}),
+        host_targets_(Shape{batch, context}),
+        ids_(Shape{batch, context}),
+        targets_(Shape{batch, context}),
+        optimiser_(model.block, adamw),
+        norm_(model.block.values.size()) {}
 
-  /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: training_diverged before any weight is touched.
+  /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: training_diverged before any weight is
+  /// touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double hardness, double clip) {
     fill(host_ids_.view(), host_targets_.view());
@@ -88,7 +99,8 @@ class TrainingStep {
     for (Index part = 0; part < parts; ++part) {
       tape_.reset();
       Pass<T, Device> pass{tape_, scalars_};
-      const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)), read(targets_.view().middle_rows(part * micro_, micro_)));
+      const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)),
+                                 read(targets_.view().middle_rows(part * micro_, micro_)));
       tape_.backward(y, T(1) / static_cast<T>(parts));
       loss += static_cast<double>(scalar_on_host(y.value())) / static_cast<double>(parts);
     }
@@ -152,7 +164,8 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
 
   std::uint64_t done = 0;
   TrainingState state;
-  state.blocks = {detail::state_block("values", model.block.values), detail::state_block("first_moment", training.optimiser().first_moment()),
+  state.blocks = {detail::state_block("values", model.block.values),
+                  detail::state_block("first_moment", training.optimiser().first_moment()),
                   detail::state_block("second_moment", training.optimiser().second_moment())};
   state.counters = {{"step", &done}};
   phase.keep(state);
@@ -166,7 +179,9 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     const auto step = static_cast<Index>(done);
     const double lr = learning_rate(step), t = phase.hardness(step);
     const auto fill = [&](View<std::int32_t> ids, View<std::int32_t> targets) {
-      const auto span = [](View<std::int32_t> view) { return std::span(view.data, static_cast<std::size_t>(view.size())); };
+      const auto span = [](View<std::int32_t> view) {
+        return std::span(view.data, static_cast<std::size_t>(view.size()));
+      };
       batches.fill(done, span(ids), span(targets));
     };
     const auto result = training.run(fill, step, lr, t, options.clip);
@@ -176,8 +191,12 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     if (evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now)) {
       const auto time = std::chrono::steady_clock::now();
       const double seconds = std::chrono::duration<double>(time - clock).count();
-      metrics = {{"loss", result.loss}, {"gradient_norm", result.gradient_norm}, {"t", t}, {"learning_rate", lr},
-                 {"tokens_per_second", static_cast<double>((now - since) * batches.tokens_per_step()) / std::max(seconds, 1e-9)}};
+      metrics = {{"loss", result.loss},
+                 {"gradient_norm", result.gradient_norm},
+                 {"t", t},
+                 {"learning_rate", lr},
+                 {"tokens_per_second",
+                  static_cast<double>((now - since) * batches.tokens_per_step()) / std::max(seconds, 1e-9)}};
       phase.report(now, evaluated, metrics);
       log.report(phase.name, now, steps, metrics);
       clock = std::chrono::steady_clock::now();

@@ -28,7 +28,8 @@ void check_healthy(const Model& model, Index step, double loss, double gradient_
   if (std::isfinite(loss) && std::isfinite(gradient_norm)) return;
   const std::string tensor = first_not_finite(model);
   throw Error(ErrorId::training_diverged, "training", fmt::format("step {}", step), "finite loss and gradients",
-              fmt::format("loss {}, gradient norm {}, first in {}", loss, gradient_norm, tensor.empty() ? "an activation" : tensor));
+              fmt::format("loss {}, gradient norm {}, first in {}", loss, gradient_norm,
+                          tensor.empty() ? "an activation" : tensor));
 }
 
 /// Signs of all block weights of a binary model, one bit each, to count flips against.
@@ -41,21 +42,23 @@ class SignSnapshot {
     Index flips = 0, weights = 0;
     const bool first = bits_.empty();
     std::vector<std::uint8_t> row;
-    for_each_linear([&](const auto& linear) {
-      const OnHost weight(read(linear.weight.value));
-      const auto w = weight.view();
-      row.resize(static_cast<std::size_t>(PackedMatrix<T>::row_bytes(w.cols())));
-      for (Index i = 0; i < w.rows(); ++i) {
-        pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
-        if (first) bits_.resize(at + row.size());
-        for (std::size_t k = 0; k < row.size(); ++k) {
-          if (!first) flips += std::popcount(static_cast<unsigned>(bits_[at + k] ^ row[k]));
-          bits_[at + k] = row[k];
-        }
-        at += row.size();
-      }
-      weights += w.size();
-    }, model);
+    for_each_linear(
+        [&](const auto& linear) {
+          const OnHost weight(read(linear.weight.value));
+          const auto w = weight.view();
+          row.resize(static_cast<std::size_t>(PackedMatrix<T>::row_bytes(w.cols())));
+          for (Index i = 0; i < w.rows(); ++i) {
+            pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
+            if (first) bits_.resize(at + row.size());
+            for (std::size_t k = 0; k < row.size(); ++k) {
+              if (!first) flips += std::popcount(static_cast<unsigned>(bits_[at + k] ^ row[k]));
+              bits_[at + k] = row[k];
+            }
+            at += row.size();
+          }
+          weights += w.size();
+        },
+        model);
     return weights == 0 ? 0.0 : static_cast<double>(flips) / static_cast<double>(weights);
   }
   [[nodiscard]] std::vector<std::uint8_t>& bits() noexcept { return bits_; }
@@ -74,24 +77,30 @@ template <class T, class Device, RecipeLike R>
   BinarySummary summary;
   Index saturated = 0, weights = 0, scales = 0;
   const ScaleTraits traits = model.format.scale.traits();
-  for_each_linear([&](const auto& linear) {
-    const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
-    const auto w = weight.view();
-    const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
-    Tensor<T> mean(Shape{grouped.groups});
-    grouped.sum(mean.view(), typename Binarize<typename R::estimator, typename R::scale>::Magnitude{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
-    const auto block = grouped.block(w);
-    for (Index r = 0; r < block.rows(); ++r) {
-      for (Index c = 0; c < block.cols(); ++c) {
-        const T s = mean.view().data[grouped.by_column ? c : r];
-        const T x = s > T(0) ? block.data[r * block.cols() + c] / s : T(0);
-        saturated += std::abs(value_of(model.format.estimator, x, static_cast<T>(hardness))) > T(0.99);
-      }
-    }
-    weights += w.size();
-    if (traits.learned && traits.analytic) summary.scale_drift += static_cast<double>((scale.view().flat() - T(1)).abs().sum());
-    scales += linear.scale.size();
-  }, model);
+  for_each_linear(
+      [&](const auto& linear) {
+        const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
+        const auto w = weight.view();
+        const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
+        Tensor<T> mean(Shape{grouped.groups});
+        grouped.sum(mean.view(),
+                    typename Binarize<typename R::estimator, typename R::scale>::Magnitude{
+                        T(1) / static_cast<T>(grouped.members)},
+                    elements(grouped.block(w)));
+        const auto block = grouped.block(w);
+        for (Index r = 0; r < block.rows(); ++r) {
+          for (Index c = 0; c < block.cols(); ++c) {
+            const T s = mean.view().data[grouped.by_column ? c : r];
+            const T x = s > T(0) ? block.data[r * block.cols() + c] / s : T(0);
+            saturated += std::abs(value_of(model.format.estimator, x, static_cast<T>(hardness))) > T(0.99);
+          }
+        }
+        weights += w.size();
+        if (traits.learned && traits.analytic)
+          summary.scale_drift += static_cast<double>((scale.view().flat() - T(1)).abs().sum());
+        scales += linear.scale.size();
+      },
+      model);
   summary.saturated = static_cast<double>(saturated) / static_cast<double>(std::max<Index>(weights, 1));
   summary.scale_drift /= static_cast<double>(std::max<Index>(scales, 1));
   return summary;

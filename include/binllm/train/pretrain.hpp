@@ -12,10 +12,14 @@ struct PretrainPhase : Phase {
   const TrainingOptions& options;
   const TokenStream* validation;
 
-  PretrainPhase(Model& trained, const TrainingOptions& chosen, const TokenStream* stream) : Phase("pretrain"), model(trained), options(chosen), validation(stream) {}
+  PretrainPhase(Model& trained, const TrainingOptions& chosen, const TokenStream* stream)
+      : Phase("pretrain"), model(trained), options(chosen), validation(stream) {}
   void report(Index, bool evaluated, std::vector<Metric>& metrics) override {
     if (!evaluated || validation == nullptr) return;
-    metrics.push_back({"validation_loss", evaluate_perplexity(model, *validation, {.context = options.context, .max_windows = options.evaluate_windows}).nll});
+    metrics.push_back(
+        {"validation_loss",
+         evaluate_perplexity(model, *validation, {.context = options.context, .max_windows = options.evaluate_windows})
+             .nll});
   }
 };
 }  // namespace detail
@@ -23,7 +27,8 @@ struct PretrainPhase : Phase {
 /// Trains a model on next-token cross-entropy. Reports validation_loss where a validation stream is given.
 /// Returns the last step's loss. Errors: those of `train`.
 template <class T, class Device>
-double pretrain(Llama<T, Device, Dense>& model, const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr, RunLog* log = nullptr) {
+double pretrain(Llama<T, Device, Dense>& model, const TokenStream& corpus, const TrainingOptions& options,
+                const TokenStream* validation = nullptr, RunLog* log = nullptr) {
   detail::PretrainPhase<Llama<T, Device, Dense>> phase(model, options, validation);
   RunLog silent;
   return train(model, corpus, options, phase, log == nullptr ? silent : *log);

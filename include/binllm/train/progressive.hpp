@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Stage 2, progressive binarisation: N chunks of equal data, t constant inside a chunk, one optimiser run over all (App. A).
+/// Stage 2, progressive binarisation: N chunks of equal data, t constant inside a chunk, one optimiser run over all
+/// (App. A).
 #pragma once
 #include <binllm/train/loop.hpp>
 
@@ -36,30 +37,42 @@ struct ProgressivePhase : Phase {
       : Phase("progressive"), model(trained), options(chosen), validation(stream), chunks(steps, chosen.chunks) {
     signs.update(model);
   }
-  [[nodiscard]] double hardness(Index step) const override { return chunk_hardness(model.format.schedule, chunks.chunk_of(step), chunks.chunks); }
-  [[nodiscard]] bool milestone(Index done) const override { return done == chunks.first_step(chunks.chunk_of(done - 1) + 1); }
+  [[nodiscard]] double hardness(Index step) const override {
+    return chunk_hardness(model.format.schedule, chunks.chunk_of(step), chunks.chunks);
+  }
+  [[nodiscard]] bool milestone(Index done) const override {
+    return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
+  }
   void report(Index done, bool evaluated, std::vector<Metric>& metrics) override {
     const Index chunk = chunks.chunk_of(done - 1);
     metrics.push_back({"chunk", static_cast<double>(chunk)});
     if (milestone(done)) {
       const BinarySummary summary = summarise(model, hardness(done - 1));
-      metrics.insert(metrics.end(), {{"saturated", summary.saturated}, {"scale_drift", summary.scale_drift}, {"sign_flips", signs.update(model)}});
+      metrics.insert(metrics.end(), {{"saturated", summary.saturated},
+                                     {"scale_drift", summary.scale_drift},
+                                     {"sign_flips", signs.update(model)}});
     }
     if (!evaluated || validation == nullptr) return;
     const auto loss = [&](double t) {
-      return evaluate_perplexity(model, *validation, {.context = options.context, .max_windows = options.evaluate_windows, .hardness = t}).nll;
+      return evaluate_perplexity(model, *validation,
+                                 {.context = options.context, .max_windows = options.evaluate_windows, .hardness = t})
+          .nll;
     };
-    metrics.insert(metrics.end(), {{"validation_loss_f", loss(hardness(done - 1))}, {"validation_loss_sign", loss(std::numeric_limits<double>::infinity())}});
+    metrics.insert(metrics.end(), {{"validation_loss_f", loss(hardness(done - 1))},
+                                   {"validation_loss_sign", loss(std::numeric_limits<double>::infinity())}});
   }
-  void keep(TrainingState& state) override { state.blocks.push_back({"signs", signs.bits().data(), signs.bits().size()}); }
+  void keep(TrainingState& state) override {
+    state.blocks.push_back({"signs", signs.bits().data(), signs.bits().size()});
+  }
 };
 }  // namespace detail
 
-/// Trains a binary model through the chunks of its recipe's schedule. Reports t, chunk, the share of saturated weights, sign
-/// flips per chunk, the drift of S_l, and the validation loss with F and with Sign. Returns the last step's loss.
+/// Trains a binary model through the chunks of its recipe's schedule. Reports t, chunk, the share of saturated weights,
+/// sign flips per chunk, the drift of S_l, and the validation loss with F and with Sign. Returns the last step's loss.
 /// Errors: option_out_of_range (more chunks than steps), those of `train`.
 template <class T, class Device, RecipeLike R>
-double train_progressively(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus, const ProgressiveOptions& options = {}, const TokenStream* validation = nullptr,
+double train_progressively(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus,
+                           const ProgressiveOptions& options = {}, const TokenStream* validation = nullptr,
                            RunLog* log = nullptr) {
   options.check();
   const Index steps = training_steps(options, Batches(corpus, options.batch, options.context, options.seed));

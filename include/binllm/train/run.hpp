@@ -39,7 +39,8 @@ class RunLog {
  public:
   virtual ~RunLog() = default;
   /// `phase` is "pretrain", "channel_scale" or "progressive"; `step` of `steps` is done.
-  virtual void report(std::string_view /*phase*/, Index /*step*/, Index /*steps*/, std::span<const Metric> /*metrics*/) {}
+  virtual void report(std::string_view /*phase*/, Index /*step*/, Index /*steps*/,
+                      std::span<const Metric> /*metrics*/) {}
   /// Whether the state after this step is to be saved.
   [[nodiscard]] virtual bool wants_checkpoint(Index /*step*/, Index /*steps*/) { return false; }
   /// Keeps a state durably before it returns.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Causal attention on the CPU: tiles of queries against the keys that they see, so masked blocks cost nothing and
-/// the scores of a tile stay in the cache. A private tail of ops/attention.hpp; the generic kernel there is its definition.
+/// the scores of a tile stay in the cache. A private tail of ops/attention.hpp; the generic kernel there is its
+/// definition.
 #pragma once
 
 namespace binllm {
@@ -11,7 +12,8 @@ struct Kernel<Attention, Cpu> {
   static Index workspace(const Attention&) { return 0; }
 
   template <class T>
-  static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T>, View<T> lse, View<T> y) {
+  static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T>, View<T> lse,
+                      View<T> y) {
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Room<T> room(a);
     parallel_for(a.batch * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory) {
@@ -23,13 +25,15 @@ struct Kernel<Attention, Cpu> {
       for (Index i = 0; i < tile.count; ++i) row_lse[i] = normalise(p + i * room.stride, tile.seen(i), tile.keys);
       T* out = y.data + tile.query();
       for (Index i = 0; i < tile.count; ++i) std::fill_n(out + i * tile.query_stride, a.head_dim, T(0));
-      cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {p, room.stride, false}, {v.data + tile.key(), tile.key_stride, false}, out, tile.query_stride, panels);
+      cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {p, room.stride, false},
+                          {v.data + tile.key(), tile.key_stride, false}, out, tile.query_stride, panels);
     });
   }
 
   /// One task holds all query heads of a key-value head, so that dk and dv are added to by one thread in one order.
   template <class T>
-  static void backward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<const T> lse, View<const T> dy, View<T>, View<T> dq, View<T> dk, View<T> dv) {
+  static void backward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<const T> lse,
+                       View<const T> dy, View<T>, View<T> dq, View<T> dk, View<T> dv) {
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Room<T> room(a);
     parallel_for(a.batch * a.kv_heads, room.bytes(2), [&](Index task, std::byte* memory) {
@@ -42,12 +46,22 @@ struct Kernel<Attention, Cpu> {
         const cpu::Operand<T> dy_rows{dy.data + tile.query(), tile.query_stride, false};
         tile.scores(q.data, k.data, p, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i) exponentials(p + i * room.stride, row_lse[i], tile.seen(i), tile.keys);
-        if (dv) cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {p, room.stride, true}, dy_rows, dv.data + tile.key(), tile.key_stride, panels);
+        if (dv)
+          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {p, room.stride, true}, dy_rows,
+                              dv.data + tile.key(), tile.key_stride, panels);
         for (Index i = 0; i < tile.count; ++i) std::fill_n(dp + i * room.stride, tile.keys, T(0));
-        cpu::gemm_serial<T>(tile.count, tile.keys, a.head_dim, T(1), dy_rows, {v.data + tile.key(), tile.key_stride, true}, dp, room.stride, panels);
-        for (Index i = 0; i < tile.count; ++i) score_gradients(p + i * room.stride, dp + i * room.stride, tile.scale, tile.keys);
-        if (dq) cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {dp, room.stride, false}, {k.data + tile.key(), tile.key_stride, false}, dq.data + tile.query(), tile.query_stride, panels);
-        if (dk) cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {dp, room.stride, true}, {q.data + tile.query(), tile.query_stride, false}, dk.data + tile.key(), tile.key_stride, panels);
+        cpu::gemm_serial<T>(tile.count, tile.keys, a.head_dim, T(1), dy_rows,
+                            {v.data + tile.key(), tile.key_stride, true}, dp, room.stride, panels);
+        for (Index i = 0; i < tile.count; ++i)
+          score_gradients(p + i * room.stride, dp + i * room.stride, tile.scale, tile.keys);
+        if (dq)
+          cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {dp, room.stride, false},
+                              {k.data + tile.key(), tile.key_stride, false}, dq.data + tile.query(), tile.query_stride,
+                              panels);
+        if (dk)
+          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {dp, room.stride, true},
+                              {q.data + tile.query(), tile.query_stride, false}, dk.data + tile.key(), tile.key_stride,
+                              panels);
       }
     });
   }
@@ -63,9 +77,12 @@ struct Kernel<Attention, Cpu> {
     std::size_t panel_bytes;
     explicit Room(const Attention& a)
         : stride((a.keys + 15) / 16 * 16),
-          panel_bytes(std::max({cpu::gemm_bytes<T>(tile_queries, a.keys, a.head_dim), cpu::gemm_bytes<T>(tile_queries, a.head_dim, a.keys),
+          panel_bytes(std::max({cpu::gemm_bytes<T>(tile_queries, a.keys, a.head_dim),
+                                cpu::gemm_bytes<T>(tile_queries, a.head_dim, a.keys),
                                 cpu::gemm_bytes<T>(a.keys, a.head_dim, tile_queries)})) {}
-    [[nodiscard]] std::size_t matrix_bytes() const { return static_cast<std::size_t>(tile_queries * stride) * sizeof(T); }
+    [[nodiscard]] std::size_t matrix_bytes() const {
+      return static_cast<std::size_t>(tile_queries * stride) * sizeof(T);
+    }
     [[nodiscard]] std::size_t bytes(std::size_t matrices) const { return matrices * matrix_bytes() + panel_bytes; }
   };
 
@@ -76,15 +93,23 @@ struct Kernel<Attention, Cpu> {
     Index b, h, first, count, keys, query_stride, key_stride;
     T scale;
     Tile(const Attention& attention, Index row, Index head, Index tile)
-        : a(attention), b(row), h(head), first(tile * tile_queries), count(std::min(tile_queries, a.queries - first)), keys(first + count + a.offset()),
-          query_stride(a.heads * a.head_dim), key_stride(a.kv_heads * a.head_dim), scale(T(1) / std::sqrt(static_cast<T>(a.head_dim))) {}
+        : a(attention),
+          b(row),
+          h(head),
+          first(tile * tile_queries),
+          count(std::min(tile_queries, a.queries - first)),
+          keys(first + count + a.offset()),
+          query_stride(a.heads * a.head_dim),
+          key_stride(a.kv_heads * a.head_dim),
+          scale(T(1) / std::sqrt(static_cast<T>(a.head_dim))) {}
     [[nodiscard]] Index query() const { return a.query_at(b, h) + first * query_stride; }
     [[nodiscard]] Index key() const { return a.key_at(b, h / a.group()); }
     [[nodiscard]] Index seen(Index i) const { return first + i + a.offset() + 1; }
     /// p = q k^T / sqrt(D)
     void scores(const T* q, const T* k, T* p, Index stride, void* panels) const {
       for (Index i = 0; i < count; ++i) std::fill_n(p + i * stride, keys, T(0));
-      cpu::gemm_serial<T>(count, keys, a.head_dim, scale, {q + query(), query_stride, false}, {k + key(), key_stride, true}, p, stride, panels);
+      cpu::gemm_serial<T>(count, keys, a.head_dim, scale, {q + query(), query_stride, false},
+                          {k + key(), key_stride, true}, p, stride, panels);
     }
   };
 

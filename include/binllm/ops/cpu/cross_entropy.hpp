@@ -10,7 +10,8 @@ struct Kernel<CrossEntropy, Cpu> {
   static Index workspace(Index) { return 0; }
 
   template <class T>
-  static void forward(View<T> logits, View<const std::int32_t> targets, T weight, bool gradient, View<T>, View<T> losses) {
+  static void forward(View<T> logits, View<const std::int32_t> targets, T weight, bool gradient, View<T>,
+                      View<T> losses) {
     parallel_for(logits.rows(), [&](Index n) {
       auto z = logits.row(n);
       const T most = z.maxCoeff(), at_target = z[targets.data[n]];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/optim/steps.hpp>  // upwards
 #include <binllm/binllm.hpp>
+#include <binllm/optim/steps.hpp>  // upwards
 #include <functional>
 #include "beside.hpp"
