@@ -174,6 +174,21 @@ TEST_CASE("binarize: a group of zeros has value zero and gradient zero, whatever
   }
 }
 
+TEST_CASE("binarize: where nothing is learned, nothing is written behind the empty gradient of S_l") {
+  const Tensor<double> w = weights({4, 33}), g = normal_tensor(w.shape(), 9);
+  for (const std::string_view scale : {"analytic", "analytic-detached"}) {
+    for (const std::string_view granularity : granularities) {
+      const Named op("progressive", scale, granularity, 2);
+      using K = Kernel<Binarize<RuntimeEstimator<double>, RuntimeScale<double>>, Cpu>;
+      Tensor<double> memory({K::workspace(op.scale, w.shape())}), dw(w.shape()), neighbours({200});
+      const View<double> empty(neighbours.view().data, {0});
+      K::backward(op.estimator, op.scale, w.view(), read(empty), op.t.view().data, g.view(), memory.view(), dw.view(), empty);
+      CHECK(dw.view().flat().abs().maxCoeff() > 0);
+      CHECK((neighbours.view().flat() == 0).all());
+    }
+  }
+}
+
 TEST_CASE("binarize: a row of zeros, or of subnormal numbers, leaves the others as they are") {
   const Named op("progressive", "dual", "row", 2);
   Tensor<double> w = weights({3, 33}), learned = op.learned(w.shape(), 1, 0.1);
