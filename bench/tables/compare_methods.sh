@@ -65,15 +65,15 @@ best() {
   echo "$chosen"
 }
 
-# row LABEL NAME ROW [RATE]
+# row LABEL NAME ROW RATE [SHOWN]: SHOWN stands for the rate where the row does not depend on it
 row() {
-  local label=$1 name=$2 pattern=$3 rate=$4 seed values=""
+  local label=$1 name=$2 pattern=$3 rate=$4 shown=${5:-$4} seed values=""
   for seed in $seeds; do
     # shellcheck disable=SC2086
     values+=" $(run "$name" "$rate" "$seed" ${flags[$name]} | pick "$pattern")"
   done
   # shellcheck disable=SC2086
-  printf '%s\n' $values | awk -v label="$label" -v rate="$rate" '
+  printf '%s\n' $values | awk -v label="$label" -v rate="$shown" '
     { values = values sprintf(" %.4f", $1); sum += $1; squares += $1 * $1; n++ }
     END { mean = sum / n; spread = n > 1 ? sqrt((squares - n * mean * mean > 0 ? squares - n * mean * mean : 0) / (n - 1)) : 0
           printf "| %-40s | %6s | %.4f | %.4f |%s |\n", label, rate, mean, spread, values }'
@@ -82,10 +82,10 @@ row() {
 echo "| row | learning rate | mean nll | deviation | seeds |"
 echo "|---|---|---|---|---|"
 full=$(best full full) vanilla=$(best vanilla packed) ede=$(best ede packed) progressive=$(best progressive packed) stages=$(best stages packed)
-row "full precision, as it is" stages "full precision" "$stages"
+row "full precision, as it is" stages "full precision" "$stages" -
 row "full precision, trained on" full full "$full"
-row "naive sign" stages "naive sign" "$stages"
-row "after stage 1" stages "after stage 1" "$stages"
+row "naive sign" stages "naive sign" "$stages" -
+row "after stage 1" stages "after stage 1" "$stages" -
 row "vanilla straight-through" vanilla packed "$vanilla"
 row "EDE (IR-Net)" ede packed "$ede"
 row "progressive" progressive packed "$progressive"
