@@ -83,7 +83,7 @@ void run(Options& o) {
         TextSource{o.validation.empty() ? std::vector<std::string>{} : std::vector{o.validation}, o.validation.empty()}
             .load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   }
-  const auto dense = binllm::load_model<binllm::Llama<float>>(o.model);
+  auto dense = binllm::load_model<binllm::Llama<float>>(o.model);
   const auto config = effective_config(o, job.corpus);
   binllm::RunFolder folder(o.out, config.dump(),
                            {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});

@@ -21,7 +21,7 @@ void RecipeChoice::complete() {
 namespace {
 
 template <binllm::ChannelSharing sharing>
-std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
+std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
                            Progress& progress) {
   using Format = binllm::RuntimeBinary<float, sharing>;
   const binllm::PerplexityOptions sign{.context = job.training.context, .max_windows = job.validation_windows};
@@ -35,8 +35,7 @@ std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& so
   };
   constexpr double infinity = std::numeric_limits<double>::infinity();
 
-  auto& full_precision = const_cast<binllm::Llama<float>&>(dense);  // evaluation writes no weight
-  judge_row("full precision", full_precision, 0);
+  judge_row("full precision", dense, 0);
   auto binary =
       binllm::binarize(dense, Format{binllm::RuntimeEstimator<float>::named(job.choice.estimator),
                                      binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
@@ -71,7 +70,7 @@ std::vector<ResultRow> run(const binllm::Llama<float>& dense, const fs::path& so
 
 }  // namespace
 
-std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
+std::vector<ResultRow> run_recipe(binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
                                   Progress& progress) {
   if (job.choice.channel_scale == "per-linear")
     return run<binllm::ChannelSharing::per_linear>(dense, source, job, progress);

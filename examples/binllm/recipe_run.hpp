@@ -36,7 +36,7 @@ struct RecipeJob {
 
 /// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed.
 /// Empty without a validation stream. `source` is the folder of the dense model.
-[[nodiscard]] std::vector<ResultRow> run_recipe(const binllm::Llama<float>& dense, const fs::path& source,
+[[nodiscard]] std::vector<ResultRow> run_recipe(binllm::Llama<float>& dense, const fs::path& source,
                                                 const RecipeJob& job, Progress& progress);
 
 }  // namespace program

@@ -40,9 +40,9 @@ template <class T>
   return static_cast<std::int32_t>(best);
 }
 
-/// Continues `ids` by up to max_tokens tokens; ends early before the end-of-text token, or where the model's positions
-/// end. Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond the model's positions,
-/// option_out_of_range.
+/// Continues `ids` by up to max_tokens tokens; ends early before an end-of-text token or the beginning of another, or
+/// where the model's positions end. Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond
+/// the model's positions, option_out_of_range.
 template <class T, class Device, class F>
 [[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids,
                                                         const GenerateOptions& options = {}) {
