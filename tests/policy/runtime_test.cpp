@@ -61,12 +61,12 @@ TEST_CASE("scales and granularities by name") {
 }
 
 TEST_CASE("schedules by name") {
-  CHECK(RuntimeSchedule::named("exponential")(7) == ExponentialSchedule{}(7));
-  CHECK(RuntimeSchedule::named("uniform")(7) == UniformSchedule{}(7));
-  CHECK(RuntimeSchedule::named("logarithmic")(7) == LogarithmicSchedule{}(7));
-  CHECK(RuntimeSchedule::named("degree-uniform")(7) == DegreeUniformSchedule{}(7));
-  CHECK(RuntimeSchedule::named("geometric")(7) == GeometricSchedule{}(7));
-  CHECK(RuntimeSchedule::named("constant")(7) == ConstantSchedule{}(7));
+  CHECK(RuntimeSchedule::named("exponential")(7) == doctest::Approx(ExponentialSchedule{}(7)));
+  CHECK(RuntimeSchedule::named("uniform")(7) == doctest::Approx(UniformSchedule{}(7)));
+  CHECK(RuntimeSchedule::named("logarithmic")(7) == doctest::Approx(LogarithmicSchedule{}(7)));
+  CHECK(RuntimeSchedule::named("degree-uniform")(7) == doctest::Approx(DegreeUniformSchedule{}(7)));
+  CHECK(RuntimeSchedule::named("geometric")(7) == doctest::Approx(GeometricSchedule{}(7)));
+  CHECK(RuntimeSchedule::named("constant")(7) == doctest::Approx(ConstantSchedule{}(7)));
 }
 
 TEST_CASE("unknown names are refused, with the known ones") {
