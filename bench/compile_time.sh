@@ -21,6 +21,4 @@ measure() {  # what, budget in seconds (or -), file, more flags
 echo '#include <binllm/binllm.hpp>' > "$work/umbrella.cpp"
 measure "umbrella alone" 2.5 "$work/umbrella.cpp"
 measure "north-star program, header-only" 14 "$root/bench/compile_time/north_star.cpp"
-if [ -e "$root/include/binllm/compiled.hpp" ]; then
-  measure "north-star program, binllm::compiled" 7 "$root/bench/compile_time/north_star.cpp" "-include binllm/compiled.hpp"
-fi
+measure "north-star program, binllm::compiled" 7 "$root/bench/compile_time/north_star.cpp" "-include binllm/compiled.hpp"

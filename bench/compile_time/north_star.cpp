@@ -3,6 +3,8 @@
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>
 
+#include <fmt/core.h>
+
 namespace bl = binllm;
 
 using Recipe = bl::Recipe<       // every choice of the paper is a type
@@ -15,7 +17,7 @@ int main() {
   auto [model, tokenizer] = bl::load_pretrained<bl::Llama<float>>("models/smollm-135m");
   auto corpus = bl::TokenStream::from_text("corpus.txt", tokenizer);
 
-  auto binary = bl::binarize<Recipe>(std::move(model));     // Llama<float, Cpu, Binary<Recipe>>
+  auto binary = bl::binarize<Recipe>(model);                // Llama<float, Cpu, Binary<Recipe>>
   bl::search_channel_scale(binary, corpus, {.steps = 50});  // stage 1
   bl::train_progressively(binary, corpus, {});              // stage 2
 

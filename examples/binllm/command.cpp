@@ -3,7 +3,6 @@
 
 #include <binllm/core/error.hpp>
 #include <binllm/device/thread_pool.hpp>
-#include <binllm/tokenizer/byte.hpp>
 
 #include <algorithm>
 #include <thread>
@@ -42,8 +41,7 @@ binllm::TokenStream TextSource::load(const binllm::Tokenizer& tokenizer, binllm:
 }
 
 binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
-  if (option.empty()) return binllm::load_tokenizer(model);
-  return option == "byte" ? binllm::byte_tokenizer() : binllm::load_tokenizer(option);
+  return binllm::load_tokenizer(option.empty() ? model : fs::path(option));
 }
 
 namespace {

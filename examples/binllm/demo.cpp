@@ -5,6 +5,7 @@
 
 #include <binllm/eval/trigram.hpp>
 #include <binllm/infer/generate.hpp>
+#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/pretrain.hpp>
@@ -37,6 +38,12 @@ void print_results(const std::vector<ResultRow>& rows, double trigram, bool json
 
 void run(const Options& o) {
   o.common.apply();
+  auto training = binllm::ProgressiveOptions::small_model();
+  training.tokens = o.tokens;
+  training.seed = o.common.seed;
+  training.learning_rate = 4e-3;
+  training.check();
+  binllm::check_writable(o.out);
   const auto tokenizer = binllm::byte_tokenizer();
   const auto corpus = binllm::TokenStream::from_string(
       binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(2 * o.tokens)), tokenizer);
@@ -44,10 +51,6 @@ void run(const Options& o) {
       binllm::stories_of(binllm::Split::held_out, o.common.seed, std::size_t{1} << 17), tokenizer);
   Progress progress(nullptr, o.common.json);
 
-  auto training = binllm::ProgressiveOptions::small_model();
-  training.tokens = o.tokens;
-  training.seed = o.common.seed;
-  training.learning_rate = 4e-3;
   binllm::Llama<float> model(ModelSize{}.config(tokenizer, training.context));
   binllm::initialise(model, o.common.seed);
   progress.say(fmt::format("1. pre-training a Llama of {} parameters on {} tokens of built-in stories, {} threads",

@@ -7,8 +7,6 @@
 
 namespace program {
 
-using namespace std::string_literals;
-
 void RecipeChoice::complete() {
   const auto& entry = *binllm::RuntimeEstimator<float>::named(estimator).entry;
   if (scale.empty()) scale = entry.default_scale;

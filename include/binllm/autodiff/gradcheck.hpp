@@ -23,7 +23,8 @@ template <class F>
                                            double step = 1e-3, double floor = 1e-8) {
   GradientError error;
   double largest = floor, difference = -1;
-  const Index stride = std::max<Index>(1, x.size() / std::max<Index>(samples, 1));
+  samples = std::max<Index>(samples, 1);
+  const Index stride = std::max<Index>(1, (x.size() + samples - 1) / samples);
   for (Index i = 0; i < x.size(); i += stride) {
     const double at = x.data[i], h = step * std::max(1.0, std::abs(at));
     const auto value = [&](double offset) {

@@ -56,7 +56,8 @@ class MappedMemory {
 
   /// Maps a whole regular file. Errors: file_missing, file_unreadable (no permission, a folder, a pipe).
   [[nodiscard]] static MappedMemory of_file(const std::string& path) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Without O_NONBLOCK, opening a pipe would wait for its writer instead of being refused below.
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.get() < 0) {
       const bool missing = errno == ENOENT || errno == ENOTDIR;
       throw Error(missing ? ErrorId::file_missing : ErrorId::file_unreadable, "open", path, "a readable file",

@@ -8,6 +8,8 @@
 #include <binllm/nn/packed.hpp>
 #include <binllm/policy/recipe.hpp>
 
+#include <algorithm>
+
 namespace binllm {
 
 /// Copies the values of a parameter into one of the same shape.

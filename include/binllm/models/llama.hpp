@@ -11,7 +11,11 @@
 #include <binllm/ops/embedding.hpp>
 #include <binllm/ops/rms_norm.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <numbers>
+#include <string>
 #include <vector>
 
 namespace binllm {

@@ -6,6 +6,7 @@
 #include <binllm/nn/pass.hpp>
 #include <binllm/ops/linear.hpp>
 
+#include <concepts>
 #include <string_view>
 
 namespace binllm {

@@ -42,9 +42,10 @@ class KeyValueCache {
   void advance(Index tokens) noexcept { length_ += tokens; }
 
   /// Stores the keys or values (1, T, KV*D) of new tokens; returns all so far, (1, length + T, KV*D).
-  /// Errors: index_out_of_range beyond the capacity.
+  /// Errors: shape_mismatch for more than one sequence or another width, index_out_of_range beyond the capacity.
   [[nodiscard]] View<T, Device> append(Tensor<T, Device>& store, View<const T, Device> fresh) const {
-    const Index tokens = fresh.shape[1], width = fresh.cols();
+    const Index tokens = fresh.shape[1], width = store.shape().cols();
+    check_shape("KeyValueCache", "keys or values", fresh.shape, Shape{1, tokens, width});
     if (length_ + tokens > capacity_) {
       throw Error(ErrorId::index_out_of_range, "KeyValueCache", "tokens", fmt::format("at most {}", capacity_),
                   fmt::format("{}", length_ + tokens));

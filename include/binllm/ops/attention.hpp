@@ -7,7 +7,8 @@
 ///   dv_j += sum_i P[i,j] dy_i;   dP[i,j] = dy_i . v_j;   dS[i,j] = P[i,j] (dP[i,j] - sum_l P[i,l] dP[i,l])
 ///   dq_i += sum_j dS[i,j] k_j / sqrt(D);   dk_j += sum_i dS[i,j] q_i / sqrt(D)
 /// Saves q, k, v (by view) and lse (one number a query and head): no T x T matrix outlives the kernel.
-/// Errors   rank_unsupported, shape_mismatch.   Cost: 4 B H T U D operations forward, half of them masked; 10 backward.
+/// Errors   rank_unsupported, shape_mismatch, config_inconsistent (heads that KV does not divide).
+/// Cost     4 B H T U D operations forward, half of them masked; 10 backward.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/device/kernel.hpp>
@@ -50,7 +51,7 @@ template <class Device>
 struct GenericKernel<Attention, Device> {
   using B = Backend<Device>;
   static Index workspace(const Attention& a) {
-    return 2 * a.queries * a.keys + 3 * a.queries * a.head_dim + 4 * a.keys * a.head_dim + 2 * a.queries;
+    return 2 * a.queries * a.keys + 3 * (a.queries + a.keys) * a.head_dim + a.queries;
   }
 
   template <class T>

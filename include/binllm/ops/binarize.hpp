@@ -15,6 +15,9 @@
 #include <binllm/policy/estimator.hpp>
 #include <binllm/policy/scale.hpp>
 
+#include <cmath>
+#include <limits>
+
 namespace binllm {
 
 /// Formulas of the op for an estimator E over scalars T; `t` points to device memory and is read when the kernel runs.

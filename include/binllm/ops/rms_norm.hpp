@@ -10,6 +10,8 @@
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
+#include <cmath>
+
 namespace binllm {
 
 struct RmsNorm {

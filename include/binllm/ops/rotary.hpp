@@ -10,6 +10,7 @@
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/device/kernel.hpp>
 
+#include <cmath>
 #include <vector>
 
 namespace binllm {

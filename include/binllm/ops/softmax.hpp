@@ -9,6 +9,8 @@
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/multiply.hpp>
 
+#include <cmath>
+
 namespace binllm {
 
 struct Softmax {

@@ -76,7 +76,6 @@ class TrainingStep {
   TrainingStep(Model& model, Index batch, Index micro_batch, Index context, const AdamWOptions& adamw)
       : model_(model),
         micro_(micro_batch == 0 ? batch : micro_batch),
-        context_(context),
         host_ids_(Shape{batch, context}),
         host_targets_(Shape{batch, context}),
         ids_(Shape{batch, context}),
@@ -114,7 +113,7 @@ class TrainingStep {
 
  private:
   Model& model_;
-  Index micro_, context_;
+  Index micro_;
   Tensor<std::int32_t> host_ids_, host_targets_;
   Tensor<std::int32_t, Device> ids_, targets_;
   Tape<Device> tape_;

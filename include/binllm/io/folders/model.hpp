@@ -24,7 +24,7 @@ struct Pretrained {
 
 struct SaveOptions {
   const Tokenizer* tokenizer = nullptr;         ///< stored with the model where given
-  std::map<std::string, std::string> recipe{};  ///< more for config.json: "schedule", "t", ...
+  std::map<std::string, std::string> recipe{};  ///< more for config.json, such as "t"; names what is "custom"
 };
 
 namespace detail {
