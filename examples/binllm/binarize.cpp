@@ -83,8 +83,17 @@ void run(Options& o) {
         TextSource{o.validation.empty() ? std::vector<std::string>{} : std::vector{o.validation}, o.validation.empty()}
             .load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   }
+  static_cast<void>(binllm::Chunks(
+      binllm::training_steps(o.training,
+                             binllm::Batches(job.corpus, o.training.batch, o.training.context, o.training.seed)),
+      o.training.chunks));
   auto dense = binllm::load_model<binllm::Llama<float>>(o.model);
-  const auto config = effective_config(o, job.corpus);
+  if (job.validation) {
+    binllm::check_perplexity(dense.config, *job.validation,
+                             {.context = o.training.context, .max_windows = o.validation_windows});
+  }
+  auto config = effective_config(o, job.corpus);
+  if (job.validation) config["validation"] = to_json(*job.validation);
   binllm::RunFolder folder(o.out, config.dump(),
                            {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
   Progress progress(&folder, o.common.json);

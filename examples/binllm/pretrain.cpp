@@ -71,18 +71,23 @@ void run(Options& o) {
     binllm::initialise(fresh, o.common.seed);
     return fresh;
   }();
-  const nlohmann::ordered_json config{{"command", "pretrain"},
-                                      {"model",
-                                       {{"start", o.start},
-                                        {"parameters", binllm::parameter_count(model)},
-                                        {"dim", model.config.hidden_size},
-                                        {"hidden", model.config.intermediate_size},
-                                        {"layers", model.config.num_hidden_layers},
-                                        {"heads", model.config.num_attention_heads},
-                                        {"kv_heads", model.config.num_key_value_heads}}},
-                                      {"tokenizer", tokenizer.name()},
-                                      {"text", to_json(corpus)},
-                                      {"training", to_json(o.training)}};
+  if (validation) {
+    binllm::check_perplexity(model.config, *validation,
+                             {.context = o.training.context, .max_windows = o.validation_windows});
+  }
+  nlohmann::ordered_json config{{"command", "pretrain"},
+                                {"model",
+                                 {{"start", o.start},
+                                  {"parameters", binllm::parameter_count(model)},
+                                  {"dim", model.config.hidden_size},
+                                  {"hidden", model.config.intermediate_size},
+                                  {"layers", model.config.num_hidden_layers},
+                                  {"heads", model.config.num_attention_heads},
+                                  {"kv_heads", model.config.num_key_value_heads}}},
+                                {"tokenizer", tokenizer.name()},
+                                {"text", to_json(corpus)},
+                                {"training", to_json(o.training)}};
+  if (validation) config["validation"] = to_json(*validation);
   binllm::RunFolder folder(o.out, config.dump(),
                            {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
   Progress progress(&folder, o.common.json);

@@ -39,14 +39,17 @@ std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, 
                                      binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
                                      binllm::RuntimeSchedule::named(job.choice.schedule)});
   judge_row("naive sign", binary, infinity);
-  if (job.search.steps > 0 && job.choice.channel_scale != "none") {
+  const bool searched = job.search.steps > 0 && job.choice.channel_scale != "none";
+  if (searched) {
     binllm::search_channel_scale(binary, job.corpus, job.search, &progress);
     judge_row("after stage 1", binary, infinity);
   }
   binllm::train_progressively(binary, job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress);
   const double t = binllm::chunk_hardness(binary.format.schedule, job.training.chunks, job.training.chunks);
   judge_row(job.choice.estimator + " with F", binary, t);
-  binllm::save(binary, job.out / "binary", {.tokenizer = job.tokenizer, .recipe = {{"t", fmt::format("{}", t)}}});
+  std::map<std::string, std::string> recipe{{"t", fmt::format("{}", t)}};
+  if (!searched) recipe["channel_scale"] = "none";
+  binllm::save(binary, job.out / "binary", {.tokenizer = job.tokenizer, .recipe = recipe});
   const auto cost = [&](std::size_t row, const fs::path& folder) {
     if (row < rows.size()) add_cost(rows[row], folder);
   };

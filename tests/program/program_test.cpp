@@ -95,6 +95,25 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   CHECK(run(folder, "inspect --model " + model).out.find("model.embed_tokens.weight") != std::string::npos);
 }
 
+TEST_CASE("without stage 1 the binary folder says so, and loads") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), made = (folder / "run").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 512 --valid-windows 4 --out " + model + tiny).code == 0);
+  const auto binarized =
+      run(folder, "binarize --estimator vanilla --channel-scale none --granularity tensor --model " + model +
+                      " --built-in --tokens 1024 --batch 4 --context 32 --chunks 2 --valid-windows 4 "
+                      "--threads 1 --out " +
+                      made);
+  INFO(binarized.error);
+  REQUIRE(binarized.code == 0);
+  const auto shown = run(folder, "inspect --json --model " + made + "/binary");
+  REQUIRE(shown.code == 0);
+  const auto recipe = nlohmann::json::parse(shown.out).at("recipe");
+  CHECK(recipe.at("channel_scale") == "none");
+  CHECK(recipe.at("estimator") == "vanilla");
+  CHECK(run(folder, "evaluate --built-in --windows 4 --context 32 --model " + made + "/binary").code == 0);
+}
+
 TEST_CASE("a killed run resumes to the same bits, its metrics without gap or repeat") {
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
@@ -147,6 +166,10 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(job + " --granularity magic", "row, column, tensor, group");
   refused(job + " --channel-scale magic", "shared");
   refused(job + " --learning-rate -1", "learning_rate");
+  refused(job + " --chunks 0", "chunks");
+  refused(job + " --granularity tensor", "--channel-scale-steps 0");
+  std::ofstream(folder / "tiny.txt") << "tiny";
+  refused(job + " --valid " + (folder / "tiny.txt").string(), "E401");
   refused(job + " --batch x", "--batch");
   CHECK_FALSE(fs::exists(folder / "never"));
   refused("binarize --model " + model + " --built-in --out /proc/never", "/proc/never");  // before any training

@@ -219,6 +219,35 @@ TEST_CASE("the first value that is not finite stops the run, names its tensor, a
   CHECK(model.embed_tokens.value.data[0] == before);
 }
 
+TEST_CASE("what would fail at the end is refused at the start") {
+  auto model = small_llama<float>();
+  const auto untouched = small_llama<float>();
+  const auto short_text = TokenStream::from_tokens({1, 2, 3});
+  try {
+    pretrain(model, corpus(), short_run(4), &short_text);
+    FAIL("not refused");
+  } catch (const Error& error) {
+    CHECK(error.id() == ErrorId::text_too_short);
+  }
+  CHECK(same_bits(model, untouched));
+  auto binary = binarize<PaperRecipe<float>>(model);
+  try {
+    search_channel_scale(binary, corpus(), {.steps = 0});
+    FAIL("not refused");
+  } catch (const Error& error) {
+    CHECK(error.argument() == "steps");
+  }
+}
+
+TEST_CASE("resuming a run that is finished returns its loss") {
+  MemoryLog log;
+  auto model = small_llama<float>();
+  const double loss = pretrain(model, corpus(), short_run(4), nullptr, &log);
+  auto again = small_llama<float>();
+  CHECK(pretrain(again, corpus(), short_run(4), nullptr, &log) == loss);
+  CHECK(same_bits(model, again));
+}
+
 TEST_CASE("options out of range are refused by name") {
   auto model = small_llama<float>();
   const auto refused = [&](auto change, const char* argument) {

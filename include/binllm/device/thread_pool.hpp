@@ -24,7 +24,12 @@ class Scratch {
   void reserve(std::size_t bytes) {
     if (bytes <= capacity_) return;
     block_.reset();
-    block_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64})));
+    capacity_ = 0;
+    block_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}, std::nothrow)));
+    if (!block_) {
+      throw Error(ErrorId::out_of_memory, "parallel_for", "scratch", "memory for the request",
+                  fmt::format("{} bytes refused", bytes));
+    }
     capacity_ = bytes;
   }
   [[nodiscard]] std::byte* data() const noexcept { return block_.get(); }
@@ -51,6 +56,7 @@ class ThreadPool {
     if (threads < 1 || threads > 1024) {
       throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", fmt::format("{}", threads));
     }
+    const std::lock_guard one_caller(caller_);
     stop();
     stopping_ = false;
     scratch_.resize(static_cast<std::size_t>(threads));

@@ -30,19 +30,29 @@ struct PerplexityOptions {
   double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
+/// What evaluate_perplexity asks of its arguments, to be found out before a long run rather than after it.
+/// Errors: text_too_short, option_out_of_range naming the option.
+inline void check_perplexity(const LlamaConfig& config, const TokenStream& stream, const PerplexityOptions& options) {
+  const auto within = [](const char* name, Index found, Index least, Index most) {
+    if (found >= least && found <= most) return;
+    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", name, fmt::format("{} to {}", least, most),
+                fmt::format("{}", found));
+  };
+  within("context", options.context, 2, config.max_position_embeddings + 1);
+  within("batch", options.batch, 1, std::numeric_limits<std::int32_t>::max());
+  within("max_windows", options.max_windows, 1, std::numeric_limits<Index>::max());
+  if (stream.size() >= options.context) return;
+  throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream",
+              fmt::format("at least {} tokens", options.context), fmt::format("{}", stream.size()));
+}
+
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
 /// below 2, or beyond the model's positions), token_out_of_range.
 template <class T, class Device, class F>
 [[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream,
                                              const PerplexityOptions& options = {}) {
   const Index n = options.context;
-  if (n < 2 || n - 1 > model.config.max_position_embeddings || options.batch < 1 || options.max_windows < 1) {
-    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", "context",
-                fmt::format("2 to {}", model.config.max_position_embeddings + 1), fmt::format("{}", n));
-  }
-  if (stream.size() < n)
-    throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", fmt::format("at least {} tokens", n),
-                fmt::format("{}", stream.size()));
+  check_perplexity(model.config, stream, options);
   const Index windows = std::min(stream.size() / n, options.max_windows);
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);

@@ -55,7 +55,7 @@ template <class T, class Device, class F>
   if (prompt > limit)
     throw Error(ErrorId::index_out_of_range, "generate", "prompt", fmt::format("at most {} tokens", limit),
                 fmt::format("{}", prompt));
-  auto cache = model.cache(std::min(limit, prompt + options.max_tokens));
+  auto cache = model.cache(prompt + std::min(options.max_tokens, limit - prompt));
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;

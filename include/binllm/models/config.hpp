@@ -81,6 +81,10 @@ inline void check_total(const LlamaConfig& config) {
       2 * static_cast<double>(config.vocab_size) * hidden + static_cast<double>(config.num_hidden_layers) * block;
   if (total >= 0x1p50)
     refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", fmt::format("{:.3g}", total));
+  if (static_cast<double>(config.max_position_embeddings) * static_cast<double>(config.head_dim) > 0x1p30) {
+    refuse_config("max_position_embeddings", "a table of positions x head_dim up to 2^30",
+                  fmt::format("{}", config.max_position_embeddings));
+  }
 }
 
 }  // namespace detail

@@ -77,6 +77,7 @@ enum class Ownership { own, borrow_first };
 
 template <class T, class D = Cpu, class F = Dense>
 struct Llama {
+  static_assert(Format<F, T, D>, "the third parameter of Llama is a Format: Dense, Binary<Recipe>, Packed");
   using value_type = T;
   using device = D;
   using format_type = F;

@@ -29,6 +29,7 @@ concept Format = requires(F format, Index n) {
   typename F::template Linear<T, Device>;
   typename F::template Input<T, Device>;
   { F::trainable } -> std::convertible_to<bool>;
+  { F::name } -> std::convertible_to<std::string_view>;
 };
 
 /// Full precision: y = x W^T.

@@ -27,6 +27,10 @@ requires(R::channel_scale::sharing !=
   if (binary.format.scale.traits().granularity != Granularity::row) {
     throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
   }
+  if (options.steps < 1) {
+    throw Error(ErrorId::option_out_of_range, "search_channel_scale", "steps", "at least 1",
+                fmt::format("{}", options.steps));
+  }
   TrainingOptions training;
   training.batch = options.batch;
   training.micro_batch = options.micro_batch;

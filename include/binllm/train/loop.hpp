@@ -9,6 +9,7 @@
 #include <binllm/train/monitor.hpp>
 #include <binllm/train/run.hpp>
 
+#include <bit>
 #include <chrono>
 #include <optional>
 
@@ -161,16 +162,15 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   const CosineLearningRate learning_rate{options.learning_rate, options.last_learning_rate, options.warmup, steps};
   TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw);
 
-  std::uint64_t done = 0;
+  std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
   state.blocks = {detail::state_block("values", model.block.values),
                   detail::state_block("first_moment", training.optimiser().first_moment()),
                   detail::state_block("second_moment", training.optimiser().second_moment())};
-  state.counters = {{"step", &done}};
+  state.counters = {{"step", &done}, {"last_loss", &last_loss}};
   phase.keep(state);
   if (!log.restore(phase.name, state) && log.wants_checkpoint(0, steps)) log.save(phase.name, state);
 
-  double last_loss = std::numeric_limits<double>::quiet_NaN();
   auto clock = std::chrono::steady_clock::now();
   Index since = static_cast<Index>(done);
   std::vector<Metric> metrics;
@@ -184,7 +184,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       batches.fill(done, span(ids), span(targets));
     };
     const auto result = training.run(fill, step, lr, t, options.clip);
-    last_loss = result.loss;
+    last_loss = std::bit_cast<std::uint64_t>(result.loss);
     const auto now = static_cast<Index>(++done);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
     if (evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now)) {
@@ -203,7 +203,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     }
     if (log.wants_checkpoint(now, steps)) log.save(phase.name, state);
   }
-  return last_loss;
+  return std::bit_cast<double>(last_loss);
 }
 
 }  // namespace binllm

@@ -90,7 +90,8 @@ template <class T, class Device, RecipeLike R>
         const auto block = grouped.block(w);
         for (Index r = 0; r < block.rows(); ++r) {
           for (Index c = 0; c < block.cols(); ++c) {
-            const T s = mean.view().data[grouped.by_column ? c : r];
+            const Index group = grouped.by_column ? c : r;
+            const T s = traits.analytic ? mean.view().data[group] : std::abs(scale.view().data[group]);
             const T x = s > T(0) ? block.data[r * block.cols() + c] / s : T(0);
             saturated += std::abs(value_of(model.format.estimator, x, static_cast<T>(hardness))) > T(0.99);
           }

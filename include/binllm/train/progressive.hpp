@@ -43,6 +43,9 @@ struct ProgressivePhase : Phase {
   [[nodiscard]] bool milestone(Index done) const override {
     return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
   }
+  [[nodiscard]] PerplexityOptions evaluation(double t) const {
+    return {.context = options.context, .max_windows = options.evaluate_windows, .hardness = t};
+  }
   void report(Index done, bool evaluated, std::vector<Metric>& metrics) override {
     const Index chunk = chunks.chunk_of(done - 1);
     metrics.push_back({"chunk", static_cast<double>(chunk)});
@@ -53,11 +56,7 @@ struct ProgressivePhase : Phase {
                                      {"sign_flips", signs.update(model)}});
     }
     if (!evaluated || validation == nullptr) return;
-    const auto loss = [&](double t) {
-      return evaluate_perplexity(model, *validation,
-                                 {.context = options.context, .max_windows = options.evaluate_windows, .hardness = t})
-          .nll;
-    };
+    const auto loss = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)).nll; };
     metrics.insert(metrics.end(), {{"validation_loss_f", loss(hardness(done - 1))},
                                    {"validation_loss_sign", loss(std::numeric_limits<double>::infinity())}});
   }
@@ -77,6 +76,7 @@ double train_progressively(Llama<T, Device, Binary<R>>& binary, const TokenStrea
   options.check();
   const Index steps = training_steps(options, Batches(corpus, options.batch, options.context, options.seed));
   detail::ProgressivePhase<T, Device, R> phase(binary, options, validation, steps);
+  if (validation != nullptr) check_perplexity(binary.config, *validation, phase.evaluation(0));
   RunLog silent;
   return train(binary, corpus, options, phase, log == nullptr ? silent : *log);
 }
