@@ -172,7 +172,8 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(job + " --valid " + (folder / "tiny.txt").string(), "E401");
   refused(job + " --batch x", "--batch");
   CHECK_FALSE(fs::exists(folder / "never"));
-  refused("binarize --model " + model + " --built-in --out /proc/never", "/proc/never");  // before any training
+  refused("binarize --model " + model + " --built-in --context 32 --batch 4 --out /proc/never",
+          "/proc/never");  // before any training
   refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(),
           "absent");
   refused("pretrain --built-in --out " + (folder / "never").string() + " --dim 30 --heads 4", "--heads");

@@ -19,7 +19,9 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
                  const std::vector<TensorSource>& tensors, const SaveOptions& options) {
   for (const auto& [key, value] : options.recipe) {
     std::string& entry = description.recipe[key];
-    if (entry.empty() || entry == custom) entry = value;  // a policy without a name takes the caller's word for it
+    // A policy without a name takes the caller's word for it, and only the caller knows that stage 1 never ran.
+    const bool no_search = key == "channel_scale" && value == "none" && entry == "shared";
+    if (entry.empty() || entry == custom || no_search) entry = value;
   }
   const Tokenizer* tokenizer = options.tokenizer;
   if (tokenizer != nullptr) {

@@ -23,8 +23,9 @@ struct Pretrained {
 };
 
 struct SaveOptions {
-  const Tokenizer* tokenizer = nullptr;         ///< stored with the model where given
-  std::map<std::string, std::string> recipe{};  ///< more for config.json, such as "t"; names what is "custom"
+  const Tokenizer* tokenizer = nullptr;  ///< stored with the model where given
+  std::map<std::string, std::string>
+      recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
 };
 
 namespace detail {
