@@ -73,6 +73,7 @@ TEST_CASE("heads that do not divide, odd head_dim, numbers out of range") {
   CHECK(refused([](LlamaConfig& c) { c.num_key_value_heads = 3; }) == "num_key_value_heads");
   CHECK(refused([](LlamaConfig& c) { c.num_key_value_heads = 16; }) == "num_key_value_heads");
   CHECK(refused([](LlamaConfig& c) { c.head_dim = 7; }) == "head_dim");
+  CHECK(refused([](LlamaConfig& c) { c.max_position_embeddings = 0x7fffffff; }) == "max_position_embeddings");
   CHECK(refused([](LlamaConfig& c) { c.rms_norm_eps = 0; }) == "rms_norm_eps");
   CHECK(refused([](LlamaConfig& c) { c.rms_norm_eps = std::numeric_limits<double>::quiet_NaN(); }) == "rms_norm_eps");
   CHECK(refused([](LlamaConfig& c) { c.rope_theta = -1; }) == "rope_theta");
