@@ -6,8 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <numeric>
-
 using namespace binllm;
 using namespace binllm::test;
 

@@ -176,7 +176,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
     const GroupedBlock<Device, S> grouped(traits, w.shape);
     const Groups group = prepare(traits, grouped, w, learned, memory);
     const auto weights = elements(grouped.block(w)), gradients = elements(grouped.block(g));
-    if (!traits.learned) dlearned = {};  // an empty parameter's gradient may point at its neighbour's
+    if (!traits.learned) dlearned = {};  // the gradient of an empty leaf is a block that holds nothing
     grouped.with_groups([&](auto by_group) {
       const auto reciprocal = by_group(group.reciprocal);
       if (dlearned && traits.analytic) {  // dS_l += S_a sum g E
