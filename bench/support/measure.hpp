@@ -63,13 +63,13 @@ template <class F>
     }
     seconds = now() - start;
     *result += (Eigen::internal::predux(chains[i].value) + ...);
-  }(std::make_index_sequence<count>{});
+  }
+  (std::make_index_sequence<count>{});
   return 2.0 * lanes * static_cast<double>(count) * static_cast<double>(rounds) / seconds;
 }
 
 /// What `threads` threads reach together, best of three.
-[[nodiscard]] inline double fma_peak(int threads) {
-  constexpr long rounds = 10'000'000;
+[[nodiscard]] inline double fma_peak(int threads, long rounds = 10'000'000) {
   double best = 0;
   for (int repeat = 0; repeat < 3; ++repeat) {
     const auto count = static_cast<std::size_t>(threads);

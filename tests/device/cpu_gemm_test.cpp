@@ -116,17 +116,36 @@ TEST_CASE_TEMPLATE("dot and axpy, tails included", T, float, double) {
 }
 
 TEST_CASE_TEMPLATE("panels that suffice for a product suffice for every smaller one", T, float, double) {
-  constexpr std::array<Index, 14> grid{1, 8, 17, 47, 48, 64, 200, 232, 256, 288, 300, 576, 1000, 5000};
-  Tensor<T> memory({static_cast<Index>(cpu::gemm_bytes<T>(5000, 5000, 5000) / sizeof(T))});
-  int too_small = 0;
+  constexpr std::array<Index, 14> grid{1, 8, 17, 47, 48, 64, 200, 232, 256, 288, 384, 385, 1000, 5000};
+  constexpr Index guard = 64;
+  int too_small = 0, torn = 0;
   for (std::size_t i = 0; i < grid.size() * grid.size() * grid.size(); ++i) {
     const Index m = grid.at(i % 14), n = grid.at(i / 14 % 14), k = grid.at(i / 196);
-    cpu::GemmBlocking<T> blocking(m, n, k);
-    blocking.use(memory.view().data);
-    const auto first = static_cast<std::size_t>(blocking.blockB() - blocking.blockA()) * sizeof(T);
-    const auto second = static_cast<std::size_t>(blocking.kc() * blocking.nc()) * sizeof(T);
-    too_small += first + second <= cpu::gemm_bytes<T>(m, n, k) ? 0 : 1;
     too_small += cpu::gemm_bytes<T>(m, n, k) <= cpu::gemm_bytes<T>(m + 1, n + 3, k + 5) ? 0 : 1;
+    if (m * n * k > 3'000'000) continue;
+    const auto elements = static_cast<Index>(cpu::gemm_bytes<T>(m, n, k) / sizeof(T));
+    Tensor<T> memory({elements + guard}), c({m, n});
+    const Tensor<T> a({m, k}), b({n, k});
+    memory.view().flat() = T(77);
+    cpu::gemm_serial<T>(m, n, k, T(1), {a.view().data, k, false}, {b.view().data, k, true}, false, c.view().data, n,
+                        memory.view().data);
+    torn += (memory.view().flat().tail(guard) == T(77)).all() ? 0 : 1;
   }
   CHECK(too_small == 0);
+  CHECK(torn == 0);
+}
+
+TEST_CASE_TEMPLATE("a grid of tiles covers the product and leaves no thread idle", T, float, double) {
+  for (const int threads : {1, 2, 3, 16}) {
+    for (const Index m : {1, 64, 1000, 32000}) {
+      for (const Index n : {1, 47, 288, 49152}) {
+        const cpu::ProductGrid grid(m, n, 576, false, true, threads);
+        CHECK(grid.down * grid.height >= m);
+        CHECK((grid.down - 1) * grid.height < m);
+        CHECK(grid.across * grid.width >= n);
+        CHECK((grid.across - 1) * grid.width < n);
+        if (m >= 1000 && n >= 288) CHECK(grid.tiles() >= threads);
+      }
+    }
+  }
 }

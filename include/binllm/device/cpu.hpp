@@ -8,9 +8,9 @@
 #include <binllm/device/thread_pool.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <concepts>
 #include <cstring>
+#include <limits>
 #include <new>
 
 namespace binllm {
@@ -42,6 +42,38 @@ void over_blocks(Index rows, Index cols, Index height, Index width, const Body& 
   over_blocks(rows, cols, height, width, &body,
               [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
 }
+
+/// How a product is cut into tiles for threads: in the shape that should end first. The cut may follow the number of
+/// threads, since no tile changes a bit.
+struct ProductGrid {
+  Index height, width, down = 1, across = 1;
+
+  ProductGrid(Index m, Index n, Index k, bool left_transposed, bool right_transposed, int threads)
+      : height(m), width(n) {
+    constexpr Index small = Index(1) << 18, rows = 8, cols = 48;  // cuts fall on edges of register tiles
+    if (threads == 1 || m * n * k < small) return;
+    double least = std::numeric_limits<double>::infinity();
+    for (Index d = 1; d <= threads; ++d) {
+      const Index h = part(m, d, rows), w = part(n, (threads + d - 1) / d, cols);
+      const Index tiles = parts(m, h) * parts(n, w), rounds = (tiles + threads - 1) / threads;
+      // Cycles of a tile for each step along k: multiplications, and copies of the two factors.
+      const double tile = static_cast<double>(h * w) / 28 + static_cast<double>(w) * (right_transposed ? 1.2 : 0.6) +
+                          static_cast<double>(h) * (left_transposed ? 0.8 : 0.5);
+      if (static_cast<double>(rounds) * tile >= least) continue;
+      least = static_cast<double>(rounds) * tile;
+      height = h, width = w;
+    }
+    down = parts(m, height);
+    across = parts(n, width);
+  }
+  [[nodiscard]] Index tiles() const { return down * across; }
+
+ private:
+  [[nodiscard]] static Index parts(Index extent, Index size) { return (extent + size - 1) / size; }
+  [[nodiscard]] static Index part(Index extent, Index count, Index unit) {
+    return parts(parts(extent, count), unit) * unit;
+  }
+};
 
 }  // namespace cpu
 
@@ -140,37 +172,19 @@ struct Backend<Cpu> {
     const Index m = product == Product::tn ? a.cols() : a.rows();
     const Index k = product == Product::tn ? a.rows() : a.cols();
     const Index n = product == Product::nt ? b.rows() : b.cols();
-    const bool a_transposed = product == Product::tn, b_transposed = product == Product::nt;
-    // The longer side of the result is cut on a grid that depends on the shape alone.
-    const bool by_rows = m >= n;
-    const Index longer = by_rows ? m : n;
-    const Index tiles = gemm_tiles(longer, m * n * k);
-    const Index extent = ((longer + tiles - 1) / tiles + 15) / 16 * 16;
-    const std::size_t bytes =
-        by_rows ? cpu::gemm_bytes<T>(std::min(extent, m), n, k) : cpu::gemm_bytes<T>(m, std::min(extent, n), k);
-    parallel_for(tiles, bytes, [&](Index tile, std::byte* panels) {
-      const Index first = std::min(longer, tile * extent), count = std::min(longer, first + extent) - first;
-      const Index row = by_rows ? first : 0, col = by_rows ? 0 : first;
-      const Index rows = by_rows ? count : m, cols = by_rows ? n : count;
-      T* target = c.data + row * n + col;
-      if constexpr (mode == Write::assign) {
-        for (Index r = 0; r < rows; ++r) zero(target + r * n, static_cast<std::size_t>(cols) * sizeof(T));
-      }
-      const cpu::Operand<T> left{a.data + (a_transposed ? row : row * a.cols()), a.cols(), a_transposed};
-      const cpu::Operand<T> right{b.data + (b_transposed ? col * b.cols() : col), b.cols(), b_transposed};
-      cpu::gemm_serial<T>(rows, cols, k, T(1), left, right, target, n, panels);
+    const cpu::Operand<T> left{a.data, a.cols(), product == Product::tn};
+    const cpu::Operand<T> right{b.data, b.cols(), product == Product::nt};
+    const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size());
+    const auto compute = cpu::gemm_function(m, k, left, right);
+    parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
+      const Index row = tile / grid.across * grid.height, col = tile % grid.across * grid.width;
+      compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, T(1), left.from(row, 0),
+              right.from(0, col), mode == Write::accumulate, c.data + row * n + col, n, panels);
     });
   }
 
   /// Elements that make a tile worth a thread's attention.
   static constexpr Index tile_elements = 16384;
-
- private:
-  static Index gemm_tiles(Index longer, Index multiplications) {
-    if (multiplications < (Index(1) << 18)) return 1;
-    const auto wanted = static_cast<std::size_t>(std::clamp<Index>(longer / 128, 2, 16));
-    return static_cast<Index>(std::bit_floor(wanted));
-  }
 };
 
 /// What every backend offers; see Backend<Cpu> for the meaning of each.

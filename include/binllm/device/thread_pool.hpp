@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// One pool of threads with passive waiting, and `parallel_for` on it. The caller cuts work into tiles by shape
-/// alone and each tile is computed by one thread, so results do not depend on how many threads there are.
+/// One pool of threads, and `parallel_for` on it. Who waits looks for work for some microseconds, then sleeps. The
+/// caller cuts work into tiles by shape alone and each tile is computed by one thread, so results do not depend on how
+/// many threads there are.
 #pragma once
 #include <binllm/core/error.hpp>
 #include <binllm/core/shape.hpp>
 
 #include <atomic>
 #include <cassert>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -102,13 +104,28 @@ class ThreadPool {
       call_ = call;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
-      busy_ = static_cast<int>(workers_.size());
-      ++generation_;
+      busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+      generation_.store(generation_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
-    wake_.notify_all();
+    if (sleeping_.load() > 0) wake_.notify_all();
     drain(0);
+    const auto finished = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+    if (watch(finished)) return;
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
+    done_.wait(lock, finished);
+  }
+  /// Looks at `condition` for as long as it takes to put a thread to sleep and to wake it: then waiting costs at most
+  /// twice what it must. A training step has a thousand calls with little between them.
+  template <class Condition>
+  static bool watch(const Condition& condition) {
+    using Clock = std::chrono::steady_clock;
+    const auto end = Clock::now() + std::chrono::microseconds(500);
+    do {
+      for (int look = 0; look < 64; ++look) {
+        if (condition()) return true;
+      }
+    } while (Clock::now() < end);
+    return false;
   }
   static bool& inside_tile() {
     thread_local bool inside = false;
@@ -126,15 +143,21 @@ class ThreadPool {
   }
   void serve(int slot) {
     std::uint64_t seen = 0;
-    std::unique_lock lock(mutex_);
+    const auto called = [&] { return stopping_.load() || generation_.load(std::memory_order_acquire) != seen; };
     for (;;) {
-      wake_.wait(lock, [&] { return stopping_ || generation_ != seen; });
-      if (stopping_) return;
-      seen = generation_;
-      lock.unlock();
+      if (!watch(called)) {
+        std::unique_lock lock(mutex_);
+        sleeping_.fetch_add(1);
+        wake_.wait(lock, called);
+        sleeping_.fetch_sub(1);
+      }
+      if (stopping_.load()) return;
+      seen = generation_.load(std::memory_order_acquire);
       drain(slot);
-      lock.lock();
-      if (--busy_ == 0) done_.notify_one();
+      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        { const std::lock_guard lock(mutex_); }  // the caller either sees the count or already sleeps
+        done_.notify_one();
+      }
     }
   }
   void stop() {
@@ -155,9 +178,9 @@ class ThreadPool {
   Call call_;
   Index count_ = 0;
   std::atomic<Index> next_{0};
-  int busy_ = 0;
-  std::uint64_t generation_ = 0;
-  bool stopping_ = false;
+  std::atomic<int> busy_{0}, sleeping_{0};
+  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<bool> stopping_{false};
 };
 
 /// The pool that `Backend<Cpu>` works with. One thread unless `set_thread_count` says otherwise.

@@ -46,8 +46,7 @@ struct Kernel<PackedLinear, Cpu> {
                    T* weights = reinterpret_cast<T*>(memory);
                    for (Index i = 0; i < count; ++i)
                      unpack_row(signs.data + (first + i) * signs.cols(), View<T>(weights + i * cols, Shape{cols}));
-                   for (Index n = 0; n < tokens; ++n) std::fill_n(y.data + n * rows + first, count, T(0));
-                   cpu::gemm_serial<T>(tokens, count, cols, T(1), {x.data, cols, false}, {weights, cols, true},
+                   cpu::gemm_serial<T>(tokens, count, cols, T(1), {x.data, cols, false}, {weights, cols, true}, false,
                                        y.data + first, rows, memory + tile_bytes);
                    for (Index n = 0; n < tokens; ++n) {
                      for (Index i = first; i < first + count; ++i) y.data[n * rows + i] *= scale.data[i];

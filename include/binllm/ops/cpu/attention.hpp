@@ -23,10 +23,9 @@ struct Kernel<Attention, Cpu> {
       T* row_lse = lse.data + (tile.b * a.heads + tile.h) * a.queries + tile.first;
       tile.scores(q.data, k.data, p, room.stride, panels);
       for (Index i = 0; i < tile.count; ++i) row_lse[i] = normalise(p + i * room.stride, tile.seen(i), tile.keys);
-      T* out = y.data + tile.query();
-      for (Index i = 0; i < tile.count; ++i) std::fill_n(out + i * tile.query_stride, a.head_dim, T(0));
       cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {p, room.stride, false},
-                          {v.data + tile.key(), tile.key_stride, false}, out, tile.query_stride, panels);
+                          {v.data + tile.key(), tile.key_stride, false}, false, y.data + tile.query(),
+                          tile.query_stride, panels);
     });
   }
 
@@ -47,21 +46,20 @@ struct Kernel<Attention, Cpu> {
         tile.scores(q.data, k.data, p, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i) exponentials(p + i * room.stride, row_lse[i], tile.seen(i), tile.keys);
         if (dv)
-          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {p, room.stride, true}, dy_rows,
+          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {p, room.stride, true}, dy_rows, true,
                               dv.data + tile.key(), tile.key_stride, panels);
-        for (Index i = 0; i < tile.count; ++i) std::fill_n(dp + i * room.stride, tile.keys, T(0));
         cpu::gemm_serial<T>(tile.count, tile.keys, a.head_dim, T(1), dy_rows,
-                            {v.data + tile.key(), tile.key_stride, true}, dp, room.stride, panels);
+                            {v.data + tile.key(), tile.key_stride, true}, false, dp, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i)
           score_gradients(p + i * room.stride, dp + i * room.stride, tile.scale, tile.keys);
         if (dq)
           cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {dp, room.stride, false},
-                              {k.data + tile.key(), tile.key_stride, false}, dq.data + tile.query(), tile.query_stride,
-                              panels);
+                              {k.data + tile.key(), tile.key_stride, false}, true, dq.data + tile.query(),
+                              tile.query_stride, panels);
         if (dk)
           cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {dp, room.stride, true},
-                              {q.data + tile.query(), tile.query_stride, false}, dk.data + tile.key(), tile.key_stride,
-                              panels);
+                              {q.data + tile.query(), tile.query_stride, false}, true, dk.data + tile.key(),
+                              tile.key_stride, panels);
       }
     });
   }
@@ -107,9 +105,8 @@ struct Kernel<Attention, Cpu> {
     [[nodiscard]] Index seen(Index i) const { return first + i + a.offset() + 1; }
     /// p = q k^T / sqrt(D)
     void scores(const T* q, const T* k, T* p, Index stride, void* panels) const {
-      for (Index i = 0; i < count; ++i) std::fill_n(p + i * stride, keys, T(0));
       cpu::gemm_serial<T>(count, keys, a.head_dim, scale, {q + query(), query_stride, false},
-                          {k + key(), key_stride, true}, p, stride, panels);
+                          {k + key(), key_stride, true}, false, p, stride, panels);
     }
   };
 
