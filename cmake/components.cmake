@@ -58,6 +58,23 @@ else()
   message(STATUS "binllm: no xtensor, so binllm::xtensor is left out")
 endif()
 
+# blas: matrix products by the system's BLAS, for those who ask at run time
+if(NOT BINLLM_BLAS STREQUAL "OFF")
+  find_path(binllm_cblas_folder cblas.h PATH_SUFFIXES openblas)
+  find_library(binllm_blas_library NAMES openblas blas)
+  mark_as_advanced(binllm_cblas_folder binllm_blas_library)
+  if(binllm_cblas_folder AND binllm_blas_library)
+    binllm_compiled_component(blas "${PROJECT_SOURCE_DIR}/include/binllm/device/blas.cpp")
+    target_include_directories(binllm_blas SYSTEM PRIVATE "${binllm_cblas_folder}")
+    target_link_libraries(binllm_blas PUBLIC "${binllm_blas_library}")
+    list(APPEND binllm_components blas)
+  elseif(BINLLM_BLAS STREQUAL "ON")
+    message(FATAL_ERROR "BINLLM_BLAS is ON, but there is no cblas.h or no BLAS library (Debian: libopenblas-dev)")
+  else()
+    message(STATUS "binllm: no BLAS, so binllm::blas is left out")
+  endif()
+endif()
+
 # compiled: the float kernels instantiated once, for shorter compile times of users
 if(EXISTS "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")
   binllm_compiled_component(compiled "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")

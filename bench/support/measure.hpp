@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Clocks and ceilings for benchmarks.
 #pragma once
-#include <binllm/core/shape.hpp>
+#include <binllm/device/thread_pool.hpp>
 
 #include <sys/resource.h>
 #include <Eigen/Core>
 
 #include <algorithm>
 #include <chrono>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -68,18 +67,16 @@ template <class F>
   return 2.0 * lanes * static_cast<double>(count) * static_cast<double>(rounds) / seconds;
 }
 
-/// What `threads` threads reach together, best of three.
+/// What the threads of the library's pool reach together, best of three.
 [[nodiscard]] inline double fma_peak(int threads, long rounds = 10'000'000) {
   double best = 0;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    const auto count = static_cast<std::size_t>(threads);
-    std::vector<double> rates(count);
-    std::vector<float> results(16 * count);
-    std::vector<std::thread> workers;
-    for (std::size_t i = 1; i < count; ++i)
-      workers.emplace_back([&, i] { rates[i] = fma_rate(rounds, &results[16 * i]); });
-    rates[0] = fma_rate(rounds, results.data());
-    for (std::thread& worker : workers) worker.join();
+    std::vector<double> rates(static_cast<std::size_t>(threads));
+    std::vector<float> results(16 * rates.size());
+    parallel_for(threads, [&](Index i) {
+      const auto slot = static_cast<std::size_t>(i);
+      rates[slot] = fma_rate(rounds, &results[16 * slot]);
+    });
     double sum = 0;
     for (const double rate : rates) sum += rate;
     volatile float sink = results[0];  // without a reader the loops would be dropped

@@ -43,6 +43,14 @@ void over_blocks(Index rows, Index cols, Index height, Index width, const Body& 
               [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
 }
 
+/// A whole product by somebody else's library, where one has been chosen (<binllm/device/blas.hpp>): c = a b, or += .
+template <class T>
+using ForeignProduct = void (*)(Index m, Index n, Index k, Operand<T> a, Operand<T> b, bool add, T* c);
+template <class T>
+inline ForeignProduct<T> foreign_product = nullptr;
+/// Multiplications below which a foreign product is not worth its call.
+inline constexpr Index foreign_product_from = 1'000'000;
+
 /// How a product is cut into tiles for threads: in the shape that should end first. The cut may follow the number of
 /// threads, since no tile changes a bit.
 struct ProductGrid {
@@ -174,6 +182,9 @@ struct Backend<Cpu> {
     const Index n = product == Product::nt ? b.rows() : b.cols();
     const cpu::Operand<T> left{a.data, a.cols(), product == Product::tn};
     const cpu::Operand<T> right{b.data, b.cols(), product == Product::nt};
+    if (cpu::foreign_product<T> != nullptr && m * n * k >= cpu::foreign_product_from) {
+      return cpu::foreign_product<T>(m, n, k, left, right, mode == Write::accumulate, c.data);
+    }
     const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size());
     const auto compute = cpu::gemm_function(m, k, left, right);
     parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {

@@ -114,12 +114,13 @@ class ThreadPool {
     std::unique_lock lock(mutex_);
     done_.wait(lock, finished);
   }
-  /// Looks at `condition` for as long as it takes to put a thread to sleep and to wake it: then waiting costs at most
-  /// twice what it must. A training step has a thousand calls with little between them.
+  /// Looks at `condition` for 2 milliseconds. Sleep costs more than the 50 microseconds of waking up: the scheduler of
+  /// a virtual machine tends to wake a thread on its caller's processor and takes some milliseconds to part the two. A
+  /// training step has a thousand calls with little between them; a program that does something else sleeps soon.
   template <class Condition>
   static bool watch(const Condition& condition) {
     using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + std::chrono::microseconds(500);
+    const auto end = Clock::now() + std::chrono::milliseconds(2);
     do {
       for (int look = 0; look < 64; ++look) {
         if (condition()) return true;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// bench_gemm beside the system's BLAS, shape by shape in turn.
+#include <binllm/device/blas.hpp>
+
+#include <chrono>
+#include <thread>
+
+#include "support/arguments.hpp"
+#include "support/gemm_shares.hpp"
+
+namespace bl = binllm;
+
+int main(int count, char** words) {
+  bl::bench::Arguments arguments(count, words, "bench_gemm_blas [--threads N] [--rounds R]");
+  const int threads = arguments.number("--threads", 2), rounds = arguments.number("--rounds", 9);
+  arguments.end();
+  bl::set_thread_count(threads);
+
+  bl::bench::GemmMeans own, blas;
+  for (const auto& layer : bl::bench::layers) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until the other's threads have stopped waiting
+    bl::use_blas(false);
+    const auto ours = bl::bench::gemm_shares(layer, threads, rounds);
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    bl::use_blas(true);
+    const auto theirs = bl::bench::gemm_shares(layer, threads, rounds);
+    own.add(ours);
+    blas.add(theirs);
+    fmt::print("x ({}, {}), W ({}, {}):", layer.tokens, layer.in, layer.out, layer.in);
+    for (std::size_t kind = 0; kind < ours.size(); ++kind)
+      fmt::print("  {} {:.3f} / {:.3f}", bl::bench::product_names[kind], ours[kind], theirs[kind]);
+    fmt::print("\n");
+  }
+  fmt::print("{} threads, harmonic means of all, share of the FMA peak: binllm {:.3f}, BLAS {:.3f}, ratio {:.2f}\n",
+             threads, own.all(), blas.all(), own.all() / blas.all());
+}
