@@ -9,7 +9,10 @@ namespace binllm {
 template <>
 struct Kernel<Attention, Cpu> {
   static constexpr Index tile_queries = 64;
-  static Index workspace(const Attention&) { return 0; }
+  /// dk and dv of every query head, where several share a key-value head.
+  static Index workspace(const Attention& a) {
+    return a.group() == 1 ? 0 : 2 * a.batch * a.heads * a.keys * a.head_dim;
+  }
 
   template <class T>
   static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T>, View<T> lse,
@@ -29,25 +32,27 @@ struct Kernel<Attention, Cpu> {
     });
   }
 
-  /// One task holds all query heads of a key-value head, so that dk and dv are added to by one thread in one order.
+  /// One task a query head. Where several share a key-value head, each has a dk and dv of its own, which are added up
+  /// afterwards in fixed order.
   template <class T>
   static void backward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<const T> lse,
-                       View<const T> dy, View<T>, View<T> dq, View<T> dk, View<T> dv) {
+                       View<const T> dy, View<T> memory, View<T> dq, View<T> dk, View<T> dv) {
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Room<T> room(a);
-    parallel_for(a.batch * a.kv_heads, room.bytes(2), [&](Index task, std::byte* memory) {
-      T* p = reinterpret_cast<T*>(memory);
-      T* dp = reinterpret_cast<T*>(memory + room.matrix_bytes());
-      void* panels = memory + 2 * room.matrix_bytes();
-      for (Index member = 0; member < a.group() * tiles; ++member) {
-        const Tile<T> tile(a, task / a.kv_heads, task % a.kv_heads * a.group() + member / tiles, member % tiles);
-        const T* row_lse = lse.data + (tile.b * a.heads + tile.h) * a.queries + tile.first;
+    const KeyGradient<T> to_k(a, dk, memory.data), to_v(a, dv, memory.data + memory.size() / 2);
+    parallel_for(a.batch * a.heads, room.bytes(2), [&](Index task, std::byte* scratch) {
+      T* p = reinterpret_cast<T*>(scratch);
+      T* dp = reinterpret_cast<T*>(scratch + room.matrix_bytes());
+      void* panels = scratch + 2 * room.matrix_bytes();
+      to_k.begin(task);
+      to_v.begin(task);
+      for (Index t = 0; t < tiles; ++t) {
+        const Tile<T> tile(a, task / a.heads, task % a.heads, t);
+        const T* row_lse = lse.data + task * a.queries + tile.first;
         const cpu::Operand<T> dy_rows{dy.data + tile.query(), tile.query_stride, false};
         tile.scores(q.data, k.data, p, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i) exponentials(p + i * room.stride, row_lse[i], tile.seen(i), tile.keys);
-        if (dv)
-          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {p, room.stride, true}, dy_rows, true,
-                              dv.data + tile.key(), tile.key_stride, panels);
+        to_v.add(task, tile.keys, tile.count, {p, room.stride, true}, dy_rows, panels);
         cpu::gemm_serial<T>(tile.count, tile.keys, a.head_dim, T(1), dy_rows,
                             {v.data + tile.key(), tile.key_stride, true}, false, dp, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i)
@@ -56,12 +61,12 @@ struct Kernel<Attention, Cpu> {
           cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {dp, room.stride, false},
                               {k.data + tile.key(), tile.key_stride, false}, true, dq.data + tile.query(),
                               tile.query_stride, panels);
-        if (dk)
-          cpu::gemm_serial<T>(tile.keys, a.head_dim, tile.count, T(1), {dp, room.stride, true},
-                              {q.data + tile.query(), tile.query_stride, false}, true, dk.data + tile.key(),
-                              tile.key_stride, panels);
+        to_k.add(task, tile.keys, tile.count, {dp, room.stride, true},
+                 {q.data + tile.query(), tile.query_stride, false}, panels);
       }
     });
+    to_k.end();
+    to_v.end();
   }
 
  private:
@@ -82,6 +87,39 @@ struct Kernel<Attention, Cpu> {
       return static_cast<std::size_t>(tile_queries * stride) * sizeof(T);
     }
     [[nodiscard]] std::size_t bytes(std::size_t matrices) const { return matrices * matrix_bytes() + panel_bytes; }
+  };
+
+  /// Where the gradient of the keys (or values) of one query head goes: into the result, or into a block of its own.
+  template <class T>
+  struct KeyGradient {
+    const Attention& a;
+    View<T> result;
+    T* blocks;  ///< (batch, heads, keys, head_dim); null where each key-value head has one query head
+
+    KeyGradient(const Attention& attention, View<T> gradient, T* memory)
+        : a(attention), result(gradient), blocks(attention.group() == 1 ? nullptr : memory) {}
+    [[nodiscard]] T* block(Index task) const { return blocks + task * a.keys * a.head_dim; }
+    void begin(Index task) const {
+      if (result && blocks != nullptr) std::fill_n(block(task), a.keys * a.head_dim, T(0));
+    }
+    void add(Index task, Index keys, Index queries, cpu::Operand<T> left, cpu::Operand<T> right, void* panels) const {
+      if (!result) return;
+      T* const to = blocks == nullptr ? result.data + a.key_at(task / a.heads, task % a.heads) : block(task);
+      const Index stride = blocks == nullptr ? a.kv_heads * a.head_dim : a.head_dim;
+      cpu::gemm_serial<T>(keys, a.head_dim, queries, T(1), left, right, true, to, stride, panels);
+    }
+    void end() const {
+      if (!result || blocks == nullptr) return;
+      parallel_for(a.batch * a.kv_heads, [&](Index task) {
+        const Index b = task / a.kv_heads, kv = task % a.kv_heads;
+        for (Index h = kv * a.group(); h < (kv + 1) * a.group(); ++h) {
+          const T* from = block(b * a.heads + h);
+          for (Index key = 0; key < a.keys; ++key)
+            cpu::axpy(T(1), from + key * a.head_dim, result.data + a.key_at(b, kv) + key * a.kv_heads * a.head_dim,
+                      a.head_dim);
+        }
+      });
+    }
   };
 
   /// Queries [first, first + count) of head h of row b, against the keys up to the last that any of them sees.
