@@ -169,7 +169,7 @@ TEST_CASE("without recording a pass keeps its result alone") {
     Pass<double, Cpu> pass{tape, scalars};
     const auto h = chosen(pass, read(ids.view()));
     CHECK(tape.held_bytes() == static_cast<std::size_t>(h.shape().size()) * sizeof(double));
-    // Both sums, the norm, gate, up and their product.
+    // The input of a layer, its first sum, a norm; gate, up and their product.
     CHECK(tape.peak_bytes() == 2 * 9 * (3 * 24 + 3 * 40) * sizeof(double));
   };
   check(binarize<PaperRecipe<double>>(model));

@@ -160,7 +160,7 @@ TEST_CASE("recomputed layers train to the same bits") {
     search.context = 12;
     search.recompute = recompute;
     search_channel_scale(binary, corpus(), search);
-    auto options = short_run(3);
+    auto options = short_run(4);
     options.recompute = recompute;
     train_progressively(binary, corpus(), options);
     return binary;
