@@ -58,9 +58,9 @@ struct Report {
 };
 
 template <class Model>
-Report measure(Model& model, const Setting& setting, int steps) {
+Report measure(Model& model, const Setting& setting, int steps, bool recompute) {
   const bl::AdamWOptions adamw{.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01};
-  bl::TrainingStep<Model> training(model, setting.batch, 0, setting.context, adamw);
+  bl::TrainingStep<Model> training(model, setting.batch, 0, setting.context, adamw, recompute);
   const bl::Random random(1, bl::Purpose::test);
   const auto fill = [&](bl::View<std::int32_t> ids, bl::View<std::int32_t> targets) {
     const auto token = [&](Index i) {
@@ -86,7 +86,8 @@ Report measure(Model& model, const Setting& setting, int steps) {
   return report;
 }
 
-Report measure_mode(const std::string& mode, const Setting& setting, int steps, const bl::bench::Arguments& arguments) {
+Report measure_mode(const std::string& mode, const Setting& setting, int steps, bool recompute,
+                    const bl::bench::Arguments& arguments) {
   if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
   const auto dense = [&] {
     bl::Llama<float> model(setting.model);
@@ -95,40 +96,42 @@ Report measure_mode(const std::string& mode, const Setting& setting, int steps, 
   };
   if (mode == "fp") {
     auto model = dense();
-    return measure(model, setting, steps);
+    return measure(model, setting, steps, recompute);
   }
   auto binary = bl::binarize<Recipe>(dense());
-  return measure(binary, setting, steps);
+  return measure(binary, setting, steps, recompute);
 }
 
 }  // namespace
 
 int main(int count, char** words) {
   bl::bench::Arguments arguments(count, words,
-                                 "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] [--json]");
+                                 "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] "
+                                 "[--recompute] [--json]");
   const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
   const int threads = arguments.number("--threads", 2), steps = arguments.number("--steps", 5);
-  const bool json = arguments.flag("--json");
+  const bool recompute = arguments.flag("--recompute"), json = arguments.flag("--json");
   arguments.end();
 
   const Setting setting = setting_named(name, arguments);
   bl::set_thread_count(threads);
-  const Report report = measure_mode(mode, setting, steps, arguments);
+  const Report report = measure_mode(mode, setting, steps, recompute, arguments);
   const double peak = bl::bench::fma_peak(threads), rate = operations(setting, report.parameters) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
     fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
-               fmt::arg("parameters", report.parameters),
+               fmt::arg("recompute", recompute), fmt::arg("parameters", report.parameters),
                fmt::arg("tokens", static_cast<double>(setting.tokens()) / report.step_seconds),
                fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
                fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9), fmt::arg("first", report.first_loss),
                fmt::arg("last", report.last_loss));
   };
-  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"parameters\": "
+  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"recompute\": {recompute}, "
+               "\"parameters\": "
                "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
                "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"fma_peak_share\": {share:.3f}, "
                "\"fma_peak_gflops\": {gflops:.1f}, "
                "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
              : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes, "
-               "{share:.0%} of the FMA peak of {gflops:.0f} GFLOP/s, "
+               "{share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
                "loss {first:.4f} -> {last:.4f}\n");
 }

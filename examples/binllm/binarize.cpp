@@ -68,6 +68,7 @@ void run(Options& o) {
   o.search.batch = o.training.batch;
   o.search.micro_batch = o.training.micro_batch;
   o.search.context = o.training.context;
+  o.search.recompute = o.training.recompute;
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   RecipeJob job{o.choice,
                 o.search,

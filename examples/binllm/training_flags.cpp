@@ -10,6 +10,7 @@ void add_training_flags(CLI::App& command, binllm::TrainingOptions& options) {
   command.add_option("--batch", options.batch, "sequences in an optimiser step")->capture_default_str();
   command.add_option("--micro-batch", options.micro_batch, "sequences in a forward pass; 0: all of a step")
       ->capture_default_str();
+  command.add_flag("--recompute", options.recompute, "memory for time: backward runs every layer again; same bits");
   command.add_option("--context", options.context, "tokens in a sequence")->capture_default_str();
   command.add_option("--learning-rate", options.learning_rate, "peak of the cosine")->capture_default_str();
   command.add_option("--last-learning-rate", options.last_learning_rate, "its end")->capture_default_str();

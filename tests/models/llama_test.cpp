@@ -54,6 +54,30 @@ double model_gradient_error(Model& model, double hardness) {
   return worst;
 }
 
+/// What one round of training leaves: the loss, all gradients; bytes held after forward, and at the most.
+struct Round {
+  double loss;
+  Tensor<double> gradients;
+  std::size_t held, peak;
+};
+template <class Model>
+Round training_round(Model& model, bool recompute) {
+  const auto ids = random_ids({2, 9}, model.config.vocab_size, 1),
+             targets = random_ids({2, 9}, model.config.vocab_size, 2);
+  StepScalars<Cpu> scalars;
+  scalars.set(StepScalars<Cpu>::hardness, 2.6);
+  Tape<> tape;
+  const auto forward = [&] {
+    Pass<double, Cpu> pass{tape, scalars, nullptr, recompute};
+    return model.loss(pass, read(ids.view()), read(targets.view()));
+  };
+  model.block.zero_gradients();
+  const auto loss = forward();
+  const std::size_t held = tape.held_bytes();
+  tape.backward(loss);
+  return {*loss.value().data, host(model.block.gradients.view()), held, tape.peak_bytes()};
+}
+
 }  // namespace
 
 TEST_CASE("gradients of a whole Llama agree with finite differences: full precision") {
@@ -103,6 +127,54 @@ TEST_CASE("gradients of the channel search with one S_t per linear layer") {
   for (Index i = 0; i < search.block.values.size(); ++i)
     search.block.values.view().data[i] = 0.2 * std::cos(static_cast<double>(i));
   CHECK(model_gradient_error(search, 0) < 1e-6);
+}
+
+TEST_CASE("recomputed layers give the loss and the gradients of kept ones, bit for bit") {
+  const auto check = [](auto model) {
+    CHECK(same_bits(training_round(model, true).gradients.view(), training_round(model, false).gradients.view()));
+    CHECK(training_round(model, true).loss == training_round(model, false).loss);
+  };
+  auto dense = small_llama<double>();
+  auto shared = binarize<PaperRecipe<double>>(dense);
+  auto per_linear = binarize<PaperRecipe<double, ChannelSharing::per_linear>>(dense);
+  check(channel_search(shared));
+  check(channel_search(per_linear));
+  check(std::move(per_linear));
+  check(std::move(shared));
+  check(std::move(dense));
+}
+
+TEST_CASE("while a tape records, a layer keeps no more than it says") {
+  constexpr std::size_t tokens = 2 * 9, dim = 24, kv = 12, hidden = 40;
+  constexpr std::size_t ends = 2 * dim;                         // the embedding and the last norm
+  constexpr std::size_t layer = 4 * dim + 2 * kv + 2 * hidden;  // both sums, q and the heads' output; k, v; gate, up
+  auto model = small_llama<double>();
+  auto binary = binarize<PaperRecipe<double>>(model);
+  auto search = channel_search(binary);
+  const std::size_t kept = (ends + 2 * layer) * tokens * sizeof(double);
+  CHECK(training_round(model, false).held == kept);
+  CHECK(training_round(binary, false).held == kept);
+  CHECK(training_round(search, false).held == kept + 2 * 2 * dim * sizeof(double));  // u of o's channels, twice a layer
+  CHECK(training_round(model, true).held == (ends + 2 * dim) * tokens * sizeof(double));
+  CHECK(training_round(model, true).peak < training_round(model, false).peak);
+}
+
+TEST_CASE("without recording a pass keeps its result alone") {
+  auto model = small_llama<double>();
+  const auto ids = random_ids({2, 9}, model.config.vocab_size, 1);
+  const auto check = [&](auto chosen) {
+    const StepScalars<Cpu> scalars;
+    Tape<> tape;
+    const NoGrad<Cpu> pause(tape);
+    Pass<double, Cpu> pass{tape, scalars};
+    const auto h = chosen(pass, read(ids.view()));
+    CHECK(tape.held_bytes() == static_cast<std::size_t>(h.shape().size()) * sizeof(double));
+    // The input of a layer, its first sum, a norm; gate, up and their product.
+    CHECK(tape.peak_bytes() == 2 * 9 * (3 * 24 + 3 * 40) * sizeof(double));
+  };
+  check(binarize<PaperRecipe<double>>(model));
+  check(pack(binarize<PaperRecipe<double>>(model)));
+  check(std::move(model));
 }
 
 TEST_CASE("decoding token by token with a cache gives the logits of the whole sequence") {

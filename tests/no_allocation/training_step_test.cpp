@@ -33,7 +33,7 @@ Llama<T> small_llama() {
 
 /// Requests for memory during steps 2 to 6 of training, in micro-batches of two.
 template <class Model>
-std::size_t allocations_after_first_step(Model& model) {
+std::size_t allocations_after_first_step(Model& model, bool recompute = false) {
   constexpr Index batch = 4, context = 70;
   const auto tokens = random_ids({batch, context + 1}, model.config.vocab_size, 2);
   const auto fill = [&](View<std::int32_t> ids, View<std::int32_t> targets) {
@@ -42,7 +42,7 @@ std::size_t allocations_after_first_step(Model& model) {
       targets.data[i] = tokens.view().data[i + 1];
     }
   };
-  TrainingStep<Model> training(model, batch, 2, context, {});
+  TrainingStep<Model> training(model, batch, 2, context, {}, recompute);
   const double first = training.run(fill, 0, 1e-3, 1.0, 1.0).loss;
   const std::size_t before = allocations();
   double last = first;
@@ -62,6 +62,7 @@ TEST_CASE_TEMPLATE("training a Llama asks for no memory after its first step" * 
     const Threads threads(count);
     auto dense = small_llama<T>();
     CHECK(allocations_after_first_step(dense) == 0);
+    CHECK(allocations_after_first_step(dense, true) == 0);
     auto binary = binarize<Paper<T>>(small_llama<T>());
     CHECK(allocations_after_first_step(binary) == 0);
     auto search = channel_search(binary);

@@ -76,6 +76,54 @@ TEST_CASE_TEMPLATE("cross_entropy: a masked logit off target counts nothing; NaN
   CHECK(std::abs(gradients.view().row(1)[39] + 4 / 3.) < 1e-15);
 }
 
+TEST_CASE("cross_entropy: backward writes the loss; asked for before or without, it is the same") {
+  const auto h = normal_tensor<float>({CrossEntropy::chunk_rows + 44, 24}, 1), w = normal_tensor<float>({200, 24}, 2);
+  const auto targets = random_ids({h.shape()[0]}, 200, 3);
+  const auto run = [&](bool ask_first, float seed) {
+    Tape tape;
+    const auto x = tape.variable(h.view()), head = tape.variable(w.view());
+    const auto loss = cross_entropy(x, head, targets.view());
+    const std::size_t before = tape.held_bytes();
+    CHECK(before == 0);
+    const float first = ask_first ? *loss.value().data : 0;
+    tape.backward(loss, seed);
+    if (ask_first) CHECK(*loss.value().data == first);
+    return std::array{host(loss.value()), host(x.gradient()), host(head.gradient())};
+  };
+  const auto direct = run(false, 1), asked = run(true, 1), scaled = run(false, 4);
+  for (std::size_t i = 0; i < direct.size(); ++i) CHECK(same_bits(asked.at(i).view(), direct.at(i).view()));
+  CHECK(same_bits(scaled[0].view(), direct[0].view()));
+  for (const std::size_t i : {1, 2})  // a power of two: exact but where single products round below the normal numbers
+    CHECK((scaled.at(i).view().flat() - 4 * direct.at(i).view().flat()).abs().maxCoeff() < 1e-9f);
+  Tape tape;
+  const NoGrad pause(tape);
+  CHECK(same_bits(cross_entropy(tape.constant(h.view()), tape.constant(w.view()), targets.view()).value(),
+                  direct[0].view()));
+}
+
+TEST_CASE("cross_entropy: saves nothing, and the head's gradient goes straight to its parameter") {
+  const auto h = normal_tensor<float>({40, 24}, 1);
+  Tensor<float> values = normal_tensor<float>({200, 24}, 2), gradient({200, 24});
+  Parameter<float> head({200, 24});
+  head.value = values.view();
+  head.gradient = gradient.view();
+  const auto targets = random_ids({40}, 200, 3);
+  Tape tape;
+  const auto x = tape.variable(h.view());
+  tape.backward(cross_entropy(x, tape.use(head), targets.view()));
+  CHECK(gradient.view().flat().abs().maxCoeff() > 0);
+  CHECK(tape.peak_bytes() == (40 * 24 + 2) * sizeof(float));  // the gradient of h, the loss, its gradient
+}
+
+TEST_CASE("cross_entropy: a chunk of logits stays within 32 MiB where the vocabulary allows") {
+  CHECK(CrossEntropy::chunk(2048, 32000, 4) == 256);
+  CHECK(CrossEntropy::chunk(512, 49152, 4) == 160);
+  CHECK(CrossEntropy::chunk(512, 32000, 8) == 128);
+  CHECK(CrossEntropy::chunk(2048, 10'000'000, 4) == 32);
+  CHECK(CrossEntropy::chunk(2048, 2, 4) == 256);
+  CHECK(CrossEntropy::chunk(10, 32000, 4) == 10);
+}
+
 TEST_CASE("cross_entropy: the same bits at any number of threads") {
   const auto run = [] {
     const auto h = normal_tensor<float>({300, 24}, 1), w = normal_tensor<float>({200, 24}, 2);

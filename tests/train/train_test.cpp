@@ -151,6 +151,23 @@ TEST_CASE("accumulated micro-batches give the gradient of the whole batch") {
   CHECK((whole.block.values.view().flat() - parts.block.values.view().flat()).abs().maxCoeff() < 1e-9);
 }
 
+TEST_CASE("recomputed layers train to the same bits") {
+  const auto train_with = [&](bool recompute) {
+    auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
+    ChannelScaleOptions search;
+    search.steps = 2;
+    search.batch = 4;
+    search.context = 12;
+    search.recompute = recompute;
+    search_channel_scale(binary, corpus(), search);
+    auto options = short_run(4);
+    options.recompute = recompute;
+    train_progressively(binary, corpus(), options);
+    return binary;
+  };
+  CHECK(same_bits(train_with(true), train_with(false)));
+}
+
 TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights harden") {
   auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
   MemoryLog log;

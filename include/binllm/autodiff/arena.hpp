@@ -4,6 +4,7 @@
 #include <binllm/device/cpu.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -67,7 +68,8 @@ class Arena {
   Position top_;
 };
 
-/// Blocks of a few sizes (four an octave) that are taken and returned in any order; returned ones are reused.
+/// Blocks of a few sizes that are taken and returned in any order; returned ones are reused. Sizes are multiples of 64
+/// bytes up to 1 KiB, then sixteen an octave, so that at most a sixteenth of a larger block is waste.
 template <class Device>
 class SizeClassPool {
  public:
@@ -75,39 +77,66 @@ class SizeClassPool {
   SizeClassPool(const SizeClassPool&) = delete;
   SizeClassPool& operator=(const SizeClassPool&) = delete;
   ~SizeClassPool() {
-    for (auto& blocks : free_) {
-      for (void* block : blocks) Backend<Device>::release(block);
+    for (std::size_t i = size_class(largest_small).index + 1; i < classes_.size(); ++i) {
+      for (void* block : classes_[i].free) Backend<Device>::release(block);
     }
   }
 
-  /// At least `bytes`, uninitialised. Errors: out_of_memory.
+  /// At least `bytes`, uninitialised, aligned to 64 bytes. Errors: out_of_memory.
   [[nodiscard]] void* take(std::size_t bytes) {
     const SizeClass size = size_class(bytes);
-    if (free_.size() <= size.index) free_.resize(size.index + 1);
-    std::vector<void*>& blocks = free_[size.index];
-    if (blocks.empty()) {
-      blocks.reserve(blocks.capacity() + 1);  // room for its return, which must not throw
-      return Backend<Device>::allocate(size.bytes);
-    }
-    void* block = blocks.back();
-    blocks.pop_back();
+    if (classes_.size() <= size.index) classes_.resize(size.index + 1);
+    Class& blocks = classes_[size.index];
+    if (blocks.free.empty()) grow(blocks, size.bytes);
+    void* block = blocks.free.back();
+    blocks.free.pop_back();
+    held_ += bytes;
+    most_held_ = std::max(most_held_, held_);
     return block;
   }
-  void give_back(void* block, std::size_t bytes) { free_[size_class(bytes).index].push_back(block); }
+  /// `bytes` is what was asked for.
+  void give_back(void* block, std::size_t bytes) noexcept {
+    classes_[size_class(bytes).index].free.push_back(block);
+    held_ -= bytes;
+  }
+  /// Bytes asked of the pool and not yet returned: now, and the most there ever were.
+  [[nodiscard]] std::size_t held() const noexcept { return held_; }
+  [[nodiscard]] std::size_t most_held() const noexcept { return most_held_; }
+  /// Bytes asked of the device so far.
+  [[nodiscard]] std::size_t capacity() const noexcept { return large_bytes_ + small_.capacity(); }
 
  private:
+  static constexpr std::size_t largest_small = 16384;  // up to here blocks are cut from an arena: they may be many
+
   struct SizeClass {
     std::size_t index, bytes;
   };
-  static SizeClass size_class(std::size_t bytes) {
-    std::size_t octave = 256, index = 0;  // the smallest class; then quarters: 5/4, 6/4, 7/4 and 2 times the octave
-    if (bytes <= octave) return {0, octave};
-    while (bytes > 2 * octave) octave *= 2, index += 4;
-    const std::size_t quarter = octave / 4, steps = (bytes - octave + quarter - 1) / quarter;
-    return {index + steps, octave + steps * quarter};
+  struct Class {
+    std::vector<void*> free;
+    std::size_t made = 0;
+  };
+  static SizeClass size_class(std::size_t bytes) noexcept {
+    if (bytes <= 1024) return {bytes == 0 ? 0 : (bytes - 1) / 64, std::max<std::size_t>((bytes + 63) / 64 * 64, 64)};
+    const auto bits = static_cast<std::size_t>(std::bit_width(bytes - 1));  // octave < bytes <= 2 octave
+    const std::size_t octave = std::size_t{1} << (bits - 1), part = octave / 16;
+    const std::size_t steps = (bytes - octave + part - 1) / part;
+    return {16 * (bits - 11) + 15 + steps, octave + steps * part};
+  }
+  /// One more block of a class, and room for the return of all of them, which must not throw.
+  void grow(Class& blocks, std::size_t bytes) {
+    if (blocks.free.capacity() <= blocks.made) blocks.free.reserve(2 * blocks.made + 1);
+    if (bytes <= largest_small) {
+      blocks.free.push_back(small_.allocate(bytes));
+    } else {
+      blocks.free.push_back(Backend<Device>::allocate(bytes));
+      large_bytes_ += bytes;
+    }
+    ++blocks.made;
   }
 
-  std::vector<std::vector<void*>> free_;
+  std::vector<Class> classes_;
+  Arena<Device> small_;
+  std::size_t large_bytes_ = 0, held_ = 0, most_held_ = 0;
 };
 
 }  // namespace binllm

@@ -15,7 +15,7 @@ template <class F, class T, class D>
   Variable<T, D> y = [&] {
     Mark<D> region(tape);
     const NoGrad<D> pause(tape);
-    return region.keep(f(x));
+    return region.keep(f(tape.alias(x)));  // an alias, which f cannot forget
   }();
   const struct {
     [[nodiscard]] bool needs_gradient() const { return true; }

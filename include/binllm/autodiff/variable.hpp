@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A variable is a value on a tape: cheap to copy, owning nothing, refused once its tape has moved on.
 #pragma once
+#include <binllm/autodiff/scopes.hpp>
 #include <binllm/autodiff/tape.hpp>
 
 namespace binllm {
@@ -15,19 +16,26 @@ namespace detail {
 }
 }  // namespace detail
 
-/// A view of the value, and the node that knows its gradient.
+/// The shape of a value, and the node that knows where the value and its gradient lie.
 /// Errors of every member that touches the tape: stale_variable after `reset` or after the end of its Mark.
 template <class T, class D = Cpu>
 class Variable {
  public:
   using Scalar = T;
 
-  /// The computed value; writable, because the op that makes a variable fills it.
+  /// The value; computed now if it was forgotten or deferred. The view holds until the value is forgotten, or until the
+  /// backward step of its op has run if it was forgotten before. Errors: stale_variable if it was forgotten while
+  /// nothing was recorded.
   [[nodiscard]] View<T, D> value() const {
     check_alive();
-    return value_;
+    return {static_cast<T*>(tape_->nodes_.value(node_)), shape_};
   }
-  [[nodiscard]] const Shape& shape() const noexcept { return value_.shape; }
+  /// Memory of the value, whatever it holds, for who writes all of it: from now on it counts as computed.
+  [[nodiscard]] View<T, D> room() const {
+    check_alive();
+    return {static_cast<T*>(tape_->nodes_.room(node_)), shape_};
+  }
+  [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] Tape<D>& tape() const noexcept { return *tape_; }
   [[nodiscard]] bool needs_gradient() const {
     check_alive();
@@ -37,31 +45,58 @@ class Variable {
   /// After backward only leaves still have theirs; an intermediate's is refused (not_recorded).
   [[nodiscard]] View<T, D> gradient() const {
     if (!needs_gradient()) return {};
-    return {static_cast<T*>(tape_->adjoint(node_)), value_.shape};
+    return {static_cast<T*>(tape_->nodes_.adjoint(node_)), shape_};
   }
   /// The same value and gradient with another shape of the same size, without copying.
   [[nodiscard]] Variable reshaped(Shape shape) const {
     check_alive();
-    if (shape.size() != value_.size()) check_shape("reshaped", "shape", shape, value_.shape);
+    if (shape.size() != shape_.size()) check_shape("reshaped", "shape", shape, shape_);
     Variable other = *this;
-    other.value_.shape = shape;
+    other.shape_ = shape;
     return other;
+  }
+  /// Whether both stand for one value and one gradient, in whatever shape.
+  [[nodiscard]] bool is(const Variable& other) const noexcept {
+    return tape_ == other.tape_ && node_ == other.node_ && stamp_ == other.stamp_;
+  }
+  /// See the free function.
+  void forget() const {
+    check_alive();
+    tape_->nodes_.forget(node_, tape_->recording());
   }
 
  private:
   friend class Tape<D>;
   friend class Mark<D>;
-  Variable(View<T, D> value, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp)
-      : value_(value), tape_(tape), node_(node), stamp_(stamp) {}
+  Variable(const Shape& shape, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp)
+      : shape_(shape), tape_(tape), node_(node), stamp_(stamp) {}
 
   void check_alive() const {
-    if (!tape_->alive(node_, stamp_)) detail::refuse_stale_variable();
+    if (!tape_->nodes_.alive(node_, stamp_)) detail::refuse_stale_variable();
   }
 
-  View<T, D> value_;
+  Shape shape_;
   Tape<D>* tape_;
   std::uint32_t node_, stamp_;
 };
+
+/// The values have served: their memory is returned at once. Where the tape records, who asks for such a value later,
+/// usually a backward step, has it computed again; that may go through other forgotten values, one inside the other, so
+/// a long chain of ops should keep a value here and there. Where it does not record, the value is gone.
+/// Leaves, parameters, borrowed and aliased values, what an op has saved, recorded values of a few bytes, and recorded
+/// results of a recomputed region stay as they are. Errors: stale_variable.
+template <class... T, class D>
+void forget(const Variable<T, D>&... values) {
+  (values.forget(), ...);
+}
+/// The same for values that backward reads: only where the tape does not record.
+template <class... T, class D>
+void forget_unless_recording(const Variable<T, D>&... values) {
+  const auto one = [](const auto& value) {
+    if (!value.tape().recording()) value.forget();
+  };
+  (one(values), ...);
+}
 
 /// All arguments of an op must lie on one tape. Errors: foreign_tape.
 template <class First, class... Rest>

@@ -2,6 +2,7 @@
 /// Llama (Touvron et al., arXiv 2302.13971): RMSNorm, rotary positions, grouped-query attention, SwiGLU. Written once
 /// for every scalar type, device and format.
 #pragma once
+#include <binllm/autodiff/recompute.hpp>
 #include <binllm/core/random.hpp>
 #include <binllm/models/config.hpp>
 #include <binllm/nn/attention.hpp>
@@ -16,11 +17,14 @@
 #include <cstdint>
 #include <numbers>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace binllm {
 
 /// One decoder layer: h += attention(norm(h)); h += mlp(norm(h)).
+/// While a tape records it keeps, beside its result, the first of both sums, rotated queries and keys, values, the
+/// heads' output, gate and up; what else backward reads is computed again.
 template <class T, class Device, class Format>
 struct LlamaLayer {
   Parameter<master_t<T>, Device> input_layernorm;
@@ -38,8 +42,16 @@ struct LlamaLayer {
 
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
                                                Variable<T, Device> h) {
-    h = add(h, self_attn(pass, table, layer, rms_norm(h, pass.tape.use(input_layernorm), epsilon)));
-    return add(h, mlp(pass, rms_norm(h, pass.tape.use(post_attention_layernorm), epsilon)));
+    const auto enters_attention = rms_norm(h, pass.tape.use(input_layernorm), epsilon);
+    const auto attended = self_attn(pass, table, layer, enters_attention);
+    const auto middle = add(h, attended);
+    forget(enters_attention, attended);
+    const auto enters_mlp = rms_norm(middle, pass.tape.use(post_attention_layernorm), epsilon);
+    const auto transformed = mlp(pass, enters_mlp);
+    const auto y = add(middle, transformed);
+    forget(enters_mlp, transformed);
+    forget_unless_recording(middle);
+    return y;
   }
 
   template <class V, class... Self>
@@ -109,9 +121,14 @@ struct Llama {
   [[nodiscard]] Variable<T, D> operator()(Pass<T, D>& pass, View<const std::int32_t, D> ids) {
     check_rank("Llama", "ids", ids.shape, 2);
     auto h = embedding<T>(ids, pass.tape.use(embed_tokens));
-    for (std::size_t i = 0; i < layers.size(); ++i) h = layers[i](pass, rotary_table, static_cast<Index>(i), h);
+    for (Index i = 0; i < config.num_hidden_layers; ++i) {
+      const auto entered = std::exchange(h, run_layer(pass, i, h));
+      forget_unless_recording(entered);
+    }
     if (pass.cache != nullptr) pass.cache->advance(ids.shape[1]);
-    return rms_norm(h, pass.tape.use(norm), config.rms_norm_eps);
+    const auto y = rms_norm(h, pass.tape.use(norm), config.rms_norm_eps);
+    forget_unless_recording(h);
+    return y;
   }
   /// The output head: its own weight, or the embedding's.
   [[nodiscard]] Variable<T, D> head(Pass<T, D>& pass) {
@@ -137,6 +154,17 @@ struct Llama {
     for (std::size_t i = 0; i < count; ++i) v("model.layers." + std::to_string(i), self.layers[i]...);
     v("model.norm.weight", self.norm...);
     v("lm_head.weight", self.lm_head...);
+  }
+
+ private:
+  [[nodiscard]] Variable<T, D> run_layer(Pass<T, D>& pass, Index i, Variable<T, D> h) {
+    auto& layer = layers[static_cast<std::size_t>(i)];
+    if (!pass.recompute || !pass.tape.recording() || pass.cache != nullptr) return layer(pass, rotary_table, i, h);
+    const auto again = [&layer, &table = rotary_table, pass, i](Variable<T, D> x) {
+      Pass<T, D> inner = pass;  // the pass of the caller may be gone by then
+      return layer(inner, table, i, x);
+    };
+    return recompute(again, h);
   }
 };
 

@@ -34,18 +34,23 @@ struct SelfAttention {
   /// kept.
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
                                                Variable<T, Device> x) {
-    x = input(pass, x);
-    const Index first = pass.first_position();
-    const auto q = rotary(q_proj(pass, input, x), table, first);
-    auto k = rotary(k_proj(pass, input, x), table, first);
-    auto v = v_proj(pass, input, x);
+    const auto entered = input(pass, x);
+    const auto q = rotated(pass, table, q_proj(pass, input, entered));
+    auto k = rotated(pass, table, k_proj(pass, input, entered));
+    auto v = v_proj(pass, input, entered);
+    if (!entered.is(x)) forget(entered);
     if (pass.cache != nullptr) {
       auto& stored = pass.cache->layer(layer);
-      k = pass.tape.borrow(pass.cache->append(stored.keys, k.value()));
-      v = pass.tape.borrow(pass.cache->append(stored.values, v.value()));
+      k = remembered(pass, stored.keys, k);
+      v = remembered(pass, stored.values, v);
     }
-    const auto y = o_input(pass, attention(q, k, v, shape.heads, shape.kv_heads));
-    return o_proj(pass, o_input, y);
+    const auto attended = attention(q, k, v, shape.heads, shape.kv_heads);
+    forget_unless_recording(q, k, v);
+    const auto leaving = o_input(pass, attended);
+    const auto y = o_proj(pass, o_input, leaving);
+    if (!leaving.is(attended)) forget(leaving);
+    forget_unless_recording(attended);
+    return y;
   }
 
   template <class V, class... Self>
@@ -56,6 +61,21 @@ struct SelfAttention {
     v("v_proj", self.v_proj...);
     v("o_input", self.o_input...);
     v("o_proj", self.o_proj...);
+  }
+
+ private:
+  /// Backward of the rotation does not read its input.
+  static Variable<T, Device> rotated(Pass<T, Device>& pass, const RotaryTable<T, Device>& table,
+                                     Variable<T, Device> x) {
+    const auto y = rotary(x, table, pass.first_position());
+    forget(x);
+    return y;
+  }
+  /// What the cache holds once the keys or values of this pass are stored there.
+  static Variable<T, Device> remembered(Pass<T, Device>& pass, Tensor<T, Device>& store, Variable<T, Device> fresh) {
+    const auto all = pass.tape.borrow(pass.cache->append(store, fresh.value()));
+    forget(fresh);
+    return all;
   }
 };
 

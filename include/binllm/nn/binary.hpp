@@ -65,9 +65,11 @@ struct Binary {
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
                                                  Variable<T, Device> x) const {
       if constexpr (sharing == ChannelSharing::per_linear) x = multiply(x, pass.tape.use(input_scale));
-      return transient_linear(
+      const auto y = transient_linear(
           x, BinaryWeight<E, S, Device>{format.estimator, format.scale, pass.tape.use(weight), pass.tape.use(scale),
                                         pass.scalars[StepScalars<Device>::hardness]});
+      if constexpr (sharing == ChannelSharing::per_linear) forget(x);
+      return y;
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

@@ -52,7 +52,9 @@ struct ChannelSearch {
                                                  Variable<T, Device> x) const {
       const auto u = shared ? site.channels(pass.tape) : pass.tape.use(log_scale);
       if constexpr (!shared) x = channel_scale(x, u);
-      return transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u));
+      const auto y = transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u));
+      if constexpr (!shared) forget(x);
+      return y;
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

@@ -23,9 +23,14 @@ struct Mlp {
         down_proj(format, dim, hidden) {}
 
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Variable<T, Device> x) {
-    x = input(pass, x);
-    const auto h = down_input(pass, swiglu(gate_proj(pass, input, x), up_proj(pass, input, x)));
-    return down_proj(pass, down_input, h);
+    const auto entered = input(pass, x);
+    const auto gate = gate_proj(pass, input, entered), up = up_proj(pass, input, entered);
+    if (!entered.is(x)) forget(entered);
+    const auto product = swiglu(gate, up), leaving = down_input(pass, product);
+    forget_unless_recording(gate, up);
+    const auto y = down_proj(pass, down_input, leaving);
+    forget(product, leaving);
+    return y;
   }
 
   template <class V, class... Self>

@@ -24,9 +24,12 @@ struct Packed {
                                                  Variable<T, Device> x) {
       check_cols("packed_linear", "x", x.shape(), weight.cols);
       if (weight.input_scale) x = multiply(x, pass.tape.borrow(weight.input_scale.view()));
-      auto y = pass.tape.template make<T>(x.shape().with_cols(weight.rows()));
-      Kernel<PackedLinear, Device>::forward(read(x.value()), read(weight.signs.view()), read(weight.scale.view()),
-                                            y.value());
+      const auto signs = read(weight.signs.view());
+      const auto scale = read(weight.scale.view());
+      const auto y = pass.tape.template compute<T>(x.shape().with_cols(weight.rows()), [=](View<T, Device> out) {
+        Kernel<PackedLinear, Device>::forward(read(x.value()), signs, scale, out);
+      });
+      if (weight.input_scale) forget(x);
       return y;
     }
     template <class V, class... Self>

@@ -67,6 +67,7 @@ struct Pass {
   Tape<Device>& tape;
   const StepScalars<Device>& scalars;
   KeyValueCache<T, Device>* cache = nullptr;
+  bool recompute = false;  ///< layers keep their input alone and run again in backward: memory for time, same bits
 
   /// Position of the first token of this pass.
   [[nodiscard]] Index first_position() const { return cache == nullptr ? 0 : cache->length(); }

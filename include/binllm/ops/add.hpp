@@ -45,8 +45,8 @@ template <class T, class Device>
   check_same_tape("add", a, b);
   if (!(b.shape() == a.shape())) check_shape("add", "b", b.shape(), Shape{a.shape().cols()});
   using K = Kernel<Add, Device>;
-  auto y = a.tape().template make<T>(a.shape());
-  K::forward(read(a.value()), read(b.value()), y.value());
+  auto y = a.tape().template compute<T>(
+      a.shape(), [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
   return y;

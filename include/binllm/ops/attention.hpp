@@ -157,10 +157,11 @@ template <class T, class Device>
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
   const Shape room{K::workspace(a)};
   Tape<Device>& tape = q.tape();
-  auto y = tape.template make<T>(q.shape());
   const auto lse = tape.template make<T>({a.batch, a.heads, a.queries});
-  K::forward(a, read(q.value()), read(k.value()), read(v.value()), Temporary<T, Device>(tape, room).view(), lse.value(),
-             y.value());
+  auto y = tape.template compute<T>(q.shape(), [=](View<T, Device> out) {
+    const Temporary<T, Device> memory(q.tape(), room);
+    K::forward(a, read(q.value()), read(k.value()), read(v.value()), memory.view(), lse.value(), out);
+  });
   tape.on_backward(
       y,
       [=] {

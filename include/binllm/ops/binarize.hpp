@@ -250,9 +250,10 @@ template <Estimator E, Scale S, class Device>
   check_shape("binarize_weight", "learned", learned.shape(),
               traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
   const Shape memory{K::workspace(scale, w.shape())};
-  auto wb = w.tape().template make<T>(w.shape());
-  K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data,
-             Temporary<T, Device>(w.tape(), memory).view(), wb.value());
+  auto wb = w.tape().template compute<T>(w.shape(), [=](View<T, Device> out) {
+    const Temporary<T, Device> room(w.tape(), memory);
+    K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data, room.view(), out);
+  });
   wb.tape().on_backward(
       wb,
       [=] {

@@ -42,8 +42,8 @@ template <class T, class Device>
   check_same_tape("channel_scale", x, u);
   check_shape("channel_scale", "u", u.shape(), Shape{x.shape().cols()});
   using K = Kernel<ChannelScaling, Device>;
-  auto y = x.tape().template make<T>(x.shape());
-  K::forward(read(x.value()), read(u.value()), y.value());
+  auto y = x.tape().template compute<T>(
+      x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), read(u.value()), out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(u.value()), read(y.value()), read(y.gradient()), x.gradient(), u.gradient()); }, x, u);
   return y;

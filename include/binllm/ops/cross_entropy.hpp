@@ -2,10 +2,13 @@
 /// Vocabulary head and cross-entropy in one op, computed in chunks of rows so that the logits are never whole.
 ///   z[n,:] = h[n,:] w^T,   loss = (1/N) sum_n ( log sum_v e^{z[n,v]} - z[n,target_n] )
 /// Shapes   h (...,C), w (V,C), targets (N) -> loss (1).   Units: natural log, mean over the N rows.
-/// Backward dz[n,v] = (softmax(z)[n,v] - [v = target_n]) / N;  dh += dz w;  dw += dz^T h.
-///          Both are computed in forward, chunk by chunk while the logits are at hand, and only scaled and added in
-///          backward: that saves one of the head's four products. Saves dh and dw.
-/// Errors   shape_mismatch, empty_tensor, token_out_of_range.   Memory: one chunk of logits, dh, dw.
+/// Backward dz[n,v] = (softmax(z)[n,v] - [v = target_n]) / N;  dh += dy dz w;  dw += dz^T (dy h).
+///          The loss is deferred: in training one pass over the chunks, in backward, computes logits, loss and both
+///          gradients, which go straight to where they belong; dy multiplies the narrow factors. Saves nothing but h
+///          and w (by view). Where the value is asked for first, a pass of its own computes the loss alone.
+/// Errors   shape_mismatch, empty_tensor, token_out_of_range.   The targets must outlive the tape's round.
+/// Cost     6 N V C operations in backward; 2 N V C where the value is asked for without or before it.
+/// Memory   one chunk of logits, at most chunk_bytes where the vocabulary allows, and one of h.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/device/kernel.hpp>
@@ -14,13 +17,20 @@
 #include <binllm/ops/softmax.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 namespace binllm {
 
 /// The row part: losses of rows of logits, which are overwritten by their gradient where it is wanted.
 struct CrossEntropy {
-  static constexpr Index chunk_rows = 256;
+  static constexpr Index chunk_rows = 256, fewest_rows = 32;
+  static constexpr Index chunk_bytes = Index(32) << 20;
+  /// Rows of logits that are computed at a time: as many as chunk_bytes hold, in steps of 16.
+  [[nodiscard]] static Index chunk(Index rows, Index words, std::size_t scalar_bytes) {
+    const Index fitting = chunk_bytes / (words * static_cast<Index>(scalar_bytes)) / 16 * 16;
+    return std::min(rows, std::clamp(fitting, fewest_rows, chunk_rows));
+  }
   struct Loss {  // (lse - z) [v = target]
     template <class X>
     [[nodiscard]] X operator()(const X& z, const X& lse, const X& one_hot) const {
@@ -61,35 +71,65 @@ struct GenericKernel<CrossEntropy, Device> {
   }
 };
 
-/// The whole op, `losses` one number a row.
-struct VocabularyLoss {};
+/// The whole op.
+struct VocabularyLoss {
+  /// Working memory: one chunk of logits, one of h, the losses of all rows, and what the row kernel wants.
+  template <class T, class Device>
+  struct Room {
+    View<T, Device> logits, hidden, losses, rows;
+  };
+};
 
 template <class Device>
 struct GenericKernel<VocabularyLoss, Device> {
-  /// One chunk of logits and the working memory of its rows.
+  template <class T>
+  using Room = VocabularyLoss::Room<T, Device>;
+
   template <class T>
   static void forward(View<const T, Device> h, View<const T, Device> w, View<const std::int32_t, Device> targets,
-                      View<T, Device> logits, View<T, Device> memory, View<T, Device> losses, View<T, Device> dh,
-                      View<T, Device> dw) {
+                      const Room<T>& room, View<T, Device> loss) {
+    over_chunks(h, w, targets, room, false, loss, [](View<const T, Device>, View<const T, Device>, Index) {});
+  }
+  /// Adds to dh and dw, and writes the loss too.
+  template <class T>
+  static void backward(View<const T, Device> h, View<const T, Device> w, View<const std::int32_t, Device> targets,
+                       View<const T, Device> dy, const Room<T>& room, View<T, Device> loss, View<T, Device> dh,
+                       View<T, Device> dw) {
     using B = Backend<Device>;
-    const Index rows = h.rows(), chunk = logits.rows();
+    const auto gradients = [&](View<const T, Device> dz, View<const T, Device> part, Index first) {
+      const auto hidden = room.hidden.middle_rows(0, part.rows());
+      if (dw) {
+        B::map(hidden, Multiply{}, elements(part), uniform(dy));
+        B::template gemm<Write::accumulate>(Product::tn, dz, read(hidden), dw);
+      }
+      if (dh) {
+        B::gemm(Product::nn, dz, w, hidden);
+        B::template map<Write::accumulate>(dh.middle_rows(first, part.rows()), Multiply{}, elements(hidden),
+                                           uniform(dy));
+      }
+    };
+    over_chunks(h, w, targets, room, true, loss, gradients);
+  }
+
+ private:
+  /// Calls body(dz or what is left of the logits, rows of h, their first) for each chunk; then writes the loss.
+  template <class T, class Body>
+  static void over_chunks(View<const T, Device> h, View<const T, Device> w, View<const std::int32_t, Device> targets,
+                          const Room<T>& room, bool gradient, View<T, Device> loss, const Body& body) {
+    using B = Backend<Device>;
+    const Index rows = h.rows(), chunk = room.logits.rows();
     const T weight = T(1) / static_cast<T>(rows);
     for (Index first = 0; first < rows; first += chunk) {
       const Index count = std::min(chunk, rows - first);
       const auto part = h.middle_rows(first, count);
-      const auto z = logits.middle_rows(0, count);
+      const auto z = room.logits.middle_rows(0, count);
       B::gemm(Product::nt, part, w, z);
       Kernel<CrossEntropy, Device>::forward(z, View<const std::int32_t, Device>(targets.data + first, Shape{count}),
-                                            weight, dh || dw, memory,
-                                            View<T, Device>(losses.data + first, Shape{count}));
-      if (dh) B::gemm(Product::nn, read(z), w, dh.middle_rows(first, count));
-      if (dw && first == 0) B::gemm(Product::tn, read(z), part, dw);
-      if (dw && first > 0) B::template gemm<Write::accumulate>(Product::tn, read(z), part, dw);
+                                            weight, gradient, room.rows,
+                                            View<T, Device>(room.losses.data + first, Shape{count}));
+      body(read(z), part, first);
     }
-  }
-  template <class T>
-  static void backward(View<const T, Device> saved, View<const T, Device> dy, View<T, Device> gradient) {
-    if (gradient) Backend<Device>::template map<Write::accumulate>(gradient, Multiply{}, elements(saved), uniform(dy));
+    B::template row_reduce<Sum>(loss, rows, Times<T>{weight}, per_column(read(room.losses)));
   }
 };
 
@@ -103,26 +143,24 @@ template <class T, class Device>
   check_shape("cross_entropy", "targets", Shape{targets.size()}, Shape{h.shape().rows()});
   check_token_ids("cross_entropy", targets, w.shape()[0]);
   using K = Kernel<VocabularyLoss, Device>;
-  Tape<Device>& tape = h.tape();
-  const Index rows = h.shape().rows(), chunk = std::min(rows, CrossEntropy::chunk_rows);
-  auto loss = tape.template make<T>({1});
-  const auto saved = [&](const Variable<T, Device>& x) {
-    return x.needs_gradient() ? tape.template make<T>(x.shape()).value() : View<T, Device>{};
+  const Index rows = h.shape().rows(), chunk = CrossEntropy::chunk(rows, w.shape()[0], sizeof(T));
+  const auto with_room = [=](const auto& body) {
+    using Memory = Temporary<T, Device>;
+    const Memory logits(h.tape(), Shape{chunk, w.shape()[0]}), hidden(h.tape(), Shape{chunk, w.shape()[1]});
+    const Memory losses(h.tape(), Shape{rows}), memory(h.tape(), Shape{Kernel<CrossEntropy, Device>::workspace(chunk)});
+    body(VocabularyLoss::Room<T, Device>{logits.view(), hidden.view(), losses.view(), memory.view()});
   };
-  const View<T, Device> dh = saved(h), dw = saved(w);
-  {
-    const Temporary<T, Device> losses(tape, Shape{rows}), logits(tape, Shape{chunk, w.shape()[0]});
-    const Temporary<T, Device> memory(tape, Shape{Kernel<CrossEntropy, Device>::workspace(chunk)});
-    K::forward(read(h.value()), read(w.value()), targets, logits.view(), memory.view(), losses.view(), dh, dw);
-    Backend<Device>::template row_reduce<Sum>(loss.value(), rows, Times<T>{T(1) / static_cast<T>(rows)},
-                                              per_column(losses.view()));
-  }
-  tape.on_backward(
+  auto loss = h.tape().template deferred<T>({1}, [=](View<T, Device> out) {
+    const auto hidden = read(h.value()), weight = read(w.value());
+    with_room([&](const auto& room) { K::forward(hidden, weight, targets, room, out); });
+  });
+  loss.tape().on_backward(
       loss,
       [=] {
-        const auto dy = read(loss.gradient());
-        K::backward(read(dh), dy, h.gradient());
-        K::backward(read(dw), dy, w.gradient());
+        const auto hidden = read(h.value()), weight = read(w.value());
+        with_room([&](const auto& room) {
+          K::backward(hidden, weight, targets, read(loss.gradient()), room, loss.room(), h.gradient(), w.gradient());
+        });
       },
       h, w);
   return loss;

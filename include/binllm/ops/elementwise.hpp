@@ -44,8 +44,7 @@ struct GenericKernel<Elementwise<Formula>, Device> {
 template <class Formula, class T, class Device>
 [[nodiscard]] Variable<T, Device> elementwise(Formula f, Variable<T, Device> x) {
   using K = Kernel<Elementwise<Formula>, Device>;
-  auto y = x.tape().template make<T>(x.shape());
-  K::forward(f, read(x.value()), y.value());
+  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) { K::forward(f, read(x.value()), out); });
   y.tape().on_backward(
       y, [=] { K::backward(f, read(x.value()), read(y.gradient()), x.gradient()); }, x);
   return y;

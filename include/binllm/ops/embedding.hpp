@@ -36,8 +36,8 @@ template <class T, class Device>
   using K = Kernel<Embedding, Device>;
   const Index cols = table.shape()[1];
   const Shape shape = ids.shape.rank() == 2 ? Shape{ids.shape[0], ids.shape[1], cols} : Shape{ids.size(), cols};
-  auto y = table.tape().template make<T>(shape);
-  K::template forward<T>(ids, read(table.value()), y.value());
+  auto y = table.tape().template compute<T>(
+      shape, [=](View<T, Device> out) { K::template forward<T>(ids, read(table.value()), out); });
   y.tape().on_backward(
       y, [=] { K::template backward<T>(ids, read(y.gradient()), table.gradient()); }, table);
   return y;

@@ -36,8 +36,8 @@ template <class T, class Device>
                 to_string(x.shape()));
   }
   using K = Kernel<HeadGroups, Device>;
-  auto y = x.tape().template make<T>({x.shape().size() * group});
-  K::forward(read(x.value()), group, head_dim, y.value());
+  auto y = x.tape().template compute<T>(
+      {x.shape().size() * group}, [=](View<T, Device> out) { K::forward(read(x.value()), group, head_dim, out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(y.gradient()), group, head_dim, x.gradient()); }, x);
   return y;

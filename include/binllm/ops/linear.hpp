@@ -33,8 +33,9 @@ template <class T, class Device>
   check_rank("linear", "w", w.shape(), 2);
   check_cols("linear", "x", x.shape(), w.shape().cols());
   using K = Kernel<Linear, Device>;
-  auto y = x.tape().template make<T>(x.shape().with_cols(w.shape()[0]));
-  K::forward(read(x.value()), read(w.value()), y.value());
+  auto y = x.tape().template compute<T>(x.shape().with_cols(w.shape()[0]), [=](View<T, Device> out) {
+    K::forward(read(x.value()), read(w.value()), out);
+  });
   y.tape().on_backward(
       y, [=] { K::backward(read(x.value()), read(w.value()), read(y.gradient()), x.gradient(), w.gradient()); }, x, w);
   return y;

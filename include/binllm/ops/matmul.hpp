@@ -34,8 +34,8 @@ template <class T, class Device>
   check_rank("matmul", "b", b.shape(), 2);
   check_shape("matmul", "b", b.shape(), Shape{a.shape()[1], b.shape()[1]});
   using K = Kernel<Matmul, Device>;
-  auto y = a.tape().template make<T>({a.shape()[0], b.shape()[1]});
-  K::forward(read(a.value()), read(b.value()), y.value());
+  auto y = a.tape().template compute<T>(
+      {a.shape()[0], b.shape()[1]}, [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
   return y;

@@ -78,9 +78,10 @@ template <class T, class Device>
   check_not_empty("rms_norm", "x", x.shape());
   check_shape("rms_norm", "w", w.shape(), Shape{x.shape().cols()});
   using K = Kernel<RmsNorm, Device>;
-  auto y = x.tape().template make<T>(x.shape());
   const auto inverse = x.tape().template make<T>({x.shape().rows()});
-  K::forward(read(x.value()), read(w.value()), static_cast<T>(epsilon), inverse.value(), y.value());
+  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
+    K::forward(read(x.value()), read(w.value()), static_cast<T>(epsilon), inverse.value(), out);
+  });
   y.tape().on_backward(
       y,
       [=] {

@@ -111,8 +111,8 @@ template <class T, class Device>
   }
   using K = Kernel<Rotary, Device>;
   const auto cosine = table.cosine.view(), sine = table.sine.view();
-  auto y = x.tape().template make<T>(x.shape());
-  K::forward(read(x.value()), cosine, sine, first, y.value());
+  auto y = x.tape().template compute<T>(
+      x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), cosine, sine, first, out); });
   y.tape().on_backward(
       y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.gradient()); }, x);
   return y;

@@ -36,8 +36,8 @@ struct GenericKernel<Scaling, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> scale(Variable<T, Device> x, std::type_identity_t<T> factor) {
   using K = Kernel<Scaling, Device>;
-  auto y = x.tape().template make<T>(x.shape());
-  K::forward(read(x.value()), factor, y.value());
+  auto y =
+      x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), factor, out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
   return y;

@@ -75,8 +75,8 @@ template <class T, class Device>
   check_same_tape("swiglu", gate, up);
   check_shape("swiglu", "up", up.shape(), gate.shape());
   using K = Kernel<SwiGlu, Device>;
-  auto y = gate.tape().template make<T>(gate.shape());
-  K::forward(read(gate.value()), read(up.value()), y.value());
+  auto y = gate.tape().template compute<T>(
+      gate.shape(), [=](View<T, Device> out) { K::forward(read(gate.value()), read(up.value()), out); });
   y.tape().on_backward(
       y, [=] { K::backward(read(gate.value()), read(up.value()), read(y.gradient()), gate.gradient(), up.gradient()); },
       gate, up);

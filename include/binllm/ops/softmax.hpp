@@ -68,8 +68,9 @@ template <class T, class Device>
   check_not_empty("softmax", "x", x.shape());
   using K = Kernel<Softmax, Device>;
   const Shape rows{x.shape().rows()};
-  auto y = x.tape().template make<T>(x.shape());
-  K::forward(read(x.value()), Temporary<T, Device>(x.tape(), rows).view(), y.value());
+  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
+    K::forward(read(x.value()), Temporary<T, Device>(x.tape(), rows).view(), out);
+  });
   y.tape().on_backward(
       y,
       [=] {

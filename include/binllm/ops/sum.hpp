@@ -32,9 +32,10 @@ namespace detail {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> scaled_sum(Variable<T, Device> x, T factor) {
   using K = Kernel<SumAll, Device>;
-  auto y = x.tape().template make<T>({1});
-  const Temporary<T, Device> row_sums(x.tape(), Shape{x.shape().rows()});
-  K::forward(read(x.value()), factor, row_sums.view(), y.value());
+  auto y = x.tape().template compute<T>({1}, [=](View<T, Device> out) {
+    const Temporary<T, Device> row_sums(x.tape(), Shape{x.shape().rows()});
+    K::forward(read(x.value()), factor, row_sums.view(), out);
+  });
   y.tape().on_backward(
       y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
   return y;

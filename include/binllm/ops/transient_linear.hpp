@@ -18,12 +18,12 @@ template <class F, class T, class Device>
 [[nodiscard]] Variable<T, Device> transient_linear(Variable<T, Device> x, F f) {
   check_cols("transient_linear", "x", x.shape(), f.shape.cols());
   using B = Backend<Device>;
-  auto y = x.tape().template make<T>(x.shape().with_cols(f.shape[0]));
-  {
+  auto y = x.tape().template compute<T>(x.shape().with_cols(f.shape[0]), [=](View<T, Device> out) {
+    const auto input = read(x.value());  // before W_b is made: it may have to be computed itself, with a W_b of its own
     const Temporary<T, Device> wb(x.tape(), f.shape);
     f.forward(x.tape(), wb.view());
-    B::gemm(Product::nt, read(x.value()), read(wb.view()), y.value());
-  }
+    B::gemm(Product::nt, input, read(wb.view()), out);
+  });
   y.tape().on_backward(
       y,
       [=] {
@@ -34,8 +34,9 @@ template <class F, class T, class Device>
           B::template gemm<Write::accumulate>(Product::nn, dy, read(wb.view()), dx);
         }
         if (f.needs_gradient()) {
+          const auto input = read(x.value());
           const Temporary<T, Device> dwb(x.tape(), f.shape);
-          B::gemm(Product::tn, dy, read(x.value()), dwb.view());
+          B::gemm(Product::tn, dy, input, dwb.view());
           f.backward(x.tape(), read(dwb.view()));
         }
       },

@@ -11,6 +11,7 @@ struct ChannelScaleOptions {
   Index steps = 50;
   Index batch = 8, micro_batch = 0, context = 256;
   double learning_rate = 1e-2;
+  bool recompute = false;  ///< as in TrainingOptions
   std::uint64_t seed = 1;
   Index report_every = 10;
 };
@@ -35,6 +36,7 @@ requires(R::channel_scale::sharing !=
   training.batch = options.batch;
   training.micro_batch = options.micro_batch;
   training.context = options.context;
+  training.recompute = options.recompute;
   training.tokens = options.steps * options.batch * options.context;
   training.learning_rate = training.last_learning_rate = options.learning_rate;
   training.adamw.weight_decay = 0;

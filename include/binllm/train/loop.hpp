@@ -27,8 +27,9 @@ struct TrainingOptions {
   Index micro_batch = 0;  ///< sequences per forward pass, a divisor of batch; 0: all at once
   Index context = 2048;   ///< tokens per sequence
   double learning_rate = 1e-4, last_learning_rate = 2e-6;
-  Index warmup = 0;   ///< steps of linear warm-up
-  double clip = 1.0;  ///< global gradient norm; 0: off
+  Index warmup = 0;        ///< steps of linear warm-up
+  double clip = 1.0;       ///< global gradient norm; 0: off
+  bool recompute = false;  ///< memory for time: layers keep their input alone and run again in backward; same bits
   AdamWOptions adamw{};
   std::uint64_t seed = 1;       ///< of the data order
   Index report_every = 10;      ///< steps between reports
@@ -74,9 +75,11 @@ class TrainingStep {
     double loss, gradient_norm;
   };
 
-  TrainingStep(Model& model, Index batch, Index micro_batch, Index context, const AdamWOptions& adamw)
+  TrainingStep(Model& model, Index batch, Index micro_batch, Index context, const AdamWOptions& adamw,
+               bool recompute = false)
       : model_(model),
         micro_(micro_batch == 0 ? batch : micro_batch),
+        recompute_(recompute),
         host_ids_(Shape{batch, context}),
         host_targets_(Shape{batch, context}),
         ids_(Shape{batch, context}),
@@ -98,7 +101,7 @@ class TrainingStep {
     double loss = 0;
     for (Index part = 0; part < parts; ++part) {
       tape_.reset();
-      Pass<T, Device> pass{tape_, scalars_};
+      Pass<T, Device> pass{tape_, scalars_, nullptr, recompute_};
       const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)),
                                  read(targets_.view().middle_rows(part * micro_, micro_)));
       tape_.backward(y, T(1) / static_cast<T>(parts));
@@ -115,6 +118,7 @@ class TrainingStep {
  private:
   Model& model_;
   Index micro_;
+  bool recompute_;
   Tensor<std::int32_t> host_ids_, host_targets_;
   Tensor<std::int32_t, Device> ids_, targets_;
   Tape<Device> tape_;
@@ -160,7 +164,8 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   const Batches batches(corpus, options.batch, options.context, options.seed);
   const Index steps = training_steps(options, batches);
   const CosineLearningRate learning_rate{options.learning_rate, options.last_learning_rate, options.warmup, steps};
-  TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw);
+  TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw,
+                               options.recompute);
 
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
