@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
 namespace binllm {
 
@@ -31,6 +32,27 @@ template <class X>
 using lane_t = typename Lane<X>::type;
 template <class X>
 inline constexpr bool is_pack = !std::is_same_v<X, lane_t<X>>;
+
+/// Whether Eigen computes scalars T in vectors of the machine.
+template <class T>
+inline constexpr bool has_packets = Eigen::internal::packet_traits<T>::Vectorizable;
+/// Calls body(i) for the first lane i of each machine vector of a pack; written out, so that packs stay in registers.
+template <class T, class Body>
+[[gnu::always_inline]] inline void over_packets(const Body& body) {
+  constexpr Index width = Eigen::internal::packet_traits<T>::size;
+  const auto all = [&body]<Index... i>(std::integer_sequence<Index, i...>) { (body(i * width), ...); };
+  all(std::make_integer_sequence<Index, pack_width / width>{});
+}
+/// f of each machine vector of a pack, for what Eigen's arrays would do lane by lane. f takes and gives Eigen packets.
+template <class T, class F>
+[[nodiscard, gnu::always_inline]] inline Pack<T> by_packets(const Pack<T>& x, const F& f) {
+  using Packet = typename Eigen::internal::packet_traits<T>::type;
+  Pack<T> y;
+  over_packets<T>([&](Index i) {
+    Eigen::internal::pstoreu(y.data() + i, f(Packet(Eigen::internal::ploadu<Packet>(x.data() + i))));
+  });
+  return y;
+}
 
 template <class X>
 [[nodiscard]] constexpr X splat(lane_t<X> value) {
@@ -74,7 +96,13 @@ struct Identity {
 /// sgn with sgn(0) = +1, so that one bit is enough.
 template <class X>
 [[nodiscard]] X sign(const X& x) {
-  if constexpr (is_pack<X>) {
+  if constexpr (is_pack<X> && has_packets<lane_t<X>>) {
+    return by_packets(x, [](const auto& lanes) {
+      using Packet = std::decay_t<decltype(lanes)>;
+      const Packet zero = Eigen::internal::pset1<Packet>(0), one = Eigen::internal::pset1<Packet>(1);
+      return Eigen::internal::pselect(Eigen::internal::pcmp_le(zero, lanes), one, Eigen::internal::pnegate(one));
+    });
+  } else if constexpr (is_pack<X>) {
     return (x >= lane_t<X>(0)).select(X::Ones(), -X::Ones());
   } else {
     return x >= X(0) ? X(1) : X(-1);
@@ -83,7 +111,14 @@ template <class X>
 /// The derivative of |x|: -1, 0, +1, with 0 at 0.
 template <class X>
 [[nodiscard]] X abs_slope(const X& x) {
-  if constexpr (is_pack<X>) {
+  if constexpr (is_pack<X> && has_packets<lane_t<X>>) {
+    return by_packets(x, [](const auto& lanes) {
+      using Packet = std::decay_t<decltype(lanes)>;
+      const Packet zero = Eigen::internal::pset1<Packet>(0), one = Eigen::internal::pset1<Packet>(1);
+      return Eigen::internal::psub(Eigen::internal::pand(Eigen::internal::pcmp_lt(zero, lanes), one),
+                                   Eigen::internal::pand(Eigen::internal::pcmp_lt(lanes, zero), one));
+    });
+  } else if constexpr (is_pack<X>) {
     return x.sign();
   } else {
     return X((x > X(0)) - (x < X(0)));

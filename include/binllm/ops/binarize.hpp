@@ -7,7 +7,8 @@
 ///   dW_j  += S_l ( g_j E'(x_j) + [attached] sgn(W_j)/n * sum_i g_i (E(x_i) - x_i E'(x_i)) )
 ///   dS_l  += S_a sum_i g_i E(x_i)                (learned scale: sum_i g_i (E(x_i) - x_i E'(x_i)))
 /// Recomputes E, saves nothing. A group of zeros has value zero and gradient zero.
-/// Cost     forward two passes over W, backward four.
+/// Cost     forward two passes over W, backward four; on the CPU, where scale groups lie side by side in memory, both
+///          read W once and keep a group in the cache (ops/cpu/binarize.hpp).
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>
@@ -266,3 +267,5 @@ template <Estimator E, Scale S, class Device>
 }
 
 }  // namespace binllm
+
+#include <binllm/ops/cpu/binarize.hpp>

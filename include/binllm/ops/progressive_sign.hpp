@@ -9,27 +9,12 @@
 
 namespace binllm {
 
-/// An estimator at one hardness, as an elementwise formula.
-template <Estimator E>
-struct AtHardness {
-  E estimator;
-  typename E::value_type t;
-  template <class X>
-  [[nodiscard]] X value(const X& x) const {
-    return value_of(estimator, x, t);
-  }
-  template <class X>
-  [[nodiscard]] X slope(const X& x) const {
-    return slope_of(estimator, x, t);
-  }
-};
-
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> progressive_sign(Variable<T, Device> x, std::type_identity_t<T> t) {
   if (!(t >= 0))
     throw Error(ErrorId::option_out_of_range, "progressive_sign", "t", "0 <= t <= inf",
                 fmt::format("{}", static_cast<double>(t)));
-  return elementwise(AtHardness<ProgressiveSign<T>>{{}, t}, x);
+  return elementwise(ProgressiveSign<T>::at(t), x);
 }
 
 }  // namespace binllm

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// Policies chosen by name while a program runs. One model type serves all of them: the row loops are the same, and
-/// each pack of 32 weights costs one indirect call. Compile-time recipes pay nothing for it.
+/// Policies chosen by name while a program runs. One model type serves all of them: a table holds the loops over a row
+/// of weights for each estimator, so a row costs one indirect call. Compile-time recipes pay nothing for it.
 #pragma once
+#include <binllm/policy/estimator_rows.hpp>
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/straight_through.hpp>
 
 #include <array>
+#include <bit>
 #include <charconv>
+#include <cstddef>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -25,28 +29,63 @@ template <class Table>
 }
 }  // namespace detail
 
+/// What an estimator has computed of t, whatever its type.
+using EstimatorConstants = std::array<std::byte, 64>;
+
 template <std::floating_point T>
 struct EstimatorEntry {
+  using Constants = EstimatorConstants;
   std::string_view name;
   std::string_view default_scale, default_schedule;  ///< what the method's own paper uses
-  T (*value)(T, T);
-  T (*slope)(T, T);
-  void (*pack_value)(Pack<T>&, T);  // in place: packs are passed by address
-  void (*pack_slope)(Pack<T>&, T);
+  Constants (*at)(T);
+  T (*value)(const Constants&, T);
+  T (*slope)(const Constants&, T);
+  void (*pack_value)(const Constants&, Pack<T>&);  // in place: packs are passed by address
+  void (*pack_slope)(const Constants&, Pack<T>&);
+  void (*forward)(const Constants&, const EstimatorRow<T>&);
+  EstimatorSums<T> (*backward_with_sums)(const Constants&, const EstimatorRow<T>&);
+  void (*backward)(const Constants&, const EstimatorRow<T>&);
+};
+
+/// The functions of a table entry for an estimator without members.
+template <Estimator E>
+struct ErasedEstimator {
+  using T = typename E::value_type;
+  using At = decltype(prepared(E{}, T{}));
+  using Rows = EstimatorRows<T, At>;
+  using Constants = EstimatorConstants;
+  static_assert(sizeof(At) <= sizeof(Constants), "the constants of an estimator by name fit into 64 bytes");
+
+  static Constants at(T t) {
+    const At constants = prepared(E{}, t);
+    Constants memory{};
+    std::memcpy(memory.data(), &constants, sizeof(At));
+    return memory;
+  }
+  static At of(const Constants& memory) {
+    std::array<std::byte, sizeof(At)> bytes;
+    std::memcpy(bytes.data(), memory.data(), sizeof(At));
+    return std::bit_cast<At>(bytes);
+  }
+  static T value(const Constants& c, T x) { return of(c).value(x); }
+  static T slope(const Constants& c, T x) { return of(c).slope(x); }
+  static void pack_value(const Constants& c, Pack<T>& x) { x = Pack<T>(value_at(of(c), x)); }
+  static void pack_slope(const Constants& c, Pack<T>& x) { x = Pack<T>(slope_at(of(c), x)); }
+  static void forward(const Constants& c, const EstimatorRow<T>& row) { Rows::forward(of(c), row); }
+  static EstimatorSums<T> backward_with_sums(const Constants& c, const EstimatorRow<T>& row) {
+    return Rows::backward_with_sums(of(c), row);
+  }
+  static void backward(const Constants& c, const EstimatorRow<T>& row) { Rows::backward(of(c), row); }
 };
 
 template <Estimator E>
 [[nodiscard]] constexpr EstimatorEntry<typename E::value_type> estimator_entry(std::string_view name,
                                                                                std::string_view scale,
                                                                                std::string_view schedule) {
-  using T = typename E::value_type;
-  return {name,
-          scale,
-          schedule,
-          [](T x, T t) { return E{}.value(x, t); },
-          [](T x, T t) { return E{}.slope(x, t); },
-          [](Pack<T>& x, T t) { x = Pack<T>(value_of(E{}, x, t)); },
-          [](Pack<T>& x, T t) { x = Pack<T>(slope_of(E{}, x, t)); }};
+  using Of = ErasedEstimator<E>;
+  return {name,        scale,          schedule,       Of::at,      Of::value,
+          Of::slope,   Of::pack_value, Of::pack_slope, Of::forward, Of::backward_with_sums,
+          Of::backward};
 }
 
 template <std::floating_point T>
@@ -55,6 +94,45 @@ inline constexpr std::array estimator_table{
     estimator_entry<StraightThrough<T>>("vanilla", "analytic-detached", "constant"),
     estimator_entry<ErrorDecay<T>>("ede", "analytic-detached", "geometric"),
     estimator_entry<ProgressiveForward<T>>("progressive-forward", "dual", "exponential"),
+};
+
+/// An estimator chosen by name, at one hardness.
+template <std::floating_point T>
+struct RuntimeAt {
+  const EstimatorEntry<T>* entry;
+  EstimatorConstants constants;
+
+  template <class X>
+  [[nodiscard]] X value(const X& x) const {
+    return apply(entry->value, entry->pack_value, x);
+  }
+  template <class X>
+  [[nodiscard]] X slope(const X& x) const {
+    return apply(entry->slope, entry->pack_slope, x);
+  }
+
+ private:
+  template <class X>
+  [[nodiscard]] X apply(T (*scalar)(const EstimatorConstants&, T), void (*pack)(const EstimatorConstants&, Pack<T>&),
+                        const X& x) const {
+    if constexpr (formula::is_pack<X>) {
+      X lanes = x;
+      pack(constants, lanes);
+      return lanes;
+    } else {
+      return scalar(constants, x);
+    }
+  }
+};
+
+/// Rows of an estimator chosen by name are those of the estimator itself: one indirect call each.
+template <std::floating_point T>
+struct EstimatorRows<T, RuntimeAt<T>> {
+  static void forward(const RuntimeAt<T>& at, const EstimatorRow<T>& row) { at.entry->forward(at.constants, row); }
+  [[nodiscard]] static EstimatorSums<T> backward_with_sums(const RuntimeAt<T>& at, const EstimatorRow<T>& row) {
+    return at.entry->backward_with_sums(at.constants, row);
+  }
+  static void backward(const RuntimeAt<T>& at, const EstimatorRow<T>& row) { at.entry->backward(at.constants, row); }
 };
 
 /// An estimator chosen by name.
@@ -68,25 +146,14 @@ struct RuntimeEstimator {
     return {&detail::named(estimator_table<T>, "estimator", name)};
   }
 
+  [[nodiscard]] RuntimeAt<T> at(T t) const { return {entry, entry->at(t)}; }
   template <class X>
   [[nodiscard]] X value(const X& x, T t) const {
-    return apply(entry->value, entry->pack_value, x, t);
+    return at(t).value(x);
   }
   template <class X>
   [[nodiscard]] X slope(const X& x, T t) const {
-    return apply(entry->slope, entry->pack_slope, x, t);
-  }
-
- private:
-  template <class X>
-  [[nodiscard]] static X apply(T (*scalar)(T, T), void (*pack)(Pack<T>&, T), const X& x, T t) {
-    if constexpr (formula::is_pack<X>) {
-      X lanes = x;
-      pack(lanes, t);
-      return lanes;
-    } else {
-      return scalar(x, t);
-    }
+    return at(t).slope(x);
   }
 };
 static_assert(Estimator<RuntimeEstimator<float>>);

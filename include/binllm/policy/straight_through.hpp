@@ -8,7 +8,7 @@
 namespace binllm {
 
 /// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). Use with AnalyticScale<T, ..., detached>: then dL/dW =
-/// dL/dW_b.
+/// dL/dW_b. Nothing of it depends on t.
 template <std::floating_point T>
 struct StraightThrough {
   using value_type = T;
@@ -27,14 +27,30 @@ struct StraightThrough {
 template <std::floating_point T>
 struct ErrorDecay {
   using value_type = T;
+  struct At {
+    ScaledTanh<T> tanh;
+    T steepest;  ///< max(1, t); 0 at t = inf
+    template <class X>
+    [[nodiscard]] X value(const X& x) const {
+      return formula::sign(x);
+    }
+    template <class X>
+    [[nodiscard]] X slope(const X& x) const {
+      if (steepest == T(0)) return formula::splat<X>(T(0));
+      return tanh.slope(x) * steepest;
+    }
+  };
+  [[nodiscard]] static At at(T t) {
+    if (t == std::numeric_limits<T>::infinity()) return {ScaledTanh<T>(0), T(0)};
+    return {ScaledTanh<T>(t), std::max(T(1), t)};
+  }
   template <class X>
-  [[nodiscard]] static X value(const X& x, T) {
-    return formula::sign(x);
+  [[nodiscard]] static X value(const X& x, T t) {
+    return at(t).value(x);
   }
   template <class X>
   [[nodiscard]] static X slope(const X& x, T t) {
-    if (t == std::numeric_limits<T>::infinity()) return formula::splat<X>(T(0));
-    return formula::sech_squared(X(t * x)) * std::max(T(1), t);
+    return at(t).slope(x);
   }
 };
 
@@ -42,13 +58,25 @@ struct ErrorDecay {
 template <std::floating_point T>
 struct ProgressiveForward {
   using value_type = T;
+  struct At {
+    typename ProgressiveSign<T>::At progressive;
+    template <class X>
+    [[nodiscard]] X value(const X& x) const {
+      return progressive.value(x);
+    }
+    template <class X>
+    [[nodiscard]] X slope(const X&) const {
+      return formula::splat<X>(T(1));
+    }
+  };
+  [[nodiscard]] static At at(T t) { return {ProgressiveSign<T>::at(t)}; }
   template <class X>
   [[nodiscard]] static X value(const X& x, T t) {
-    return ProgressiveSign<T>::value(x, t);
+    return at(t).value(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X&, T) {
-    return formula::splat<X>(T(1));
+  [[nodiscard]] static X slope(const X& x, T t) {
+    return at(t).slope(x);
   }
 };
 

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/// A prepared estimator over weights that lie side by side and share a scale: the inner loops of the binarising op,
+/// for any estimator.
+#pragma once
+#include <binllm/policy/estimator.hpp>
+
+#include <algorithm>
+
+namespace binllm {
+
+/// The weights of a scale group, and what backward wants of them.
+template <class T>
+struct EstimatorRow {
+  const T* w;
+  const T* g;  ///< dL/dW_b; not read in forward
+  Index size;
+  T reciprocal;  ///< x = w * reciprocal
+  T factor;      ///< forward: W_b = factor E(x); backward: dW += factor g E'(x)
+  T* out;        ///< W_b, or dW; null in backward where dW is not wanted
+};
+/// sum g E(x) and sum g (E(x) - x E'(x)) over a row.
+template <class T>
+struct EstimatorSums {
+  T value = 0, scale = 0;
+};
+
+/// Loops over packs; the last, partial one is filled up with zeros, so that it is vectorised too. All formulas are
+/// inlined (flatten), so that packs stay in registers.
+template <class T, class A>
+struct EstimatorRows {
+  /// W_b = factor E(x)
+  [[gnu::flatten]] static void forward(const A& at, const EstimatorRow<T>& row) {
+    over(row.size, [&](auto part) {
+      part.store(row.out, Pack<T>(row.factor * value_at(at, Pack<T>(part.load(row.w) * row.reciprocal))));
+    });
+  }
+  /// dW += factor g E'(x); returns the sums.
+  [[nodiscard, gnu::flatten]] static EstimatorSums<T> backward_with_sums(const A& at, const EstimatorRow<T>& row) {
+    Pack<T> value = Pack<T>::Zero(), scale = Pack<T>::Zero();
+    over(row.size, [&](auto part) {
+      const Pack<T> x = part.load(row.w) * row.reciprocal, g = part.load(row.g);
+      const ValueAndSlope<Pack<T>> e = value_and_slope_at(at, x);
+      value += g * e.value;
+      scale += g * (e.value - x * e.slope);
+      if (row.out != nullptr) part.store(row.out, Pack<T>(part.load(row.out) + row.factor * (g * e.slope)));
+    });
+    return {value.sum(), scale.sum()};
+  }
+  /// The same without the sums, where nobody wants them.
+  [[gnu::flatten]] static void backward(const A& at, const EstimatorRow<T>& row) {
+    over(row.size, [&](auto part) {
+      const Pack<T> slope = slope_at(at, Pack<T>(part.load(row.w) * row.reciprocal));
+      part.store(row.out, Pack<T>(part.load(row.out) + row.factor * (part.load(row.g) * slope)));
+    });
+  }
+
+ private:
+  struct Whole {
+    Index first;
+    [[nodiscard]] Pack<T> load(const T* x) const { return Eigen::Map<const Pack<T>>(x + first); }
+    void store(T* y, const Pack<T>& lanes) const { Eigen::Map<Pack<T>>(y + first) = lanes; }
+  };
+  struct Rest {
+    Index first, count;
+    [[nodiscard]] Pack<T> load(const T* x) const {
+      Pack<T> lanes = Pack<T>::Zero();
+      std::copy_n(x + first, count, lanes.data());
+      return lanes;
+    }
+    void store(T* y, const Pack<T>& lanes) const { std::copy_n(lanes.data(), count, y + first); }
+  };
+  template <class Body>
+  static void over(Index size, const Body& body) {
+    Index first = 0;
+    for (; first + pack_width <= size; first += pack_width) body(Whole{first});
+    if (first < size) body(Rest{first, size - first});
+  }
+};
+
+}  // namespace binllm
