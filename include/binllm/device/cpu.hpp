@@ -3,11 +3,12 @@
 #pragma once
 #include <binllm/core/device.hpp>
 #include <binllm/core/tensor.hpp>
+#include <binllm/device/cpu_formulas.hpp>
 #include <binllm/device/cpu_gemm.hpp>
-#include <binllm/device/operands.hpp>
 #include <binllm/device/thread_pool.hpp>
 
 #include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstring>
 #include <limits>
@@ -20,10 +21,6 @@ enum class Product { nt, nn, tn };
 
 namespace cpu {
 
-/// A part of a matrix: rows [row, row_end), columns [col, col_end).
-struct Block {
-  Index row, row_end, col, col_end;
-};
 /// Cuts rows x cols into blocks of at most height x width and calls body(block) for each, in parallel.
 inline void over_blocks(Index rows, Index cols, Index height, Index width, const void* body,
                         void (*call)(const void*, const Block&)) {
@@ -113,47 +110,27 @@ struct Backend<Cpu> {
   /// out[r, c] = f(in(r, c)...), or += with Write::accumulate.
   template <Write mode = Write::assign, class T, class F, class... In>
   static void map(View<T> out, F f, In... in) {
-    map<mode>(Target<T>(out), f, in...);
+    map<mode>(std::array{Target<T>(out)}, f, in...);
   }
   template <Write mode = Write::assign, class T, class F, class... In>
   static void map(Target<T> out, F f, In... in) {
-    const Index width = std::min(out.cols, tile_elements);
-    cpu::over_blocks(out.rows, out.cols, tile_elements / std::max<Index>(out.cols, 1), width,
-                     [&](const cpu::Block& block) {
-                       for (Index row = block.row; row < block.row_end; ++row) {
-                         T* target = out.data + row * out.stride;
-                         Index c = block.col;
-                         for (; c + pack_width <= block.col_end; c += pack_width) {
-                           Eigen::Map<Pack<T>> lanes(target + c);
-                           const Pack<T> value = f(in.template load<Pack<T>>(row, c)...);
-                           if constexpr (mode == Write::assign) {
-                             lanes = value;
-                           } else {
-                             lanes += value;
-                           }
-                         }
-                         for (; c < block.col_end; ++c) {
-                           const T value = f(in.template load<T>(row, c)...);
-                           target[c] = mode == Write::assign ? value : target[c] + value;
-                         }
-                       }
-                     });
+    map<mode>(std::array{out}, f, in...);
+  }
+  /// outs[k][r, c] = f(in(r, c)...)[k]: several results of one pass. They have the extents of the first and lie apart;
+  /// one without data is not wanted. An argument may lie where a result does, element for element.
+  template <Write mode = Write::assign, class T, std::size_t count, class F, class... In>
+  static void map(std::array<Target<T>, count> outs, F f, In... in) {
+    const Index rows = outs[0].rows, cols = outs[0].cols;
+    cpu::over_blocks(rows, cols, tile_elements / std::max<Index>(cols, 1), std::min(cols, tile_elements),
+                     [&](const cpu::Block& block) { cpu::map_block<mode>(outs, block, f, in...); });
   }
 
   /// out[r] = reduction over c of f(in(r, c)...), in fixed order. `cols` is the extent of c.
   template <class Reduction, class T, class F, class... In>
   static void row_reduce(View<T> out, Index cols, F f, In... in) {
     cpu::over_blocks(out.size(), cols, tile_elements / std::max<Index>(cols, 1), cols, [&](const cpu::Block& block) {
-      for (Index row = block.row; row < block.row_end; ++row) {
-        Pack<T> lanes = Pack<T>::Constant(Reduction::template neutral<T>);
-        Index c = 0;
-        for (; c + pack_width <= cols; c += pack_width) {
-          lanes = Reduction::combine(lanes, Pack<T>(f(in.template load<Pack<T>>(row, c)...)));
-        }
-        T total = Reduction::template fold<T>(lanes);
-        for (; c < cols; ++c) total = Reduction::combine(total, T(f(in.template load<T>(row, c)...)));
-        out.data[row] = total;
-      }
+      for (Index row = block.row; row < block.row_end; ++row)
+        out.data[row] = cpu::reduce_row<Reduction, T>(row, cols, f, in...);
     });
   }
 
@@ -162,15 +139,9 @@ struct Backend<Cpu> {
   static void column_reduce(View<T> out, Index rows, F f, In... in) {
     const Index narrow = tile_elements / std::max<Index>(rows, 1);
     const Index width = std::max<Index>(pack_width, (narrow + pack_width - 1) / pack_width * pack_width);
-    cpu::over_blocks(rows, out.size(), rows, width, [&](const cpu::Block& block) {
-      for (Index row = block.row; row < block.row_end; ++row) {
-        Index c = block.col;
-        for (; c + pack_width <= block.col_end; c += pack_width) {
-          Eigen::Map<Pack<T>>(out.data + c) += f(in.template load<Pack<T>>(row, c)...);
-        }
-        for (; c < block.col_end; ++c) out.data[c] += f(in.template load<T>(row, c)...);
-      }
-    });
+    const std::array sums{Target<T>(out.data, rows, out.size(), 0)};  // every row of the block is added to the same
+    cpu::over_blocks(rows, out.size(), rows, width,
+                     [&](const cpu::Block& block) { cpu::map_block<Write::accumulate>(sums, block, f, in...); });
   }
 
   // ---- matrix products

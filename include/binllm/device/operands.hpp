@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: MIT
 /// How a formula reads its arguments over a block of rows x cols: element by element, one value a row,
 /// one value a column, or one value for all. `map` and the reductions of a backend take any mixture.
+/// An operand has `load<X>(row, col)` for a scalar X and for a pack. Where a row ends inside a pack, the CPU asks for
+/// `load_part<X>(row, col, count)`, which reads `count` columns and no more; an operand without one is read lane by
+/// lane.
 #pragma once
 #include <binllm/core/formula.hpp>
 #include <binllm/core/view.hpp>
+#include <binllm/device/lanes.hpp>
 
 #include <cstdint>
 #include <limits>
 #include <type_traits>
 
 namespace binllm {
+
+/// The first `count` lanes of what an operand gives.
+template <class X, class Operand>
+[[nodiscard]] X load_part(const Operand& in, Index row, Index col, Index count) {
+  if constexpr (requires { in.template load_part<X>(row, col, count); }) {
+    return in.template load_part<X>(row, col, count);
+  } else {
+    using T = formula::lane_t<X>;
+    X lanes = X::Constant(in.template load<T>(row, col));
+    for (Index lane = 1; lane < count; ++lane) lanes[lane] = in.template load<T>(row, col + lane);
+    return lanes;
+  }
+}
 
 template <class T>
 struct Elements {
@@ -23,6 +40,10 @@ struct Elements {
       return data[row * stride + col];
     }
   }
+  template <class X>
+  [[nodiscard]] X load_part(Index row, Index col, Index count) const {
+    return first_lanes<X>(data + row * stride + col, count);
+  }
 };
 template <class T>
 struct PerRow {
@@ -30,6 +51,10 @@ struct PerRow {
   template <class X>
   [[nodiscard]] X load(Index row, Index) const {
     return formula::splat<X>(data[row]);
+  }
+  template <class X>
+  [[nodiscard]] X load_part(Index row, Index col, Index) const {
+    return load<X>(row, col);
   }
 };
 template <class T>
@@ -43,6 +68,10 @@ struct PerColumn {
       return data[col];
     }
   }
+  template <class X>
+  [[nodiscard]] X load_part(Index, Index col, Index count) const {
+    return first_lanes<X>(data + col, count);
+  }
 };
 template <class T>
 struct Uniform {
@@ -50,6 +79,10 @@ struct Uniform {
   template <class X>
   [[nodiscard]] X load(Index, Index) const {
     return formula::splat<X>(*data);
+  }
+  template <class X>
+  [[nodiscard]] X load_part(Index row, Index col, Index) const {
+    return load<X>(row, col);
   }
 };
 

@@ -10,6 +10,7 @@
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/device/kernel.hpp>
 
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -39,38 +40,44 @@ struct RotaryTable {
 };
 
 struct Rotary {
-  struct First {  // of a pair (a, b)
-    template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
-      return a * cosine - b * sine;
+  /// floor(n / divisor) for 0 <= n < 2^50. Many times faster than to divide integers; and exact, since n + 1/2 is half a
+  /// step from every multiple of the divisor, much more than the rounding of the product.
+  struct Quotient {
+    Index divisor;
+    double inverse = 1.0 / static_cast<double>(divisor);
+    [[nodiscard]] Index operator()(Index n) const {
+      return static_cast<Index>((static_cast<double>(n) + 0.5) * inverse);
     }
   };
-  struct Second {
+  struct Turn {  // of a pair (a, b)
     template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
-      return b * cosine + a * sine;
+    [[nodiscard]] std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return {a * cosine - b * sine, b * cosine + a * sine};
     }
   };
-  struct FirstBack {
+  struct TurnBack {
     template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
-      return a * cosine + b * sine;
-    }
-  };
-  struct SecondBack {
-    template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
-      return b * cosine - a * sine;
+    [[nodiscard]] std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+      return {a * cosine + b * sine, b * cosine - a * sine};
     }
   };
   /// Row n of x is head n % heads of token n / heads, whose position is first + token % length.
   template <class T>
   struct ByPosition {
-    const T* data;
-    Index half, heads, length, first;
+    Elements<T> table;
+    Quotient by_heads, by_length;
+    Index first;
     template <class X>
     [[nodiscard]] X load(Index row, Index col) const {
-      return Elements<T>{data, half}.template load<X>(first + row / heads % length, col);
+      return table.template load<X>(position(row), col);
+    }
+    template <class X>
+    [[nodiscard]] X load_part(Index row, Index col, Index count) const {
+      return table.template load_part<X>(position(row), col, count);
+    }
+    [[nodiscard]] Index position(Index row) const {
+      const Index token = by_heads(row);
+      return first + token - by_length(token) * by_length.divisor;
     }
   };
 };
@@ -80,23 +87,23 @@ struct GenericKernel<Rotary, Device> {
   template <class T>
   static void forward(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
                       View<T, Device> y) {
-    rotate<Write::assign, Rotary::First, Rotary::Second>(x, cosine, sine, first, y);
+    rotate<Write::assign, Rotary::Turn>(x, cosine, sine, first, y);
   }
   template <class T>
   static void backward(View<const T, Device> cosine, View<const T, Device> sine, Index first, View<const T, Device> dy,
                        View<T, Device> dx) {
-    rotate<Write::accumulate, Rotary::FirstBack, Rotary::SecondBack>(dy, cosine, sine, first, dx);
+    rotate<Write::accumulate, Rotary::TurnBack>(dy, cosine, sine, first, dx);
   }
 
  private:
-  template <Write mode, class A, class B, class T>
+  template <Write mode, class Formula, class T>
   static void rotate(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
                      View<T, Device> y) {
     const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
     const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
-    const Rotary::ByPosition<T> c{cosine.data, half, heads, length, first}, s{sine.data, half, heads, length, first};
-    Backend<Device>::template map<mode>(Target<T>(y.data, pairs, half, 2 * half), A{}, lower, upper, c, s);
-    Backend<Device>::template map<mode>(Target<T>(y.data + half, pairs, half, 2 * half), B{}, lower, upper, c, s);
+    const Rotary::ByPosition<T> c{elements(cosine), {heads}, {length}, first}, s{elements(sine), {heads}, {length}, first};
+    const std::array halves{Target<T>(y.data, pairs, half, 2 * half), Target<T>(y.data + half, pairs, half, 2 * half)};
+    Backend<Device>::template map<mode>(halves, Formula{}, lower, upper, c, s);
   }
 };
 

@@ -4,9 +4,11 @@
 ///   swiglu(gate, up) = silu(gate) * up
 /// Shapes   all alike.
 /// Backward dgate += dy * up * slope(gate);  dup += dy * silu(gate).   Saves gate and up (by view), not their product.
-/// Errors   shape_mismatch.   Cost: one pass forward, two backward.
+/// Errors   shape_mismatch.   Cost: one pass each way.
 #pragma once
 #include <binllm/ops/elementwise.hpp>
+
+#include <array>
 
 namespace binllm {
 
@@ -22,8 +24,11 @@ struct Silu {
   }
   template <class X>
   [[nodiscard]] static X slope(const X& x) {
+    return slope(x, sigmoid(x));
+  }
+  template <class X>
+  [[nodiscard]] static X slope(const X& x, const X& s) {
     using T = formula::lane_t<X>;
-    const X s = sigmoid(x);
     return s * (T(1) + x * (T(1) - s));
   }
 };
@@ -40,16 +45,11 @@ struct SwiGlu {
       return Silu::value(gate) * up;
     }
   };
-  struct GateGradient {
+  struct Gradients {  // of gate and of up
     template <class X>
-    [[nodiscard]] X operator()(const X& gate, const X& up, const X& dy) const {
-      return dy * up * Silu::slope(gate);
-    }
-  };
-  struct UpGradient {
-    template <class X>
-    [[nodiscard]] X operator()(const X& gate, const X& dy) const {
-      return dy * Silu::value(gate);
+    [[nodiscard]] std::array<X, 2> operator()(const X& gate, const X& up, const X& dy) const {
+      const X s = Silu::sigmoid(gate);
+      return {dy * up * Silu::slope(gate, s), dy * (gate * s)};
     }
   };
 };
@@ -63,10 +63,8 @@ struct GenericKernel<SwiGlu, Device> {
   template <class T>
   static void backward(View<const T, Device> gate, View<const T, Device> up, View<const T, Device> dy,
                        View<T, Device> dgate, View<T, Device> dup) {
-    using B = Backend<Device>;
-    if (dgate)
-      B::template map<Write::accumulate>(dgate, SwiGlu::GateGradient{}, elements(gate), elements(up), elements(dy));
-    if (dup) B::template map<Write::accumulate>(dup, SwiGlu::UpGradient{}, elements(gate), elements(dy));
+    Backend<Device>::template map<Write::accumulate>(std::array{Target<T>(dgate), Target<T>(dup)}, SwiGlu::Gradients{},
+                                                     elements(gate), elements(up), elements(dy));
   }
 };
 

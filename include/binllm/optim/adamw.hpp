@@ -3,12 +3,13 @@
 ///   g' = clip g;   m = b1 m + (1 - b1) g';   v = b2 v + (1 - b2) g'^2
 ///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not
 ///   apply
-/// lr, c1, c2 and clip are read from the step scalars when the kernel runs.
+/// lr, c1, c2 and clip are read from the step scalars when the kernel runs. One pass over the block.
 #pragma once
 #include <binllm/device/kernel.hpp>
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
 
+#include <array>
 #include <cmath>
 
 namespace binllm {
@@ -19,35 +20,19 @@ struct AdamWOptions {
 
 struct AdamWUpdate {
   template <class T>
-  struct FirstMoment {
-    T beta;
-    const double* clip;
+  struct Formula {  // w, m, v after the step
+    T beta1, beta2, epsilon, decay;
+    const double *clip, *learning_rate, *first_correction, *second_correction;
     template <class X>
-    [[nodiscard]] X operator()(const X& m, const X& g) const {
-      return beta * m + (T(1) - beta) * static_cast<T>(*clip) * g;
-    }
-  };
-  template <class T>
-  struct SecondMoment {
-    T beta;
-    const double* clip;
-    template <class X>
-    [[nodiscard]] X operator()(const X& v, const X& g) const {
-      const X clipped = static_cast<T>(*clip) * g;
-      return beta * v + (T(1) - beta) * clipped * clipped;
-    }
-  };
-  template <class T>
-  struct Value {
-    T epsilon, decay;
-    const double *learning_rate, *first_correction, *second_correction;
-    template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& m, const X& v) const {
+    [[nodiscard]] std::array<X, 3> operator()(const X& w, const X& m, const X& v, const X& g) const {
       using std::sqrt;
       const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction),
               c2 = static_cast<T>(*second_correction);
-      const X root = sqrt(X(v / c2));
-      return w - lr * (m / c1 / (root + epsilon) + decay * w);
+      const X clipped = static_cast<T>(*clip) * g;
+      const X first = beta1 * m + (T(1) - beta1) * clipped;
+      const X second = beta2 * v + (T(1) - beta2) * clipped * clipped;
+      const X root = sqrt(X(second / c2));
+      return {w - lr * (first / c1 / (root + epsilon) + decay * w), first, second};
     }
   };
 };
@@ -57,15 +42,17 @@ struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
   static void update(const AdamWOptions& o, double decay, const StepScalars<Device>& scalars, View<const T, Device> g,
                      View<T, Device> w, View<T, Device> m, View<T, Device> v) {
-    using B = Backend<Device>;
     using S = StepScalars<Device>;
-    const double* clip = scalars[S::clip].data;
-    B::map(m, AdamWUpdate::FirstMoment<T>{static_cast<T>(o.beta1), clip}, elements(m), elements(g));
-    B::map(v, AdamWUpdate::SecondMoment<T>{static_cast<T>(o.beta2), clip}, elements(v), elements(g));
-    B::map(w,
-           AdamWUpdate::Value<T>{static_cast<T>(o.epsilon), static_cast<T>(decay), scalars[S::learning_rate].data,
-                                 scalars[S::first_correction].data, scalars[S::second_correction].data},
-           elements(w), elements(m), elements(v));
+    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),
+                                          static_cast<T>(o.beta2),
+                                          static_cast<T>(o.epsilon),
+                                          static_cast<T>(decay),
+                                          scalars[S::clip].data,
+                                          scalars[S::learning_rate].data,
+                                          scalars[S::first_correction].data,
+                                          scalars[S::second_correction].data};
+    Backend<Device>::map(std::array{Target<T>(w), Target<T>(m), Target<T>(v)}, formula, elements(w), elements(m),
+                         elements(v), elements(g));
   }
 };
 
