@@ -10,6 +10,12 @@
 
 namespace binllm {
 
+/// Tells a device that counts its memory how much of a block is in use; the others have no such service.
+template <class Device>
+void note_use([[maybe_unused]] const void* pointer, [[maybe_unused]] std::size_t bytes) noexcept {
+  if constexpr (requires { Backend<Device>::use(pointer, bytes); }) Backend<Device>::use(pointer, bytes);
+}
+
 /// Blocks of device memory handed out from the front. Freed by rewinding to an earlier position; blocks are kept,
 /// so a round that repeats the sizes of the last one asks the device for nothing.
 template <class Device>
@@ -41,6 +47,7 @@ class Arena {
     if (top_.block == blocks_.size()) grow(rounded);
     std::byte* pointer = blocks_[top_.block].data + top_.offset;
     top_.offset += rounded;
+    note_use<Device>(pointer, bytes);
     return pointer;
   }
   [[nodiscard]] Position position() const noexcept { return top_; }
@@ -87,10 +94,11 @@ class SizeClassPool {
     std::vector<void*>& blocks = free_[size.index];
     if (blocks.empty()) {
       blocks.reserve(blocks.capacity() + 1);  // room for its return, which must not throw
-      return Backend<Device>::allocate(size.bytes);
+      blocks.push_back(Backend<Device>::allocate(size.bytes));
     }
     void* block = blocks.back();
     blocks.pop_back();
+    note_use<Device>(block, bytes);
     return block;
   }
   void give_back(void* block, std::size_t bytes) { free_[size_class(bytes).index].push_back(block); }
