@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // One training step of a Llama on random tokens: tokens a second, peak memory, share of the machine's FMA peak.
 // bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
+#include <binllm/core/process_memory.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/policy/progressive_sign.hpp>
-#include <binllm/train/loop.hpp>
+#include <binllm/train/forecast.hpp>
 
 #include "support/arguments.hpp"
 #include "support/measure.hpp"
@@ -52,6 +53,17 @@ double operations(const Setting& s, Index parameters) {
   return static_cast<double>(products + attention);
 }
 
+/// What the step will have resident at its peak, on top of what this program has now.
+std::size_t predicted_bytes(const std::string& mode, const Setting& setting, bool recompute) {
+  bl::TrainingOptions options;
+  options.batch = setting.batch;
+  options.context = setting.context;
+  options.recompute = recompute;
+  const auto forecast = mode == "qat" ? bl::forecast_training_memory(setting.model, bl::Binary<Recipe>{}, options)
+                                      : bl::forecast_training_memory(setting.model, bl::Dense{}, options);
+  return forecast.total() + bl::resident_bytes();
+}
+
 struct Report {
   double step_seconds = 0, first_loss = 0, last_loss = 0;
   Index parameters = 0;
@@ -86,9 +98,7 @@ Report measure(Model& model, const Setting& setting, int steps, bool recompute) 
   return report;
 }
 
-Report measure_mode(const std::string& mode, const Setting& setting, int steps, bool recompute,
-                    const bl::bench::Arguments& arguments) {
-  if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
+Report measure_mode(const std::string& mode, const Setting& setting, int steps, bool recompute) {
   const auto dense = [&] {
     bl::Llama<float> model(setting.model);
     bl::initialise(model, 1);
@@ -107,31 +117,40 @@ Report measure_mode(const std::string& mode, const Setting& setting, int steps, 
 int main(int count, char** words) {
   bl::bench::Arguments arguments(count, words,
                                  "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] "
-                                 "[--recompute] [--json]");
+                                 "[--recompute] [--json] [--dry-run]");
   const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
   const int threads = arguments.number("--threads", 2), steps = arguments.number("--steps", 5);
   const bool recompute = arguments.flag("--recompute"), json = arguments.flag("--json");
+  const bool dry_run = arguments.flag("--dry-run");
+  if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
   arguments.end();
 
   const Setting setting = setting_named(name, arguments);
   bl::set_thread_count(threads);
-  const Report report = measure_mode(mode, setting, steps, recompute, arguments);
+  const std::size_t predicted = predicted_bytes(mode, setting, recompute);
+  if (dry_run) {
+    fmt::print("{{\"config\": \"{}\", \"mode\": \"{}\", \"recompute\": {}, \"predicted_bytes\": {}}}\n", name, mode,
+               recompute, predicted);
+    return 0;
+  }
+  const Report report = measure_mode(mode, setting, steps, recompute);
   const double peak = bl::bench::fma_peak(threads), rate = operations(setting, report.parameters) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
     fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
                fmt::arg("recompute", recompute), fmt::arg("parameters", report.parameters),
                fmt::arg("tokens", static_cast<double>(setting.tokens()) / report.step_seconds),
                fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
-               fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9), fmt::arg("first", report.first_loss),
-               fmt::arg("last", report.last_loss));
+               fmt::arg("predicted", predicted), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
+               fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
   };
   print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"recompute\": {recompute}, "
                "\"parameters\": "
                "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
-               "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"fma_peak_share\": {share:.3f}, "
+               "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"predicted_bytes\": {predicted}, "
+               "\"fma_peak_share\": {share:.3f}, "
                "\"fma_peak_gflops\": {gflops:.1f}, "
                "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
-             : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes, "
-               "{share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
+             : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes "
+               "({predicted} predicted), {share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
                "loss {first:.4f} -> {last:.4f}\n");
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "memory_report.hpp"
 #include "recipe_run.hpp"
 #include "training_flags.hpp"
 
+#include <binllm/core/process_memory.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/run.hpp>
@@ -22,6 +24,7 @@ struct Options {
   binllm::ChannelScaleOptions search;
   binllm::ProgressiveOptions training;
   CheckpointFlags checkpoints;
+  bool dry_run = false;
 };
 
 nlohmann::ordered_json effective_config(const Options& o, const binllm::TokenStream& corpus) {
@@ -55,6 +58,21 @@ void write_readme(const Options& o, const nlohmann::ordered_json& config, const 
   file.commit();
 }
 
+DryRun forecast(const binllm::LlamaConfig& config, const RecipeJob& job, binllm::Index tokens_per_step,
+                binllm::Index steps) {
+  const std::size_t resident = binllm::resident_bytes();
+  check_tokens("binarize", job.corpus, config);
+  if (job.validation) check_tokens("binarize", *job.validation, config);
+  const RecipeForecast recipe = forecast_recipe(config, job);
+  return {.config = config,
+          .parameters = recipe.parameters,
+          .tokens_per_step = tokens_per_step,
+          .steps = steps,
+          .training = recipe.training,
+          .channel_scale = recipe.channel_scale,
+          .resident = resident};
+}
+
 void run(Options& o) {
   o.common.apply();
   o.choice.complete();
@@ -84,15 +102,15 @@ void run(Options& o) {
         TextSource{o.validation.empty() ? std::vector<std::string>{} : std::vector{o.validation}, o.validation.empty()}
             .load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   }
-  static_cast<void>(binllm::Chunks(
-      binllm::training_steps(o.training,
-                             binllm::Batches(job.corpus, o.training.batch, o.training.context, o.training.seed)),
-      o.training.chunks));
+  const binllm::Batches batches(job.corpus, o.training.batch, o.training.context, o.training.seed);
+  const binllm::Index steps = binllm::training_steps(o.training, batches);
+  static_cast<void>(binllm::Chunks(steps, o.training.chunks));
   auto dense = binllm::load_model<binllm::Llama<float>>(o.model);
   if (job.validation) {
     binllm::check_perplexity(dense.config, *job.validation,
                              {.context = o.training.context, .max_windows = o.validation_windows});
   }
+  if (o.dry_run) return print(forecast(dense.config, job, batches.tokens_per_step(), steps), o.common.json);
   auto config = effective_config(o, job.corpus);
   if (job.validation) config["validation"] = to_json(*job.validation);
   binllm::RunFolder folder(o.out, config.dump(),
@@ -103,11 +121,14 @@ void run(Options& o) {
                            o.out.string()));
   const auto rows = run_recipe(dense, o.model, job, progress);
   write_readme(o, config, rows);
+  const std::size_t peak = binllm::peak_resident_bytes();
   if (!o.common.json) {
-    fmt::print("{}", markdown_table(rows));
+    fmt::print("{}peak memory {}\n", markdown_table(rows), in_megabytes(peak));
     return;
   }
-  fmt::print("{}\n", nlohmann::ordered_json{{"run", o.out.string()}, {"results", to_json(rows)}}.dump());
+  fmt::print("{}\n",
+             nlohmann::ordered_json{{"run", o.out.string()}, {"results", to_json(rows)}, {"peak_resident_bytes", peak}}
+                 .dump());
 }
 
 }  // namespace
@@ -142,6 +163,7 @@ void add_binarize(CLI::App& app) {
   command.add_option("--chunks", o->training.chunks, "chunks of equal data, each with one t")->capture_default_str();
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);
+  add_dry_run_flag(command, o->dry_run);
   o->common.add_to(command);
   command.callback([o] { run(*o); });
 }

@@ -2,9 +2,11 @@
 #include "pretrain.hpp"
 
 #include "command.hpp"
+#include "memory_report.hpp"
 #include "progress.hpp"
 #include "training_flags.hpp"
 
+#include <binllm/core/process_memory.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/tokenizer/byte.hpp>
@@ -45,6 +47,7 @@ struct Options {
   ModelSize size;
   binllm::TrainingOptions training = binllm::TrainingOptions::small_model();
   CheckpointFlags checkpoints;
+  bool dry_run = false;
 };
 
 std::optional<binllm::TokenStream> validation_stream(const Options& o, const binllm::Tokenizer& tokenizer) {
@@ -53,6 +56,20 @@ std::optional<binllm::TokenStream> validation_stream(const Options& o, const bin
   if (o.text.built_in)
     return TextSource{{}, true}.load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
   return std::nullopt;
+}
+
+/// What the run would take; the model is at hand because reading it is part of checking the input.
+DryRun forecast(const Options& o, const binllm::Llama<float>& model, const binllm::TokenStream& corpus,
+                const binllm::TokenStream* validation, std::size_t resident) {
+  check_tokens("pretrain", corpus, model.config);
+  if (validation != nullptr) check_tokens("pretrain", *validation, model.config);
+  const binllm::Batches batches(corpus, o.training.batch, o.training.context, o.training.seed);
+  return {.config = model.config,
+          .parameters = binllm::parameter_count(model),
+          .tokens_per_step = batches.tokens_per_step(),
+          .steps = binllm::training_steps(o.training, batches),
+          .training = binllm::forecast_training_memory(model.config, binllm::Dense{}, o.training, validation),
+          .resident = resident};
 }
 
 void run(Options& o) {
@@ -65,6 +82,7 @@ void run(Options& o) {
                                   static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096);
   const auto validation = validation_stream(o, tokenizer);
 
+  const std::size_t resident = binllm::resident_bytes();
   auto model = [&] {
     if (!o.start.empty()) return binllm::load_model<binllm::Llama<float>>(o.start);
     binllm::Llama<float> fresh(o.size.config(tokenizer, o.training.context));
@@ -75,6 +93,7 @@ void run(Options& o) {
     binllm::check_perplexity(model.config, *validation,
                              {.context = o.training.context, .max_windows = o.validation_windows});
   }
+  if (o.dry_run) return print(forecast(o, model, corpus, validation ? &*validation : nullptr, resident), o.common.json);
   nlohmann::ordered_json config{{"command", "pretrain"},
                                 {"model",
                                  {{"start", o.start},
@@ -103,12 +122,14 @@ void run(Options& o) {
         binllm::evaluate_perplexity(model, *validation,
                                     {.context = o.training.context, .max_windows = o.validation_windows})
             .nll;
+  result["peak_resident_bytes"] = binllm::peak_resident_bytes();
   if (o.common.json) {
     fmt::print("{}\n", result.dump());
   } else {
     fmt::print("model            {}\n", o.out.string());
     if (validation)
       fmt::print("validation nll   {:.4f} (context {})\n", result["validation_nll"].get<double>(), o.training.context);
+    fmt::print("peak memory      {}\n", in_megabytes(result["peak_resident_bytes"].get<std::size_t>()));
   }
 }
 
@@ -134,6 +155,7 @@ void add_pretrain(CLI::App& app) {
       ->capture_default_str();
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);
+  add_dry_run_flag(command, o->dry_run);
   o->common.add_to(command);
   command.callback([o] { run(*o); });
 }

@@ -19,9 +19,29 @@ void RecipeChoice::complete() {
 namespace {
 
 template <binllm::ChannelSharing sharing>
+binllm::RuntimeBinary<float, sharing> format_of(const RecipeChoice& choice) {
+  return {binllm::RuntimeEstimator<float>::named(choice.estimator),
+          binllm::RuntimeScale<float>::named(choice.scale, choice.granularity),
+          binllm::RuntimeSchedule::named(choice.schedule)};
+}
+
+bool has_stage_1(const RecipeJob& job) { return job.search.steps > 0 && job.choice.channel_scale != "none"; }
+
+template <binllm::ChannelSharing sharing>
+RecipeForecast forecast(const binllm::LlamaConfig& config, const RecipeJob& job) {
+  const auto format = format_of<sharing>(job.choice);
+  RecipeForecast result;
+  result.parameters = binllm::parameter_count(
+      binllm::Llama<float, binllm::Meta, binllm::RuntimeBinary<float, sharing>>(config, format));
+  result.training =
+      binllm::forecast_training_memory(config, format, job.training, job.validation ? &*job.validation : nullptr);
+  if (has_stage_1(job)) result.channel_scale = binllm::forecast_channel_scale_memory(config, format, job.training);
+  return result;
+}
+
+template <binllm::ChannelSharing sharing>
 std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
                            Progress& progress) {
-  using Format = binllm::RuntimeBinary<float, sharing>;
   const binllm::PerplexityOptions sign{.context = job.training.context, .max_windows = job.validation_windows};
   std::vector<ResultRow> rows;
   const auto judge_row = [&](std::string name, auto& model, double hardness) {
@@ -34,12 +54,9 @@ std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, 
   constexpr double infinity = std::numeric_limits<double>::infinity();
 
   judge_row("full precision", dense, 0);
-  auto binary =
-      binllm::binarize(dense, Format{binllm::RuntimeEstimator<float>::named(job.choice.estimator),
-                                     binllm::RuntimeScale<float>::named(job.choice.scale, job.choice.granularity),
-                                     binllm::RuntimeSchedule::named(job.choice.schedule)});
+  auto binary = binllm::binarize(dense, format_of<sharing>(job.choice));
   judge_row("naive sign", binary, infinity);
-  const bool searched = job.search.steps > 0 && job.choice.channel_scale != "none";
+  const bool searched = has_stage_1(job);
   if (searched) {
     binllm::search_channel_scale(binary, job.corpus, job.search, &progress);
     judge_row("after stage 1", binary, infinity);
@@ -70,6 +87,11 @@ std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, 
 }
 
 }  // namespace
+
+RecipeForecast forecast_recipe(const binllm::LlamaConfig& config, const RecipeJob& job) {
+  if (job.choice.channel_scale == "per-linear") return forecast<binllm::ChannelSharing::per_linear>(config, job);
+  return forecast<binllm::ChannelSharing::shared>(config, job);
+}
 
 std::vector<ResultRow> run_recipe(binllm::Llama<float>& dense, const fs::path& source, const RecipeJob& job,
                                   Progress& progress) {

@@ -7,6 +7,7 @@
 
 #include <binllm/models/llama.hpp>
 #include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/forecast.hpp>
 #include <binllm/train/progressive.hpp>
 
 #include <limits>
@@ -33,6 +34,14 @@ struct RecipeJob {
   fs::path out{};  ///< out/binary and out/packed are written
   const binllm::Tokenizer* tokenizer = nullptr;
 };
+
+/// What run_recipe takes on top of the dense model, whose configuration is given: the forecasts of both stages.
+struct RecipeForecast {
+  binllm::Index parameters = 0;  ///< of the binary model
+  binllm::MemoryForecast training;
+  std::optional<binllm::MemoryForecast> channel_scale{};
+};
+[[nodiscard]] RecipeForecast forecast_recipe(const binllm::LlamaConfig& config, const RecipeJob& job);
 
 /// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed.
 /// Empty without a validation stream. `source` is the folder of the dense model.

@@ -23,6 +23,10 @@ void add_training_flags(CLI::App& command, binllm::TrainingOptions& options) {
       ->capture_default_str();
 }
 
+void add_dry_run_flag(CLI::App& command, bool& dry_run) {
+  command.add_flag("--dry-run", dry_run, "check the input, print steps and expected memory, write nothing");
+}
+
 nlohmann::ordered_json to_json(const binllm::TrainingOptions& o) {
   return {{"tokens", o.tokens},
           {"batch", o.batch},

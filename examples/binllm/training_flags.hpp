@@ -12,6 +12,9 @@ namespace program {
 /// Adds --tokens, --batch, --micro-batch, --context, --learning-rate, ... with the present values as defaults.
 void add_training_flags(CLI::App& command, binllm::TrainingOptions& options);
 
+/// Adds --dry-run.
+void add_dry_run_flag(CLI::App& command, bool& dry_run);
+
 /// What decides the result of a training, for run.json.
 [[nodiscard]] nlohmann::ordered_json to_json(const binllm::TrainingOptions& options);
 

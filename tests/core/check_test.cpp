@@ -32,6 +32,12 @@ TEST_CASE("what does not fit is refused by id") {
   CHECK(id_of([&] { binllm::check_token_ids("op", {ids.data() + 2, {1}}, 5); }) == ErrorId::token_out_of_range);
 }
 
+TEST_CASE("ids that the host cannot read are taken on trust") {
+  struct Elsewhere {};
+  const std::array<std::int32_t, 2> ids{9, -1};
+  CHECK_NOTHROW(binllm::check_token_ids("op", View<const std::int32_t, Elsewhere>(ids.data(), {2}), 5));
+}
+
 TEST_CASE("messages name the operation, the argument and both sides") {
   const auto message = [](auto check) -> std::string {
     try {

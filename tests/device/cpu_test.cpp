@@ -107,6 +107,33 @@ TEST_CASE("sums do not depend on the number of threads, to the last bit") {
   }
 }
 
+TEST_CASE_TEMPLATE("gather_rows and scatter_add_rows against loops, on any number of threads", T, float, double) {
+  constexpr Index vocabulary = 50;
+  for (const auto [rows, cols] : extents) {
+    const Tensor<double> table = normal_tensor({vocabulary, cols}, 1), start = normal_tensor({vocabulary, cols}, 2);
+    const Tensor<T> dy = normal_tensor<T>({rows, cols}, 3);
+    const Tensor<std::int32_t> ids = random_ids({rows}, vocabulary - 1, 4);  // most occur many times, one never
+    Tensor<T> gathered({rows, cols});
+    Tensor<double> wanted = on_device<Cpu>(start);
+    for (Index n = 0; n < rows; ++n) {
+      const Index id = ids.view().data[n];
+      for (Index c = 0; c < cols; ++c) {
+        gathered.view().data[n * cols + c] = static_cast<T>(table.view().data[id * cols + c]);
+        wanted.view().data[id * cols + c] += static_cast<double>(dy.view().data[n * cols + c]);
+      }
+    }
+    for (const int count : {1, 2, 3}) {
+      const Threads threads(count);
+      Tensor<T> y({rows, cols});
+      Tensor<double> dtable = on_device<Cpu>(start);
+      B::gather_rows(read(ids.view()), read(table.view()), y.view());
+      B::scatter_add_rows(read(ids.view()), read(dy.view()), dtable.view());
+      CHECK(same_bits(y.view(), gathered.view()));
+      CHECK(same_bits(dtable.view(), wanted.view()));
+    }
+  }
+}
+
 TEST_CASE("memory: aligned, copied even where blocks overlap, zeroed") {
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{100000}}) {
     void* const memory = B::allocate(bytes);

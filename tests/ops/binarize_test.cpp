@@ -32,7 +32,7 @@ struct Named {
   }
   template <class Device>
   Variable<double, Device> operator()(Variable<double, Device> w, Variable<double, Device> learned) const {
-    return binarize_weight(w, learned, t.view(), estimator, scale);
+    return binarize_weight(w, learned, read(w.tape().constant(t.view()).value()), estimator, scale);
   }
   /// Numbers around `mean` for S_l; none where the policy learns nothing.
   [[nodiscard]] Tensor<double> learned(const Shape& weight, double mean, double spread) const {

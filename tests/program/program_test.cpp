@@ -2,6 +2,7 @@
 /// The command-line program, as a user runs it.
 #include "data_kit.hpp"
 #include "io/support.hpp"
+#include "support/sanitizers.hpp"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -144,6 +146,77 @@ TEST_CASE("a killed run resumes to the same bits, its metrics without gap or rep
     return found;
   };
   CHECK(steps("whole") == steps("killed"));
+}
+
+TEST_CASE("a dry run says how many steps there will be and how much memory they take, and writes nothing") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), never = (folder / "never").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 512 --valid-windows 4 --out " + model + tiny).code == 0);
+  const auto judged = [&](const std::string& arguments) {
+    const auto text = run(folder, arguments);
+    INFO(text.error);
+    REQUIRE(text.code == 0);
+    for (const char* said : {"parameters: 1 layers of width 16", "steps        8 of 128 tokens", "weights", "gradients",
+                             "moments", "activations", "total", "peak memory"})
+      CHECK(text.out.find(said) != std::string::npos);
+    const auto line = run(folder, arguments + " --json");
+    REQUIRE(line.code == 0);
+    return nlohmann::json::parse(line.out);
+  };
+  const auto pretraining = judged("pretrain --built-in --tokens 1024 --dry-run --out " + never + tiny);
+  CHECK(pretraining.at("steps") == 8);
+  CHECK(pretraining.at("tokens_per_step") == 128);
+  CHECK_FALSE(pretraining.contains("channel_scale_forecast"));
+  const std::string job =
+      " --built-in --tokens 1024 --batch 4 --context 32 --chunks 4 --threads 1 --dry-run --out " + never;
+  const auto recipe = judged("binarize --model " + model + job);
+  CHECK(recipe.at("parameters").get<int>() > pretraining.at("parameters").get<int>());  // S_l
+  CHECK(recipe.at("channel_scale_forecast").at("moments") < recipe.at("forecast").at("moments"));
+  CHECK(judged("binarize --channel-scale per-linear --model " + model + job).contains("channel_scale_forecast"));
+  CHECK_FALSE(judged("binarize --channel-scale none --model " + model + job).contains("channel_scale_forecast"));
+
+  const auto refused = run(folder, "binarize --chunks 9 --model " + model +
+                                       " --built-in --tokens 1024 --batch 4 --context 32 --dry-run --out " + never);
+  CHECK(refused.code == 1);
+  CHECK(refused.error.find("chunks") != std::string::npos);
+  CHECK_FALSE(fs::exists(never));
+}
+
+TEST_CASE("a dry run finds the tokens that the model does not know") {
+  const auto oracle = data_file("models/stories260K/oracle_greedy_n64.txt");
+  if (!oracle) return;
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  const auto refused =
+      run(folder, "pretrain --built-in --model " + model + " --tokenizer " + fs::path(*oracle).parent_path().string() +
+                      " --batch 4 --context 32 --dry-run --out " + (folder / "never").string());
+  CHECK(refused.code == 1);
+  CHECK(refused.error.find("E402") != std::string::npos);
+}
+
+TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" *
+          doctest::skip(binllm::test::sanitized)) {
+  const TemporaryFolder folder;
+  const fs::path text = folder / "text.txt";
+  std::ofstream stream(text);
+  for (int i = 0; i < 1000; ++i) stream << "Line " << i << " of a text to learn from.\n";
+  stream.close();
+  const std::string model = (folder / "model").string(), made = (folder / "run").string();
+  const std::string data =
+      " --text " + text.string() + " --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
+  const auto compare = [&](const std::string& job) {
+    const auto expected = run(folder, job + " --dry-run"), real = run(folder, job);
+    INFO(real.error);
+    REQUIRE(expected.code == 0);
+    REQUIRE(real.code == 0);
+    const auto forecast = nlohmann::json::parse(expected.out).at("predicted_peak_bytes").get<double>();
+    const auto found = nlohmann::json::parse(real.out).at("peak_resident_bytes").get<double>();
+    MESSAGE("expected ", forecast, ", found ", found);
+    CHECK(std::abs(forecast - found) < 0.1 * found);
+  };
+  compare("pretrain --dim 256 --hidden 704 --layers 4 --heads 4 --kv-heads 2" + data + model);
+  compare("binarize --channel-scale-steps 1 --chunks 1 --model " + model + data + made);
 }
 
 TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {

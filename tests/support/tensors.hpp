@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Tensors for tests: random contents, and comparisons that no NaN passes.
 #pragma once
+#include "support/plain_device.hpp"
+
 #include <binllm/core/random.hpp>
 #include <binllm/device/cpu.hpp>
 
@@ -108,6 +110,7 @@ struct Threads {
 template <class Body>
 void on_each_device(const Body& body) {
   body(Cpu{});
+  body(Plain{});
 }
 
 }  // namespace binllm::test

@@ -11,6 +11,12 @@
 
 namespace binllm {
 
+/// Tells a device that counts its memory how much of a block is in use; the others have no such service.
+template <class Device>
+void note_use([[maybe_unused]] const void* pointer, [[maybe_unused]] std::size_t bytes) noexcept {
+  if constexpr (requires { Backend<Device>::use(pointer, bytes); }) Backend<Device>::use(pointer, bytes);
+}
+
 /// Blocks of device memory handed out from the front. Freed by rewinding to an earlier position; blocks are kept,
 /// so a round that repeats the sizes of the last one asks the device for nothing.
 template <class Device>
@@ -42,6 +48,7 @@ class Arena {
     if (top_.block == blocks_.size()) grow(rounded);
     std::byte* pointer = blocks_[top_.block].data + top_.offset;
     top_.offset += rounded;
+    note_use<Device>(pointer, bytes);
     return pointer;
   }
   [[nodiscard]] Position position() const noexcept { return top_; }
@@ -92,6 +99,7 @@ class SizeClassPool {
     blocks.free.pop_back();
     held_ += bytes;
     most_held_ = std::max(most_held_, held_);
+    note_use<Device>(block, bytes);
     return block;
   }
   /// `bytes` is what was asked for.

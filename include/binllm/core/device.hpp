@@ -8,7 +8,8 @@ namespace binllm {
 struct Cpu {};
 
 /// The small closed set of services of a device: allocate, release, copy, zero, gemm, map, row_reduce,
-/// column_reduce, synchronise. Declared, never defined: an unknown device fails where it is first used.
+/// column_reduce, gather_rows, scatter_add_rows, synchronise. Declared, never defined: an unknown device fails where it
+/// is first used.
 template <class Device>
 struct Backend;
 

@@ -144,6 +144,28 @@ struct Backend<Cpu> {
                      [&](const cpu::Block& block) { cpu::map_block<Write::accumulate>(sums, block, f, in...); });
   }
 
+  // ---- rows of a table
+  /// y[n, :] = table[ids[n], :], as numbers of y's type.
+  template <class T, class U>
+  static void gather_rows(View<const std::int32_t> ids, View<const U> table, View<T> y) {
+    const Index height = tile_elements / std::max<Index>(y.cols(), 1);
+    cpu::over_blocks(ids.size(), y.cols(), height, y.cols(), [&](const cpu::Block& block) {
+      for (Index n = block.row; n < block.row_end; ++n) y.row(n) = table.row(ids.data[n]).template cast<T>();
+    });
+  }
+  /// dtable[ids[n], :] += dy[n, :], n in order for every column, so that equal ids add up in fixed order.
+  template <class T, class U>
+  static void scatter_add_rows(View<const std::int32_t> ids, View<const T> dy, View<U> dtable) {
+    const Index rows = ids.size(), narrow = tile_elements / std::max<Index>(rows, 1);
+    const Index width = std::max<Index>(pack_width, (narrow + pack_width - 1) / pack_width * pack_width);
+    cpu::over_blocks(rows, dtable.cols(), rows, width, [&](const cpu::Block& block) {
+      const Index count = block.col_end - block.col;
+      for (Index n = 0; n < rows; ++n) {
+        dtable.row(ids.data[n]).segment(block.col, count) += dy.row(n).segment(block.col, count).template cast<U>();
+      }
+    });
+  }
+
   // ---- matrix products
   /// c = a b (or c += a b) with the factors transposed as `product` says; all leading dimensions count as rows.
   template <Write mode = Write::assign, class T>

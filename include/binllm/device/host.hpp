@@ -26,7 +26,7 @@ class OnHost {
  public:
   explicit OnHost(View<const T, Device> block) {
     if constexpr (host_accessible<Device>) {
-      view_ = block;
+      view_ = {block.data, block.shape};
     } else {
       copy_ = Tensor<T>(block.shape);
       Backend<Device>::synchronise();

@@ -3,8 +3,8 @@
 ///   y[n,:] = table[id_n,:]
 /// Shapes   ids (B,T) or (N), table (V,C) -> y (ids...,C).
 /// Backward dtable[id_n,:] += dy[n,:], tokens in order, so equal ids add up in fixed order.   Saves ids (by view).
-/// Errors   token_out_of_range, rank_unsupported.   The ids must outlive the tape's round.
-/// The output head may be tied to the same table: both ops then add to one gradient.
+/// Errors   token_out_of_range (where the host can read the ids), rank_unsupported.   The ids must outlive the tape's
+/// round. The output head may be tied to the same table: both ops then add to one gradient.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>
@@ -16,16 +16,16 @@ namespace binllm {
 
 struct Embedding {};
 
-/// Gathers and scatters are not among the services, so each device has its own kernel.
-template <>
-struct Kernel<Embedding, Cpu> {
+template <class Device>
+struct GenericKernel<Embedding, Device> {
   template <class T>
-  static void forward(View<const std::int32_t> ids, View<const master_t<T>> table, View<T> y) {
-    for (Index n = 0; n < ids.size(); ++n) y.row(n) = table.row(ids.data[n]).template cast<T>();
+  static void forward(View<const std::int32_t, Device> ids, View<const master_t<T>, Device> table, View<T, Device> y) {
+    Backend<Device>::gather_rows(ids, table, y);
   }
   template <class T>
-  static void backward(View<const std::int32_t> ids, View<const T> dy, View<master_t<T>> dtable) {
-    for (Index n = 0; n < ids.size(); ++n) dtable.row(ids.data[n]) += dy.row(n).template cast<master_t<T>>();
+  static void backward(View<const std::int32_t, Device> ids, View<const T, Device> dy,
+                       View<master_t<T>, Device> dtable) {
+    Backend<Device>::scatter_add_rows(ids, dy, dtable);
   }
 };
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+/// How much memory a training will take, before it takes any: the training step itself, run on a device that only
+/// counts.
+#pragma once
+#include <binllm/device/meta.hpp>
+#include <binllm/train/loop.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <initializer_list>
+
+namespace binllm {
+
+/// Bytes at the peak of a training. What the process held before the model was made comes on top, and so does the
+/// scratch of the CPU's threads (packing panels of the products, tiles of attention: a few MB a thread).
+struct MemoryForecast {
+  std::size_t parameters = 0, gradients = 0, moments = 0;
+  std::size_t activations = 0;  ///< and working memory: the rest of the peak
+  std::size_t reserved = 0;  ///< what is asked of the allocator for all of it; pages that are never used cost nothing
+
+  [[nodiscard]] std::size_t total() const noexcept { return parameters + gradients + moments + activations; }
+};
+
+namespace detail {
+
+/// Counts from its making on.
+class MetaMeter {
+ public:
+  MetaMeter() {
+    Backend<Meta>::reset_peaks();
+    used_ = Backend<Meta>::used().now;
+    reserved_ = Backend<Meta>::reserved().now;
+  }
+  [[nodiscard]] std::size_t used() const { return Backend<Meta>::used().peak - used_; }
+  [[nodiscard]] std::size_t reserved() const { return Backend<Meta>::reserved().peak - reserved_; }
+
+ private:
+  std::size_t used_, reserved_;
+};
+
+/// One step of `model`, and the evaluation that stands at the end of a training. `blocks` are those of all models that
+/// are alive, made under the eyes of the meter.
+template <class Model>
+[[nodiscard]] MemoryForecast forecast_step(
+    Model& model, std::initializer_list<const ParameterBlock<typename Model::Master, Meta>*> blocks,
+    const TrainingOptions& options, const TokenStream* validation, const MetaMeter& meter) {
+  const auto bytes = [](const auto& tensor) {
+    return static_cast<std::size_t>(tensor.size()) * sizeof(typename Model::Master);
+  };
+  MemoryForecast forecast;
+  for (const auto* block : blocks) {
+    forecast.parameters += bytes(block->values);
+    forecast.gradients += bytes(block->gradients);
+  }
+  TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw,
+                               options.recompute);
+  forecast.moments = bytes(training.optimiser().first_moment()) + bytes(training.optimiser().second_moment());
+  const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
+  static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
+  if (validation != nullptr) {
+    PerplexityOptions evaluation{.context = options.context};
+    evaluation.max_windows = std::min(options.evaluate_windows, evaluation.batch);  // the others need no more memory
+    static_cast<void>(evaluate_perplexity(model, *validation, evaluation));
+  }
+  forecast.activations = meter.used() - forecast.total();
+  forecast.reserved = meter.reserved();
+  return forecast;
+}
+
+}  // namespace detail
+
+/// The memory of `pretrain` or `train_progressively` for a model of this configuration and format, with its
+/// evaluations where there is a validation stream. Takes milliseconds. One forecast at a time: the device has one count
+/// for all threads. Errors: those of the training's first step, but for token ids, which nothing reads.
+template <class T = float, class Format = Dense>
+[[nodiscard]] MemoryForecast forecast_training_memory(const LlamaConfig& config, const Format& format,
+                                                      const TrainingOptions& options,
+                                                      const TokenStream* validation = nullptr) {
+  options.check();
+  const detail::MetaMeter meter;
+  Llama<T, Meta, Format> model(config, format);
+  return detail::forecast_step(model, {&model.block}, options, validation, meter);
+}
+
+/// The memory of `search_channel_scale` with the batch, micro_batch and context of `options`: stage 1 has the whole
+/// binary model beside it, gradients included, and moments of S_t alone. Errors: as above.
+template <class T = float, RecipeLike R>
+[[nodiscard]] MemoryForecast forecast_channel_scale_memory(const LlamaConfig& config, const Binary<R>& format,
+                                                           const TrainingOptions& options) {
+  options.check();
+  const detail::MetaMeter meter;
+  Llama<T, Meta, Binary<R>> binary(config, format);
+  auto search = channel_search(binary);
+  return detail::forecast_step(search, {&binary.block, &search.block}, options, nullptr, meter);
+}
+
+}  // namespace binllm
