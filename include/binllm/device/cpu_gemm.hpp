@@ -216,9 +216,8 @@ class SerialGemm {
         }
         for (Index row = 0; row < m; row += max_rows) {
           const Index height = std::min(max_rows, m - row);
-          Panels<T, lane_count>::left(a.from(row, p), deep, height, left);
-          block(height, width, deep, alpha, left, a.transposed, right, add || p > 0, c + row * c_stride + col,
-                c_stride);
+          const Left rows = left_factor(a.from(row, p), deep, height, left);
+          block(height, width, deep, alpha, rows, right, add || p > 0, c + row * c_stride + col, c_stride);
         }
       }
     }
@@ -234,9 +233,20 @@ class SerialGemm {
   /// Width in memory of the sliver that has so many columns before it ends.
   [[nodiscard]] static Index padded(Index cols) { return round_up(std::min(Tile::width, cols), Tile::lanes); }
 
-  static void block(Index m, Index n, Index depth, T alpha, const T* left, bool transposed, const T* right, bool add,
-                    T* c, Index c_stride) {
-    const Index row_step = transposed ? 1 : depth, col_step = transposed ? Tile::rows : 1;
+  /// Groups of Tile::rows rows of the left factor, as the register tile reads them.
+  struct Left {
+    const T* data;
+    Index group_step, row_step, col_step;
+  };
+  /// Where they lie if that serves, else copied to `panel`. Rows that share a cache set do not serve.
+  [[nodiscard]] static Left left_factor(Operand<T> a, Index depth, Index count, T* panel) {
+    const bool serves = !a.transposed && count % Tile::rows == 0 && a.stride * Index(sizeof(T)) % 4096 != 0;
+    if (serves) return {a.data, Tile::rows * a.stride, a.stride, 1};
+    Panels<T, lane_count>::left(a, depth, count, panel);
+    return {panel, Panels<T, lane_count>::group_step(depth), a.transposed ? 1 : depth, a.transposed ? Tile::rows : 1};
+  }
+  static void block(Index m, Index n, Index depth, T alpha, const Left& left, const T* right, bool add, T* c,
+                    Index c_stride) {
     for (Index j = 0; j < n; j += Tile::width) {
       const Index cols = std::min(Tile::width, n - j);
       const auto multiply = cols > 2 * Tile::lanes ? &Tile::template multiply<3>
@@ -245,8 +255,8 @@ class SerialGemm {
       for (Index i = 0; i < m; i += Tile::rows) {
         const Index rows = std::min(Tile::rows, m - i);
         const auto into = [&](T* to, Index stride) {
-          multiply(depth, left + i / Tile::rows * Panels<T, lane_count>::group_step(depth), row_step, col_step,
-                   right + j * depth, alpha, add, to, stride);
+          multiply(depth, left.data + i / Tile::rows * left.group_step, left.row_step, left.col_step, right + j * depth,
+                   alpha, add, to, stride);
         };
         T* const to = c + i * c_stride + j;
         if (rows == Tile::rows && cols % Tile::lanes == 0) {
