@@ -25,11 +25,12 @@ namespace binllm {
 /// The row part: losses of rows of logits, which are overwritten by their gradient where it is wanted.
 struct CrossEntropy {
   static constexpr Index chunk_rows = 256, fewest_rows = 32;
-  static constexpr Index chunk_bytes = Index(32) << 20;
-  /// Rows of logits that are computed at a time: as many as chunk_bytes hold, in steps of 16.
+  static constexpr Index chunk_bytes = Index(64) << 20;
+  /// Rows of logits that are computed at a time: as many as chunk_bytes hold, in chunks of nearly equal size.
   [[nodiscard]] static Index chunk(Index rows, Index words, std::size_t scalar_bytes) {
     const Index fitting = chunk_bytes / (words * static_cast<Index>(scalar_bytes)) / 16 * 16;
-    return std::min(rows, std::clamp(fitting, fewest_rows, chunk_rows));
+    const Index most = std::clamp(fitting, fewest_rows, chunk_rows), chunks = (rows + most - 1) / most;
+    return std::min(rows, ((rows + chunks - 1) / chunks + 15) / 16 * 16);
   }
   struct Loss {  // (lse - z) [v = target]
     template <class X>
