@@ -93,7 +93,8 @@ TEST_CASE("cross_entropy: backward writes the loss; asked for before or without,
   const auto direct = run(false, 1), asked = run(true, 1), scaled = run(false, 4);
   for (std::size_t i = 0; i < direct.size(); ++i) CHECK(same_bits(asked.at(i).view(), direct.at(i).view()));
   CHECK(same_bits(scaled[0].view(), direct[0].view()));
-  for (const std::size_t i : {1, 2})  // a power of two: exact but where single products round below the normal numbers
+  for (const std::size_t i :
+       {1u, 2u})  // a power of two: exact but where single products round below the normal numbers
     CHECK((scaled.at(i).view().flat() - 4 * direct.at(i).view().flat()).abs().maxCoeff() < 1e-9f);
   Tape tape;
   const NoGrad pause(tape);
