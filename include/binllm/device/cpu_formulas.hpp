@@ -60,7 +60,8 @@ template <Write mode, class T, std::size_t count, class F, class... In>
       [&]<std::size_t... k>(std::index_sequence<k...>) {
         ((outs[k].data != nullptr ? store<mode>(outs[k].data + row * outs[k].stride + col, values[k], lanes) : void()),
          ...);
-      }(std::make_index_sequence<count>{});
+      }
+      (std::make_index_sequence<count>{});
     }
   }
 }

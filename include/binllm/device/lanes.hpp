@@ -9,9 +9,14 @@
 #include <cstring>
 #include <utility>
 
+// A packet as a template argument loses attributes that only packets in memory need; here none is stored.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+
 namespace binllm {
 
 namespace detail {
+/// Eigen's registers of T, `size` lanes each.
 template <class T>
 struct Packets {
   using Packet = typename Eigen::internal::packet_traits<T>::type;
@@ -96,3 +101,5 @@ void store_lanes(T* to, const Pack<T>& lanes, Index count) {
 }
 
 }  // namespace binllm
+
+#pragma GCC diagnostic pop

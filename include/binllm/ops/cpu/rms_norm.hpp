@@ -35,13 +35,14 @@ struct Kernel<RmsNorm, Cpu> {
       const std::array out{Target<T>(dx.data, x.rows(), cols, cols), partial};
       for (Index row = first; row < last; ++row) {
         const T inner =
-            dx ? cpu::reduce_row<Sum, T>(row, cols, RmsNorm::Product3{}, elements(x), per_column(w), elements(dy)) : T(0);
+            dx ? cpu::reduce_row<Sum, T>(row, cols, RmsNorm::Product3{}, elements(x), per_column(w), elements(dy))
+               : T(0);
         cpu::map_block<Write::accumulate>(out, {row, row + 1, 0, cols}, Gradients<T>{{static_cast<T>(cols)}},
-                                          elements(x), per_column(w), elements(dy), per_row(inverse), Uniform<T>{&inner});
+                                          elements(x), per_column(w), elements(dy), per_row(inverse),
+                                          Uniform<T>{&inner});
       }
     });
-    if (dw)
-      Backend<Cpu>::column_reduce(dw, tiles(x.shape), formula::Identity{}, Elements<T>{memory.data, cols});
+    if (dw) Backend<Cpu>::column_reduce(dw, tiles(x.shape), formula::Identity{}, Elements<T>{memory.data, cols});
   }
 
  private:
