@@ -55,7 +55,8 @@ void stream(std::vector<Block>& blocks) {
         ((i >= traffic.reads ? void(Lanes(data[i] + c) = 0.5f * sum) : void()), ...);
         if constexpr (traffic.moved() == traffic.reads) seen += sum;
       }
-    }(std::make_index_sequence<traffic.arrays()>{});
+    }
+    (std::make_index_sequence<traffic.arrays()>{});
     volatile float sink = seen.sum();  // without a reader a loop that only reads would be dropped
     static_cast<void>(sink);
   });
@@ -97,9 +98,8 @@ void swiglu(Table& table, Index tokens, Index width) {
   const Block gate = filled({tokens, width}, 1), up = filled({tokens, width}, 2), dy = filled({tokens, width}, 3);
   Block y(gate.shape()), dgate(gate.shape()), dup(gate.shape());
   table.row<Traffic{2, 0, 1}>("swiglu_forward", y.size(), [&] { K::forward(gate.view(), up.view(), y.view()); });
-  table.row<Traffic{3, 2, 0}>("swiglu_backward", y.size(), [&] {
-    K::backward(gate.view(), up.view(), dy.view(), dgate.view(), dup.view());
-  });
+  table.row<Traffic{3, 2, 0}>("swiglu_backward", y.size(),
+                              [&] { K::backward(gate.view(), up.view(), dy.view(), dgate.view(), dup.view()); });
 }
 
 void rotary(Table& table, std::string_view forward, std::string_view backward, Index tokens, Index heads,
@@ -119,9 +119,8 @@ void rms_norm(Table& table, Index tokens, Index width) {
   using K = bl::Kernel<bl::RmsNorm, bl::Cpu>;
   const Block x = filled({tokens, width}, 1), w = filled({width}, 2), dy = filled({tokens, width}, 3);
   Block y(x.shape()), dx(x.shape()), dw({width}), inverse({tokens}), room({K::workspace(x.shape())});
-  table.row<Traffic{1, 0, 1}>("rms_norm_forward", x.size(), [&] {
-    K::forward(x.view(), w.view(), 1e-5f, inverse.view(), y.view());
-  });
+  table.row<Traffic{1, 0, 1}>("rms_norm_forward", x.size(),
+                              [&] { K::forward(x.view(), w.view(), 1e-5f, inverse.view(), y.view()); });
   table.row<Traffic{2, 1, 0}>("rms_norm_backward", x.size(), [&] {
     K::backward(x.view(), w.view(), read(inverse.view()), dy.view(), room.view(), dx.view(), dw.view());
   });

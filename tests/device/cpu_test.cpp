@@ -4,6 +4,7 @@
 #include "support/tensors.hpp"
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -22,8 +23,30 @@ struct Combine {
 };
 
 /// Shapes with and without tails, one row, one column, and more columns than a tile holds.
-constexpr std::array<std::array<Index, 2>, 10> extents{
-    {{1, 1}, {3, 1}, {1, 31}, {2, 32}, {5, 33}, {40, 64}, {7, 100}, {700, 33}, {2, 40000}, {0, 5}}};
+constexpr std::array<std::array<Index, 2>, 12> extents{
+    {{1, 1}, {3, 1}, {4, 7}, {9, 24}, {1, 31}, {2, 32}, {5, 33}, {40, 64}, {7, 100}, {700, 33}, {2, 40000}, {0, 5}}};
+
+/// Not zero where x is, so that lanes which no column has would show in a sum; below zero, so that they would in a
+/// maximum.
+struct Below {
+  template <class X>
+  X operator()(const X& x) const {
+    return x - formula::lane_t<X>(9);
+  }
+};
+/// Two results.
+struct SumAndProduct {
+  template <class X>
+  std::array<X, 2> operator()(const X& a, const X& b) const {
+    return {a + b, a * b};
+  }
+};
+struct TanhOf {
+  template <class X>
+  X operator()(const X& x) const {
+    return formula::tanh(x);
+  }
+};
 
 }  // namespace
 
@@ -53,6 +76,68 @@ TEST_CASE("map: rows apart, and nothing between them touched") {
   CHECK((y.view().matrix().middleCols(5, 40) - x.view().matrix()).norm() == 0);
   CHECK(y.view().matrix().leftCols(5).norm() == 0);
   CHECK(y.view().matrix().rightCols(55).norm() == 0);
+}
+
+TEST_CASE_TEMPLATE("map: a column's result does not depend on where it stands, and nothing lies beyond a row", T, float,
+                   double) {
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  Tensor<T> x({100}), y({100});
+  for (Index cols = 1; cols <= 70; ++cols) {
+    x.view().flat() = nan;
+    y.view().flat() = T(-1);
+    x.view().flat().head(cols) = T(0.3);
+    B::map(View<T>(y.view().data, {cols}), TanhOf{}, elements(View<T>(x.view().data, {cols})));
+    const T first = y.view().data[0];
+    CHECK(std::abs(first - std::tanh(T(0.3))) < 8 * std::numeric_limits<T>::epsilon());
+    CHECK((y.view().flat().head(cols) == first).all());
+    CHECK((y.view().flat().tail(100 - cols) == T(-1)).all());
+  }
+}
+
+TEST_CASE_TEMPLATE("map: several results in one pass", T, float, double) {
+  for (const auto [rows, cols] : extents) {
+    for (const int count : {1, 3}) {
+      const Threads threads(count);
+      const auto a = whole_tensor<T>({rows, cols}, 1), b = whole_tensor<T>({rows, cols}, 2);
+      Tensor<T> sum({rows, cols}), product({rows, cols}), wanted_sum({rows, cols}), wanted_product({rows, cols});
+      const auto in_a = elements(a.view()), in_b = elements(b.view());
+      wanted_sum.view().flat() = a.view().flat() + b.view().flat();
+      wanted_product.view().flat() = a.view().flat() * b.view().flat();
+      B::map(std::array{Target<T>(sum.view()), Target<T>(product.view())}, SumAndProduct{}, in_a, in_b);
+      CHECK(same_bits(sum.view(), wanted_sum.view()));
+      CHECK(same_bits(product.view(), wanted_product.view()));
+      // Added; and one of them not wanted.
+      B::map<Write::accumulate>(std::array{Target<T>(View<T>()), Target<T>(product.view())}, SumAndProduct{}, in_a,
+                                in_b);
+      B::map<Write::accumulate>(std::array{Target<T>(sum.view()), Target<T>(View<T>())}, SumAndProduct{}, in_a, in_b);
+      CHECK(largest_difference(sum.view(), Tensor<T>({rows, cols}).view()) ==
+            2 * largest_difference(wanted_sum.view(), Tensor<T>({rows, cols}).view()));
+      CHECK((product.view().flat() == T(2) * wanted_product.view().flat()).all());
+      // In place of both arguments.
+      Tensor<T> x = host(a.view()), y = host(b.view());
+      B::map(std::array{Target<T>(x.view()), Target<T>(y.view())}, SumAndProduct{}, elements(x.view()),
+             elements(y.view()));
+      CHECK(same_bits(x.view(), wanted_sum.view()));
+      CHECK(same_bits(y.view(), wanted_product.view()));
+    }
+  }
+  B::map(std::array{Target<T>(View<T>()), Target<T>(View<T>())}, SumAndProduct{}, Uniform<T>{nullptr},
+         Uniform<T>{nullptr});
+}
+
+TEST_CASE_TEMPLATE("reductions: lanes that no column has count for nothing", T, float, double) {
+  for (const Index cols : {1, 7, 24, 31, 33, 100}) {
+    const auto x = whole_tensor<T>({3, cols}, 1);
+    Tensor<T> sums({3}), most({3}), columns({cols});
+    B::row_reduce<Sum>(sums.view(), cols, Below{}, elements(x.view()));
+    B::row_reduce<Max>(most.view(), cols, Below{}, elements(x.view()));
+    B::column_reduce(columns.view(), 3, Below{}, elements(x.view()));
+    for (Index row = 0; row < 3; ++row) {
+      CHECK(sums.view().data[row] == x.view().row(row).sum() - T(9 * cols));
+      CHECK(most.view().data[row] == x.view().row(row).maxCoeff() - T(9));
+    }
+    for (Index col = 0; col < cols; ++col) CHECK(columns.view().data[col] == x.view().matrix().col(col).sum() - T(27));
+  }
 }
 
 TEST_CASE_TEMPLATE("row_reduce and column_reduce against loops", T, float, double) {
@@ -148,6 +233,29 @@ TEST_CASE("memory: aligned, copied even where blocks overlap, zeroed") {
   CHECK(text == std::array<char, 8>{'a', 'b', 'c', 'd', 'e', 'f', 'e', 'f'});
   B::copy(nullptr, nullptr, 0);
   B::zero(nullptr, 0);
+}
+
+TEST_CASE("memory: large blocks, at any number of threads") {
+  const Index size = (Index(5) << 20) / 4 + 3;  // a little more than 5 MiB, not a whole number of pieces
+  const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(std::int32_t); };
+  const auto source = random_ids({size}, 1000, 1);
+  for (const int count : {1, 3}) {
+    const Threads threads(count);
+    Tensor<std::int32_t> block({size + 2});
+    block.view().flat() = 7;
+    std::int32_t* const data = block.view().data;
+    B::copy(data + 1, source.view().data, bytes(size));
+    CHECK(same_bits(View<const std::int32_t>(data + 1, {size}), source.view()));
+    B::copy(data, data + 1, bytes(size));  // overlapping, both ways
+    CHECK(same_bits(View<const std::int32_t>(data, {size}), source.view()));
+    B::copy(data + 1, data, bytes(size));
+    CHECK(same_bits(View<const std::int32_t>(data + 1, {size}), source.view()));
+    data[0] = 7;
+    B::zero(data + 1, bytes(size));
+    CHECK(data[0] == 7);
+    CHECK(data[size + 1] == 7);
+    CHECK((block.view().flat().segment(1, size) == 0).all());
+  }
 }
 
 TEST_CASE("memory that does not exist is refused" * doctest::skip(sanitized)) {

@@ -4,7 +4,9 @@
 
 #include <binllm/ops/rotary.hpp>
 
+#include <array>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 using namespace binllm;
@@ -58,6 +60,61 @@ TEST_CASE("rotary: gradients, and frozen inputs") {
     CHECK(gradient_error_of(op, x) < 1e-6);
     CHECK(frozen_inputs_work(op, x));
   }
+}
+
+TEST_CASE_TEMPLATE("rotary: against loops, for heads that fill no pack, the same bits at any number of threads", T,
+                   float, double) {
+  constexpr Index batch = 3, length = 5, heads = 3, first = 2;
+  for (const Index half : {1, 7, 24, 31, 33, 100}) {
+    std::vector<double> frequencies;
+    for (Index j = 0; j < half; ++j) frequencies.push_back(std::pow(10, -static_cast<double>(j) / 8));
+    const RotaryTable<T, Cpu> table(10, frequencies);
+    const auto x = normal_tensor<T>({batch, length, heads * 2 * half}, 1);
+    Tensor<T> wanted(x.shape()), wanted_back(x.shape());
+    for (Index n = 0; n < batch * length * heads; ++n) {
+      const Index position = first + n / heads % length;
+      for (Index j = 0; j < half; ++j) {
+        const T c = table.cosine.view().row(position)[j], s = table.sine.view().row(position)[j];
+        const Index low = n * 2 * half + j, high = low + half;
+        const T a = x.view().data[low], b = x.view().data[high];
+        wanted.view().data[low] = a * c - b * s;
+        wanted.view().data[high] = b * c + a * s;
+        wanted_back.view().data[low] = 1 + a * c + b * s;
+        wanted_back.view().data[high] = 1 + b * c - a * s;
+      }
+    }
+    const auto run = [&] {
+      std::array<Tensor<T>, 2> out{Tensor<T>(x.shape()), Tensor<T>(x.shape())};
+      out[1].view().flat() = T(1);
+      using K = Kernel<Rotary, Cpu>;
+      K::forward(x.view(), table.cosine.view(), table.sine.view(), first, out[0].view());
+      K::backward(table.cosine.view(), table.sine.view(), first, x.view(), out[1].view());
+      return out;
+    };
+    const auto once = run();
+    const double tolerance = 20 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    CHECK(largest_difference(once[0].view(), wanted.view()) < tolerance);
+    CHECK(largest_difference(once[1].view(), wanted_back.view()) < tolerance);
+    const Threads threads(2);
+    const auto again = run();
+    CHECK(same_bits(again[0].view(), once[0].view()));
+    CHECK(same_bits(again[1].view(), once[1].view()));
+  }
+}
+
+TEST_CASE("rotary: a quotient is exact beside every multiple of its divisor") {
+  constexpr Index end = Index(1) << 50;
+  int wrong = 0;
+  for (const Index divisor : {1, 2, 3, 7, 9, 49, 255, 1000, 4097, 99999, 1000003}) {
+    const Rotary::Quotient quotient{divisor};
+    for (Index multiple = 0; multiple < end - divisor; multiple += divisor * (1 + multiple / 8)) {
+      for (const Index n : {multiple, multiple + 1, multiple + divisor - 1})
+        wrong += quotient(n) == n / divisor ? 0 : 1;
+    }
+    const Index last = end / divisor * divisor;
+    for (const Index n : {last - 1, end - divisor, end - 1}) wrong += quotient(n) == n / divisor ? 0 : 1;
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("rotary: errors") {

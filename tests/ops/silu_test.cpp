@@ -4,7 +4,9 @@
 
 #include <binllm/ops/silu.hpp>
 
+#include <array>
 #include <cmath>
+#include <limits>
 
 using namespace binllm;
 using namespace binllm::test;
@@ -45,6 +47,33 @@ TEST_CASE("silu and swiglu: gradients, and frozen inputs") {
     CHECK(gradient_error_of(gated, x, up) < 1e-6);
     CHECK(frozen_inputs_work(one, x));
     CHECK(frozen_inputs_work(gated, x, up));
+  }
+}
+
+TEST_CASE_TEMPLATE("swiglu: both gradients against loops, the same bits at any number of threads", T, float, double) {
+  using K = Kernel<SwiGlu, Cpu>;
+  for (const Shape& shape : {Shape{1, 1}, Shape{9, 7}, Shape{1, 24}, Shape{5, 31}, Shape{1000, 33}, Shape{3, 100}}) {
+    const auto gate = normal_tensor<T>(shape, 1, 3), up = normal_tensor<T>(shape, 2), dy = normal_tensor<T>(shape, 3);
+    Tensor<T> wanted_gate(shape), wanted_up(shape);
+    for (Index i = 0; i < gate.size(); ++i) {
+      const T x = gate.view().data[i], s = 1 / (1 + std::exp(-x));
+      wanted_gate.view().data[i] = 1 + dy.view().data[i] * up.view().data[i] * s * (1 + x * (1 - s));
+      wanted_up.view().data[i] = 1 + dy.view().data[i] * x * s;
+    }
+    const auto run = [&] {
+      std::array<Tensor<T>, 2> out{Tensor<T>(shape), Tensor<T>(shape)};
+      for (auto& gradient : out) gradient.view().flat() = T(1);
+      K::backward(gate.view(), up.view(), dy.view(), out[0].view(), out[1].view());
+      return out;
+    };
+    const auto once = run();
+    const double tolerance = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    CHECK(largest_difference(once[0].view(), wanted_gate.view()) < tolerance);
+    CHECK(largest_difference(once[1].view(), wanted_up.view()) < tolerance);
+    const Threads threads(2);
+    const auto again = run();
+    CHECK(same_bits(again[0].view(), once[0].view()));
+    CHECK(same_bits(again[1].view(), once[1].view()));
   }
 }
 

@@ -7,6 +7,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <cmath>
+#include <limits>
+
 using namespace binllm;
 using namespace binllm::test;
 
@@ -52,6 +56,48 @@ TEST_CASE("AdamW against the formula written out, with clipping, decay on matric
     expect(n, m_n, v_n, -g, 0);
     CHECK(model.weight.value.data[4] == doctest::Approx(w).epsilon(1e-12));
     CHECK(model.norm.value.data[2] == doctest::Approx(n).epsilon(1e-12));
+  }
+}
+
+TEST_CASE_TEMPLATE("AdamW: every element of a block of any size, the same bits at any number of threads", T, float,
+                   double) {
+  constexpr double lr = 0.01, clip = 0.5, c1 = 0.3, c2 = 0.2, decay = 0.1;
+  StepScalars<Cpu> scalars;
+  using S = StepScalars<Cpu>;
+  scalars.set(S::learning_rate, lr);
+  scalars.set(S::clip, clip);
+  scalars.set(S::first_correction, c1);
+  scalars.set(S::second_correction, c2);
+  for (const Index size : {1, 7, 24, 31, 33, 100, 40000}) {
+    CAPTURE(size);
+    const auto g = normal_tensor<T>({size}, 1);
+    const auto run = [&] {
+      std::array<Tensor<T>, 3> block{normal_tensor<T>({size}, 2), normal_tensor<T>({size}, 3),
+                                     normal_tensor<T>({size}, 4)};
+      auto& [w, m, v] = block;
+      v.view().flat() = v.view().flat().square();
+      Kernel<AdamWUpdate, Cpu>::update({}, decay, scalars, g.view(), w.view(), m.view(), v.view());
+      return block;
+    };
+    const auto once = run();
+    const auto w = normal_tensor<T>({size}, 2), m = normal_tensor<T>({size}, 3), v = normal_tensor<T>({size}, 4);
+    Tensor<double> wanted_w({size}), wanted_m({size}), wanted_v({size});
+    for (Index i = 0; i < size; ++i) {
+      const double gradient = clip * static_cast<double>(g.view().data[i]), x = static_cast<double>(w.view().data[i]);
+      const double root_v = static_cast<double>(v.view().data[i]);
+      const double first = 0.9 * static_cast<double>(m.view().data[i]) + 0.1 * gradient;
+      const double second = 0.95 * root_v * root_v + 0.05 * gradient * gradient;
+      wanted_m.view().data[i] = first;
+      wanted_v.view().data[i] = second;
+      wanted_w.view().data[i] = x - lr * (first / c1 / (std::sqrt(second / c2) + 1e-8) + decay * x);
+    }
+    const double tolerance = 50 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    CHECK(largest_difference(once[0].view(), wanted_w.view()) < tolerance);
+    CHECK(largest_difference(once[1].view(), wanted_m.view()) < tolerance);
+    CHECK(largest_difference(once[2].view(), wanted_v.view()) < tolerance);
+    const Threads threads(2);
+    const auto again = run();
+    for (std::size_t i = 0; i < once.size(); ++i) CHECK(same_bits(again.at(i).view(), once.at(i).view()));
   }
 }
 

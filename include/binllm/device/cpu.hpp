@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -27,6 +29,7 @@ inline void over_blocks(Index rows, Index cols, Index height, Index width, const
   if (rows <= 0 || cols < 0) return;
   height = std::max<Index>(height, 1);
   width = std::max<Index>(width, 1);
+  if (rows <= height && cols <= width) return call(body, {0, rows, 0, cols});  // as most calls on small tensors are
   const Index across = std::max<Index>((cols + width - 1) / width, 1);
   parallel_for((rows + height - 1) / height * across, [&](Index tile) {
     const Index row = tile / across * height, col = tile % across * width;
@@ -80,6 +83,18 @@ struct ProductGrid {
   }
 };
 
+/// Calls body(first, count) for all of a block of memory; for pieces of it, in parallel, where it is above 1 MiB.
+template <class Body>
+void over_bytes(std::size_t bytes, const Body& body) {
+  constexpr std::size_t piece = std::size_t{1} << 18;
+  if (bytes == 0) return;
+  if (bytes <= 4 * piece) return body(0, bytes);
+  parallel_for(static_cast<Index>((bytes + piece - 1) / piece), [&](Index i) {
+    const std::size_t first = static_cast<std::size_t>(i) * piece;
+    body(first, std::min(piece, bytes - first));
+  });
+}
+
 }  // namespace cpu
 
 template <>
@@ -99,10 +114,16 @@ struct Backend<Cpu> {
   static void release(void* pointer) noexcept { ::operator delete (pointer, std::align_val_t{alignment}); }
   /// The blocks may overlap.
   static void copy(void* to, const void* from, std::size_t bytes) noexcept {
-    if (bytes > 0) std::memmove(to, from, bytes);
+    const auto target = reinterpret_cast<std::uintptr_t>(to), source = reinterpret_cast<std::uintptr_t>(from);
+    if (target < source + bytes && source < target + bytes) return static_cast<void>(std::memmove(to, from, bytes));
+    cpu::over_bytes(bytes, [&](std::size_t first, std::size_t count) {
+      std::memcpy(static_cast<std::byte*>(to) + first, static_cast<const std::byte*>(from) + first, count);
+    });
   }
   static void zero(void* pointer, std::size_t bytes) noexcept {
-    if (bytes > 0) std::memset(pointer, 0, bytes);
+    cpu::over_bytes(bytes, [&](std::size_t first, std::size_t count) {
+      std::memset(static_cast<std::byte*>(pointer) + first, 0, count);
+    });
   }
   static void synchronise() noexcept {}
 
@@ -116,11 +137,14 @@ struct Backend<Cpu> {
   static void map(Target<T> out, F f, In... in) {
     map<mode>(std::array{out}, f, in...);
   }
-  /// outs[k][r, c] = f(in(r, c)...)[k]: several results of one pass. They have the extents of the first and lie apart;
-  /// one without data is not wanted. An argument may lie where a result does, element for element.
+  /// outs[k][r, c] = f(in(r, c)...)[k]: several results of one pass, of the same extents. One without data is not
+  /// wanted. An argument may lie where a result does, element for element.
   template <Write mode = Write::assign, class T, std::size_t count, class F, class... In>
   static void map(std::array<Target<T>, count> outs, F f, In... in) {
-    const Index rows = outs[0].rows, cols = outs[0].cols;
+    const auto wanted = [](const Target<T>& out) { return out.data != nullptr; };
+    const auto* first = std::find_if(outs.begin(), outs.end(), wanted);
+    if (first == outs.end()) return;
+    const Index rows = first->rows, cols = first->cols;
     cpu::over_blocks(rows, cols, tile_elements / std::max<Index>(cols, 1), std::min(cols, tile_elements),
                      [&](const cpu::Block& block) { cpu::map_block<mode>(outs, block, f, in...); });
   }

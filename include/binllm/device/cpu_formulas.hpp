@@ -40,6 +40,13 @@ void store(T* to, const Pack<T>& value, Index count) {
   }
 }
 
+/// A reduction goes on with the first `count` lanes of a pack.
+template <class Reduction, class T>
+[[nodiscard]] Pack<T> combine(const Pack<T>& total, const Pack<T>& value, Index count) {
+  if (count == pack_width) return Reduction::combine(total, value);
+  return Reduction::combine(total, keep_lanes(value, count, Reduction::template neutral<T>));
+}
+
 // Flattened: otherwise a helper that several formulas share (a sigmoid, say) becomes a function, and packs go to it and
 // come back through memory. Arguments by value: the loop keeps them in registers, whatever it writes.
 
@@ -53,7 +60,8 @@ template <Write mode, class T, std::size_t count, class F, class... In>
       [&]<std::size_t... k>(std::index_sequence<k...>) {
         ((outs[k].data != nullptr ? store<mode>(outs[k].data + row * outs[k].stride + col, values[k], lanes) : void()),
          ...);
-      }(std::make_index_sequence<count>{});
+      }
+      (std::make_index_sequence<count>{});
     }
   }
 }
@@ -64,11 +72,20 @@ template <class Reduction, class T, class F, class... In>
   Pack<T> total = Pack<T>::Constant(Reduction::template neutral<T>);
   for (Index col = 0; col < cols; col += pack_width) {
     const Index lanes = std::min(pack_width, cols - col);
-    Pack<T> value = apply<Pack<T>>(f, row, col, lanes, in...);
-    if (lanes < pack_width) {
-      value = keep_lanes(value, lanes, Reduction::template neutral<T>);
-    }
-    total = Reduction::combine(total, value);
+    total = combine<Reduction, T>(total, apply<Pack<T>>(f, row, col, lanes, in...), lanes);
+  }
+  return Reduction::template fold<T>(total);
+}
+
+/// The same, and out[c] = f(in(row, c)...).
+template <class Reduction, class T, class F, class... In>
+[[nodiscard, gnu::flatten]] T map_and_reduce_row(T* out, Index row, Index cols, F f, In... in) {
+  Pack<T> total = Pack<T>::Constant(Reduction::template neutral<T>);
+  for (Index col = 0; col < cols; col += pack_width) {
+    const Index lanes = std::min(pack_width, cols - col);
+    const Pack<T> value = apply<Pack<T>>(f, row, col, lanes, in...);
+    store<Write::assign>(out + col, value, lanes);
+    total = combine<Reduction, T>(total, value, lanes);
   }
   return Reduction::template fold<T>(total);
 }

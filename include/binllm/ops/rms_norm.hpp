@@ -10,6 +10,8 @@
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace binllm {
@@ -57,11 +59,13 @@ struct GenericKernel<RmsNorm, Device> {
     B::map(inverse, RmsNorm::Inverse<T>{static_cast<T>(x.cols()), epsilon}, elements(inverse));
     B::map(y, RmsNorm::Product3{}, elements(x), per_column(w), per_row(inverse));
   }
-  /// `inner` is one element a row of working memory.
+  /// Elements of working memory for backward: one a row.
+  static Index workspace(const Shape& x) { return x.rows(); }
   template <class T>
   static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> inverse,
-                       View<const T, Device> dy, View<T, Device> inner, View<T, Device> dx, View<T, Device> dw) {
+                       View<const T, Device> dy, View<T, Device> memory, View<T, Device> dx, View<T, Device> dw) {
     using B = Backend<Device>;
+    const View<T, Device> inner(memory.data, inverse.shape);
     if (dx) {
       B::template row_reduce<Sum>(inner, x.cols(), RmsNorm::Product3{}, elements(x), per_column(w), elements(dy));
       B::template map<Write::accumulate>(dx, RmsNorm::InputGradient<T>{static_cast<T>(x.cols())}, elements(x),
@@ -85,8 +89,8 @@ template <class T, class Device>
   y.tape().on_backward(
       y,
       [=] {
-        const Temporary<T, Device> inner(x.tape(), inverse.shape());
-        K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), inner.view(),
+        const Temporary<T, Device> memory(x.tape(), Shape{K::workspace(x.shape())});
+        K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), memory.view(),
                     x.gradient(), w.gradient());
       },
       x, w);
@@ -94,3 +98,5 @@ template <class T, class Device>
 }
 
 }  // namespace binllm
+
+#include <binllm/ops/cpu/rms_norm.hpp>

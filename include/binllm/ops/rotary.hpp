@@ -40,8 +40,8 @@ struct RotaryTable {
 };
 
 struct Rotary {
-  /// floor(n / divisor) for 0 <= n < 2^50. Many times faster than to divide integers; and exact, since n + 1/2 is half a
-  /// step from every multiple of the divisor, much more than the rounding of the product.
+  /// floor(n / divisor) for 0 <= n < 2^50. Many times faster than to divide integers; and exact, since n + 1/2 is half
+  /// a step from every multiple of the divisor, much more than the rounding of the product.
   struct Quotient {
     Index divisor;
     double inverse = 1.0 / static_cast<double>(divisor);
@@ -101,7 +101,8 @@ struct GenericKernel<Rotary, Device> {
                      View<T, Device> y) {
     const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
     const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
-    const Rotary::ByPosition<T> c{elements(cosine), {heads}, {length}, first}, s{elements(sine), {heads}, {length}, first};
+    const Rotary::ByPosition<T> c{elements(cosine), {heads}, {length}, first},
+        s{elements(sine), {heads}, {length}, first};
     const std::array halves{Target<T>(y.data, pairs, half, 2 * half), Target<T>(y.data + half, pairs, half, 2 * half)};
     Backend<Device>::template map<mode>(halves, Formula{}, lower, upper, c, s);
   }
