@@ -6,9 +6,11 @@
 
 #include <binllm/autodiff/gradcheck.hpp>
 #include <binllm/autodiff/recompute.hpp>
+#include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
+#include <binllm/device/meta.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/infer/generate.hpp>
@@ -38,5 +40,6 @@
 #include <binllm/policy/straight_through.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/forecast.hpp>
 #include <binllm/train/pretrain.hpp>
 #include <binllm/train/progressive.hpp>
