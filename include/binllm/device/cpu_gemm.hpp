@@ -86,15 +86,23 @@ struct Panels {
   using Packet = typename Tile::Packet;
   static constexpr Index lanes = lane_count;
 
-  /// Columns of b: out[p * width + j] = b(p, j) for j < cols, 0 up to `width`, which is a multiple of `lanes`.
-  static void right(Operand<T> b, Index depth, Index cols, Index width, T* out) {
+  /// Columns of b in slivers as wide as the tile, the last one as wide as `lanes` allow: in the sliver that begins at
+  /// column j, of width w, b(p, j + i) lies at j * depth + p * w + i, zeros beyond the last column.
+  static void right(Operand<T> b, Index depth, Index cols, T* out) {
+    const auto width = [&](Index j) { return std::min(Tile::width, (cols - j + lanes - 1) / lanes * lanes); };
     if (b.transposed) {
-      for (Index j = 0; j < width; j += lanes)
-        transpose(b.data + j * b.stride, b.stride, std::min(lanes, cols - j), depth, width, out + j);
-    } else {
-      for (Index p = 0; p < depth; ++p) {
-        for (Index j = 0; j < width; j += lanes)
-          copy(b.data + p * b.stride + j, std::min(lanes, cols - j), lanes, out + p * width + j);
+      for (Index j = 0; j < cols; j += lanes) {
+        const Index sliver = j / Tile::width * Tile::width;
+        transpose(b.data + j * b.stride, b.stride, std::min(lanes, cols - j), depth, width(sliver),
+                  out + sliver * depth + j - sliver);
+      }
+      return;
+    }
+    for (Index p = 0; p < depth; ++p) {
+      for (Index j = 0; j < cols; j += lanes) {
+        const Index sliver = j / Tile::width * Tile::width;
+        copy(b.data + p * b.stride + j, std::min(lanes, cols - j), lanes,
+             out + sliver * depth + p * width(sliver) + j - sliver);
       }
     }
   }
@@ -210,10 +218,7 @@ class SerialGemm {
       const Index width = std::min(cols, n - col);
       for (Index p = 0; p < k; p += depth) {
         const Index deep = std::min(depth, k - p);
-        for (Index j = 0; j < width; j += Tile::width) {
-          Panels<T, lane_count>::right(b.from(p, col + j), deep, std::min(Tile::width, width - j), padded(width - j),
-                                       right + j * deep);
-        }
+        Panels<T, lane_count>::right(b.from(p, col), deep, width, right);
         for (Index row = 0; row < m; row += max_rows) {
           const Index height = std::min(max_rows, m - row);
           const Left rows = left_factor(a.from(row, p), deep, height, left);
@@ -230,9 +235,6 @@ class SerialGemm {
     const Index parts = std::max<Index>((extent + most - 1) / most, 1);
     return round_up((extent + parts - 1) / parts, unit);
   }
-  /// Width in memory of the sliver that has so many columns before it ends.
-  [[nodiscard]] static Index padded(Index cols) { return round_up(std::min(Tile::width, cols), Tile::lanes); }
-
   /// Groups of Tile::rows rows of the left factor, as the register tile reads them.
   struct Left {
     const T* data;

@@ -24,7 +24,7 @@ namespace binllm {
 
 /// The row part: losses of rows of logits, which are overwritten by their gradient where it is wanted.
 struct CrossEntropy {
-  static constexpr Index chunk_rows = 256, fewest_rows = 32;
+  static constexpr Index chunk_rows = 512, fewest_rows = 32;
   static constexpr Index chunk_bytes = Index(64) << 20;
   /// Rows of logits that are computed at a time: as many as chunk_bytes hold, in chunks of nearly equal size.
   [[nodiscard]] static Index chunk(Index rows, Index words, std::size_t scalar_bytes) {
