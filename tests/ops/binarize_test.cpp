@@ -182,7 +182,8 @@ TEST_CASE("binarize: where nothing is learned, nothing is written behind the emp
       using K = Kernel<Binarize<RuntimeEstimator<double>, RuntimeScale<double>>, Cpu>;
       Tensor<double> memory({K::workspace(op.scale, w.shape())}), dw(w.shape()), neighbours({200});
       const View<double> empty(neighbours.view().data, {0});
-      K::backward(op.estimator, op.scale, w.view(), read(empty), op.t.view().data, g.view(), memory.view(), dw.view(), empty);
+      K::backward(op.estimator, op.scale, w.view(), read(empty), op.t.view().data, g.view(), memory.view(), dw.view(),
+                  empty);
       CHECK(dw.view().flat().abs().maxCoeff() > 0);
       CHECK((neighbours.view().flat() == 0).all());
     }
@@ -243,16 +244,116 @@ TEST_CASE("binarize: policies known to the compiler give the bits of those chose
   check(E{}, LearnedScale<double, Granularity::group, 11>{}, Named("progressive", "learned", "group:11", 2.6));
 }
 
+namespace {
+
+/// W_b, dW and dS_l of one kernel for the policies of those names, added to what is there.
+template <class T>
+struct Results {
+  Tensor<T> wb, dw, dlearned;
+
+  template <template <class, class> class K>
+  static Results of(std::string_view estimator_name, std::string_view scale_name, std::string_view granularity,
+                    double t, const Tensor<T>& w, const Tensor<T>& learned) {
+    const auto estimator = RuntimeEstimator<T>::named(estimator_name);
+    const auto scale = RuntimeScale<T>::named(scale_name, granularity);
+    using Of = K<Binarize<RuntimeEstimator<T>, RuntimeScale<T>>, Cpu>;
+    const Tensor<T> g = normal_tensor<T>(w.shape(), 12);
+    Tensor<T> memory({Of::workspace(scale, w.shape())});
+    Results r{Tensor<T>(w.shape()), normal_tensor<T>(w.shape(), 13), normal_tensor<T>(learned.shape(), 14)};
+    Of::forward(estimator, scale, w.view(), learned.view(), &t, memory.view(), r.wb.view());
+    Of::backward(estimator, scale, w.view(), learned.view(), &t, g.view(), memory.view(), r.dw.view(),
+                 r.dlearned.view());
+    return r;
+  }
+};
+
+/// The largest difference relative to the largest number; infinite unless NaN stands in the same places.
+template <class T>
+double relative_difference(const Tensor<T>& found, const Tensor<T>& wanted) {
+  double difference = 0, largest = 1;
+  for (Index i = 0; i < wanted.size(); ++i) {
+    const double a = found.view().data[i], b = wanted.view().data[i];
+    if (std::isnan(a) != std::isnan(b)) return infinity;
+    if (std::isnan(b)) continue;
+    difference = std::max(difference, std::abs(a - b));
+    largest = std::max(largest, std::abs(b));
+  }
+  return difference / largest;
+}
+
+struct Case {
+  Shape shape;
+  std::string_view granularity;
+};
+const std::array<Case, 10> cases{{{{3, 1}, "row"},
+                                  {{5, 33}, "row"},
+                                  {{7, 100}, "row"},
+                                  {{40, 64}, "row"},
+                                  {{3, 1}, "group:1"},
+                                  {{6, 24}, "group:8"},
+                                  {{7, 100}, "group:50"},
+                                  {{4, 192}, "group:64"},
+                                  {{5, 33}, "column"},
+                                  {{7, 100}, "tensor"}}};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("binarize: the kernel that runs agrees with the generic one, for every policy", T, float, double) {
+  const double tolerance = std::is_same_v<T, float> ? 1e-6 : 1e-14;
+  for (const Case& c : cases) {
+    Tensor<T> w = normal_tensor<T>(c.shape, 11);
+    for (const T special : {T(1), T(0), std::numeric_limits<T>::quiet_NaN()}) {  // a weight as others, a zero, a NaN
+      w.view().data[w.size() / 2] = special;
+      if (special == 0) w.view().row(0) = 0;
+      for (const std::string_view estimator : estimators) {
+        for (const std::string_view scale : scales) {
+          const ScaleTraits traits = RuntimeScale<T>::named(scale, c.granularity).traits();
+          const Shape groups = traits.learned ? traits.shape(c.shape[0], c.shape[1]) : Shape{0};
+          const Tensor<T> learned = normal_tensor<T>(groups, 8, 0.1, 1);
+          for (const double t : {0.0, 1e-4, 0.7, 3.0, 104.5861, infinity}) {
+            if (special != 1 && t != 0.7 && t != infinity) continue;
+            CAPTURE(c.shape[1]);
+            CAPTURE(c.granularity);
+            CAPTURE(estimator);
+            CAPTURE(scale);
+            CAPTURE(t);
+            CAPTURE(special);
+            const auto found = Results<T>::template of<Kernel>(estimator, scale, c.granularity, t, w, learned);
+            const auto wanted = Results<T>::template of<GenericKernel>(estimator, scale, c.granularity, t, w, learned);
+            CHECK(relative_difference(found.wb, wanted.wb) <= tolerance);
+            CHECK(relative_difference(found.dw, wanted.dw) <= tolerance);
+            CHECK(relative_difference(found.dlearned, wanted.dlearned) <= tolerance);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("binarize: a frozen weight or scale takes nothing from the gradient of the other") {
+  for (const std::string_view scale : {"dual", "dual-detached", "learned", "analytic", "analytic-detached"}) {
+    for (const std::string_view granularity : {"row", "group:11"}) {
+      const Named op("progressive", scale, granularity, 2);
+      Tensor<double> w = weights({5, 33}), learned = op.learned(w.shape(), 1, 0.1);
+      CHECK(frozen_inputs_work(op, w, learned));
+    }
+  }
+}
+
 TEST_CASE("binarize: the same bits at any number of threads") {
   Tensor<double> w = weights({300, 220});
   for (const std::string_view granularity : granularities) {
     const Named op("progressive", "dual", granularity, 2.6);
     Tensor<double> learned = op.learned(w.shape(), 1, 0.1);
     const auto once = gradients_of(op, 0, w, learned);
-    const Threads threads(3);
-    const auto again = gradients_of(op, 0, w, learned);
-    CHECK(same_bits(again[0].view(), once[0].view()));
-    CHECK(same_bits(again[1].view(), once[1].view()));
+    const Tensor<double> wb = value(op, w, learned);
+    for (const int count : {2, 3}) {
+      const Threads threads(count);
+      const auto again = gradients_of(op, 0, w, learned);
+      CHECK(same_bits(again[0].view(), once[0].view()));
+      CHECK(same_bits(again[1].view(), once[1].view()));
+      CHECK(same_bits(value(op, w, learned).view(), wb.view()));
+    }
   }
 }
 

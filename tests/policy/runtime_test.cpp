@@ -23,6 +23,8 @@ bool names(std::string_view name) {
     }
     if ((named.value(x, t) != value_of(E{}, x, t)).any() || (named.slope(x, t) != slope_of(E{}, x, t)).any())
       return false;
+    const auto at = prepared(named, t);  // computed once, used often
+    if ((value_at(at, x) != value_of(E{}, x, t)).any() || slope_at(at, x[3]) != E::slope(x[3], t)) return false;
   }
   return true;
 }

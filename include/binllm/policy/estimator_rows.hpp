@@ -12,7 +12,8 @@ namespace binllm {
 template <class T>
 struct EstimatorRow {
   const T* w;
-  const T* g;  ///< dL/dW_b; not read in forward
+  const T* next;  ///< as many weights that will be read next: they are fetched meanwhile
+  const T* g;     ///< dL/dW_b; not read in forward
   Index size;
   T reciprocal;  ///< x = w * reciprocal
   T factor;      ///< forward: W_b = factor E(x); backward: dW += factor g E'(x)
@@ -31,6 +32,7 @@ struct EstimatorRows {
   /// W_b = factor E(x)
   [[gnu::flatten]] static void forward(const A& at, const EstimatorRow<T>& row) {
     over(row.size, [&](auto part) {
+      part.fetch(row.next);
       part.store(row.out, Pack<T>(row.factor * value_at(at, Pack<T>(part.load(row.w) * row.reciprocal))));
     });
   }
@@ -38,6 +40,7 @@ struct EstimatorRows {
   [[nodiscard, gnu::flatten]] static EstimatorSums<T> backward_with_sums(const A& at, const EstimatorRow<T>& row) {
     Pack<T> value = Pack<T>::Zero(), scale = Pack<T>::Zero();
     over(row.size, [&](auto part) {
+      part.fetch(row.next);
       const Pack<T> x = part.load(row.w) * row.reciprocal, g = part.load(row.g);
       const ValueAndSlope<Pack<T>> e = value_and_slope_at(at, x);
       value += g * e.value;
@@ -49,19 +52,25 @@ struct EstimatorRows {
   /// The same without the sums, where nobody wants them.
   [[gnu::flatten]] static void backward(const A& at, const EstimatorRow<T>& row) {
     over(row.size, [&](auto part) {
+      part.fetch(row.next);
       const Pack<T> slope = slope_at(at, Pack<T>(part.load(row.w) * row.reciprocal));
       part.store(row.out, Pack<T>(part.load(row.out) + row.factor * (part.load(row.g) * slope)));
     });
   }
 
  private:
+  static constexpr Index cache_line = 64 / sizeof(T);
   struct Whole {
     Index first;
+    void fetch(const T* x) const {
+      for (Index i = 0; i < pack_width; i += cache_line) Eigen::internal::prefetch(x + first + i);
+    }
     [[nodiscard]] Pack<T> load(const T* x) const { return Eigen::Map<const Pack<T>>(x + first); }
     void store(T* y, const Pack<T>& lanes) const { Eigen::Map<Pack<T>>(y + first) = lanes; }
   };
   struct Rest {
     Index first, count;
+    void fetch(const T* x) const { Eigen::internal::prefetch(x + first); }
     [[nodiscard]] Pack<T> load(const T* x) const {
       Pack<T> lanes = Pack<T>::Zero();
       std::copy_n(x + first, count, lanes.data());

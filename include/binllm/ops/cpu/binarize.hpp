@@ -29,7 +29,7 @@ struct Kernel<Binarize<E, S>, Cpu> {
       const At at = prepared(estimator, static_cast<T>(*t));
       groups.each([&](Index i) {
         const Group group = groups[i];
-        Rows::forward(at, {group.w, nullptr, groups.members, group.reciprocal, group.factor, groups.at(wb, i)});
+        Rows::forward(at, group.row(group.factor, nullptr, groups.at(wb, i)));
       });
     }
   }
@@ -46,8 +46,7 @@ struct Kernel<Binarize<E, S>, Cpu> {
       const bool through_scale = traits.analytic && traits.attached && dw;
       groups.each([&](Index i) {
         const Group group = groups[i];
-        const EstimatorRow<T> row{group.w,          groups.at(g, i), groups.members,
-                                  group.reciprocal, group.gain,      dw ? groups.at(dw, i) : nullptr};
+        const EstimatorRow<T> row = group.row(group.gain, groups.at(g, i), dw ? groups.at(dw, i) : nullptr);
         if (!dlearned && !through_scale) {
           if (dw) Rows::backward(at, row);
           return;
@@ -79,12 +78,16 @@ struct Kernel<Binarize<E, S>, Cpu> {
 
   /// One scale group.
   struct Group {
-    const T* w;
+    const T *w, *next;
+    Index size;
     T scale;       // s: S_a, or S_l where nothing is analytic
     T reciprocal;  // 1/s, 0 for a group of zeros
     T alive;       // 0 for a group of zeros, else 1
     T factor;      // what E(x) is multiplied with
     T gain;        // S_l in dW, 0 for a group of zeros
+    [[nodiscard]] EstimatorRow<T> row(T times, const T* g, T* out) const {
+      return {.w = w, .next = next, .g = g, .size = size, .reciprocal = reciprocal, .factor = times, .out = out};
+    }
   };
   struct Groups {
     ScaleTraits traits;
@@ -104,11 +107,11 @@ struct Kernel<Binarize<E, S>, Cpu> {
       return view.data + i * members;
     }
     [[nodiscard]] Group operator[](Index i) const {
-      const T* row = at(w, i);
+      const T *row = at(w, i), *next = at(w, std::min(i + 1, count - 1));
       const T s = traits.analytic ? mean_magnitude(row) : learned.data[i];
       const T reciprocal = typename Op::Reciprocal{}(s), alive = std::abs(formula::abs_slope(reciprocal));
-      if (!(traits.analytic && traits.learned)) return {row, s, reciprocal, alive, s, alive};
-      return {row, s, reciprocal, alive, s * learned.data[i], learned.data[i] * alive};
+      if (!(traits.analytic && traits.learned)) return {row, next, members, s, reciprocal, alive, s, alive};
+      return {row, next, members, s, reciprocal, alive, s * learned.data[i], learned.data[i] * alive};
     }
     /// In the order of Backend<Cpu>::row_reduce, so that S_a has the bits that every other pass over W finds.
     [[nodiscard, gnu::flatten]] T mean_magnitude(const T* row) const {
