@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Cross-entropy of a row while it lies in the cache: maximum, exponentials in place, one scaling.
+/// Cross-entropy of a row while it lies in the cache: maximum, exponentials in place with their sum, one scaling.
 /// A private tail of ops/cross_entropy.hpp; the generic kernel there is its definition.
 #pragma once
 
