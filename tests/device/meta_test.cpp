@@ -57,7 +57,7 @@ TEST_CASE("meta: a block counts as used up to the last byte that was ever used, 
   B::release(B::allocate(0));
 }
 
-TEST_CASE("meta: terabytes take no memory; more than the address space is refused") {
+TEST_CASE("meta: terabytes take no memory; more than the address space is refused" * doctest::skip(sanitized)) {
   const Tensor<double, Meta> large({1 << 20, 1 << 20});
   CHECK(B::reserved().now >= std::size_t{8} << 40);
   CHECK(large.view().slice(1000).data - large.view().data == Index{1000} << 20);

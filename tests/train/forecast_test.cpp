@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/errors.hpp"
+#include "support/sanitizers.hpp"
 #include "support/small_llama.hpp"
 
 #include <binllm/train/channel_scale_search.hpp>
@@ -159,7 +160,7 @@ TEST_CASE("the parts of a forecast: what is known of them") {
   CHECK(again.reserved == dense.reserved);
 }
 
-TEST_CASE("the forecast of a model that fits no machine takes no memory") {
+TEST_CASE("the forecast of a model that fits no machine takes no memory" * doctest::skip(sanitized)) {
   LlamaConfig c;  // Llama 3.1 405B
   c.vocab_size = 128256;
   c.hidden_size = 16384;
