@@ -63,11 +63,13 @@ struct RegisterTile {
                        std::index_sequence<sum...>) {
     namespace simd = Eigen::internal;
     constexpr std::size_t used = sizeof...(vector);
+    constexpr Index ahead = 16 * static_cast<Index>(used);  // vectors of b on their way from the second-level cache
     T* const to[] = {(c + static_cast<Index>(sum / used) * c_stride + static_cast<Index>(sum % used) * lanes)...};
-    (simd::prefetch(to[sum]), ...);
+    (simd::prefetch(to[sum]), ...);  // c is wanted at the end
     Vector sums[] = {(static_cast<void>(sum), Vector{simd::pset1<Packet>(T(0))})...};
     for (Index p = 0; p < depth; ++p, a += col_step, b += static_cast<Index>(used) * lanes) {
       const Vector right[] = {Vector{simd::ploadu<Packet>(b + static_cast<Index>(vector) * lanes)}...};
+      (simd::prefetch(b + (ahead + static_cast<Index>(vector)) * lanes), ...);
       (add_row(a[static_cast<Index>(row) * row_step], right, sums + row * used, across), ...);
     }
     const Packet factor = simd::pset1<Packet>(alpha);
