@@ -4,7 +4,8 @@
 #include <binllm/core/device.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/device/cpu_formulas.hpp>
-#include <binllm/device/cpu_gemm.hpp>
+#include <binllm/device/gemm/grid.hpp>
+#include <binllm/device/gemm/serial.hpp>
 #include <binllm/device/thread_pool.hpp>
 
 #include <algorithm>
@@ -13,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <new>
 
 namespace binllm {
@@ -42,46 +42,6 @@ void over_blocks(Index rows, Index cols, Index height, Index width, const Body& 
   over_blocks(rows, cols, height, width, &body,
               [](const void* object, const Block& block) { (*static_cast<const Body*>(object))(block); });
 }
-
-/// A whole product by somebody else's library, where one has been chosen (<binllm/device/blas.hpp>): c = a b, or += .
-template <class T>
-using ForeignProduct = void (*)(Index m, Index n, Index k, Operand<T> a, Operand<T> b, bool add, T* c);
-template <class T>
-inline ForeignProduct<T> foreign_product = nullptr;
-/// Multiplications below which a foreign product is not worth its call.
-inline constexpr Index foreign_product_from = 1'000'000;
-
-/// How a product is cut into tiles for threads: in the shape that should end first. The cut may follow the number of
-/// threads, since no tile changes a bit.
-struct ProductGrid {
-  Index height, width, down = 1, across = 1;
-
-  ProductGrid(Index m, Index n, Index k, bool left_transposed, bool right_transposed, int threads)
-      : height(m), width(n) {
-    constexpr Index small = Index(1) << 18, rows = 8, cols = 48;  // cuts fall on edges of register tiles
-    if (threads == 1 || m * n * k < small) return;
-    double least = std::numeric_limits<double>::infinity();
-    for (Index d = 1; d <= threads; ++d) {
-      const Index h = part(m, d, rows), w = part(n, (threads + d - 1) / d, cols);
-      const Index tiles = parts(m, h) * parts(n, w), rounds = (tiles + threads - 1) / threads;
-      // Cycles of a tile for each step along k: multiplications, and copies of the two factors.
-      const double tile = static_cast<double>(h * w) / 28 + static_cast<double>(w) * (right_transposed ? 1.2 : 0.6) +
-                          static_cast<double>(h) * (left_transposed ? 0.8 : 0.5);
-      if (static_cast<double>(rounds) * tile >= least) continue;
-      least = static_cast<double>(rounds) * tile;
-      height = h, width = w;
-    }
-    down = parts(m, height);
-    across = parts(n, width);
-  }
-  [[nodiscard]] Index tiles() const { return down * across; }
-
- private:
-  [[nodiscard]] static Index parts(Index extent, Index size) { return (extent + size - 1) / size; }
-  [[nodiscard]] static Index part(Index extent, Index count, Index unit) {
-    return parts(parts(extent, count), unit) * unit;
-  }
-};
 
 /// Calls body(first, count) for all of a block of memory; for pieces of it, in parallel, where it is above 1 MiB.
 template <class Body>

@@ -16,12 +16,13 @@
 namespace binllm {
 
 namespace detail {
-/// Eigen's registers of T, `size` lanes each.
-template <class T>
+/// Eigen's registers of T. The number of lanes follows the compiler's flags and is part of the name, so that units
+/// built with different flags never share a function.
+template <class T, int lanes_in_one = Eigen::internal::packet_traits<T>::size>
 struct Packets {
   using Packet = typename Eigen::internal::packet_traits<T>::type;
   using Traits = Eigen::internal::unpacket_traits<Packet>;
-  static constexpr Index size = Traits::size;
+  static constexpr Index size = lanes_in_one;
 
   [[nodiscard]] static Packet load(const T* from) { return Eigen::internal::ploadu<Packet>(from); }
   [[nodiscard]] static Packet constant(T value) { return Eigen::internal::pset1<Packet>(value); }
