@@ -3,14 +3,7 @@
 
 function(binllm_native_flags result)
   set(flags -march=native)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13 AND EXISTS /proc/cpuinfo)
-    # gcc 12 knows Zen 4 and Zen 5 only as Zen 3 and then folds the packed panels of a matrix product into the
-    # multiplications, which costs a quarter of its speed. The tuning below keeps them in registers.
-    file(STRINGS /proc/cpuinfo cpu LIMIT_COUNT 40)
-    if(cpu MATCHES "AuthenticAMD" AND cpu MATCHES "cpu family[\t ]*: (25|26)(;|$)" AND cpu MATCHES "avx512f")
-      list(APPEND flags -mtune=icelake-server)
-    endif()
-  elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 19)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 19)
     # On machines with AVX10, clang 19 warns of the features that it has itself read from the processor.
     list(APPEND flags -Wno-invalid-feature-combination)
   endif()
