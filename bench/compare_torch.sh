@@ -1,32 +1,37 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # bench_train_step beside PyTorch in one run, turn by turn, so that both meet the same disturbances.
-# usage: bench/compare_torch.sh PROGRAM [--config A|B] [--mode fp|qat] [--threads N] [--steps K]
-#   PROGRAM  the built bench_train_step, e.g. build/release/bench/bench_train_step
-#   ROUNDS   turns of each program (default 3); PYTHON (default /usr/bin/python3) must have torch
-#   TUNED=1  PyTorch with glibc's allocator told to keep its memory: faster, and larger
+# usage: bench/compare_torch.sh PROGRAM [--config 1M|4M|A|40M|B] [--mode fp|qat] [--threads N] [--steps K] [--recompute]
+#   PROGRAM      the built bench_train_step, e.g. build/release/bench/bench_train_step
+#   --recompute  is ours alone: PyTorch keeps its activations
+#   ROUNDS       turns of each program (default 3); PYTHON (default /usr/bin/python3) must have torch
+#   TUNED=1      PyTorch takes a second turn, with glibc's allocator told to keep its memory: faster, and larger
 # Prints every run, then the ratios of the medians over the rounds.
 set -euo pipefail
-program=${1:?usage: compare_torch.sh PROGRAM [--config A|B] [--mode fp|qat] [--threads N] [--steps K]}
+program=${1:?usage: compare_torch.sh PROGRAM [--config NAME] [--mode fp|qat] [--threads N] [--steps K] [--recompute]}
 shift
 python=${PYTHON:-/usr/bin/python3}
 peer=$(dirname "$0")/peers/torch_step.py
 "$python" -c 'import torch' 2>/dev/null || { echo "no torch in $python (Debian: apt install python3-torch libopenblas0-pthread)"; exit 1; }
-tuning=()
-if [ -n "${TUNED:-}" ]; then tuning=(MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000); fi
+theirs=()
+for word in "$@"; do [ "$word" = --recompute ] || theirs+=("$word"); done
 
 runs=$(mktemp)
 trap 'rm -f "$runs"' EXIT
 for _ in $(seq "${ROUNDS:-3}"); do
   echo "binllm $("$program" "$@" --json)" | tee -a "$runs"
-  echo "torch $(env "${tuning[@]}" "$python" "$peer" "$@" --json)" | tee -a "$runs"
+  echo "PyTorch $("$python" "$peer" "${theirs[@]}" --json)" | tee -a "$runs"
+  [ -z "${TUNED:-}" ] ||
+    echo "tuned-PyTorch $(MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 "$python" "$peer" "${theirs[@]}" --json)" |
+      tee -a "$runs"
 done
 "$python" - "$runs" <<'END'
 import json, statistics, sys
 runs = [line.split(" ", 1) for line in open(sys.argv[1])]
 def median(who, field):
     return statistics.median(json.loads(text)[field] for name, text in runs if name == who)
-for field, text in ("tokens_per_second", "tokens/s"), ("peak_rss_bytes", "peak memory"):
-    ours, theirs = median("binllm", field), median("torch", field)
-    print(f"{text}: binllm {ours:.0f}, PyTorch {theirs:.0f}, ratio {ours / theirs:.2f}")
+for peer in sorted({name for name, _ in runs} - {"binllm"}):
+    for field, text in ("tokens_per_second", "tokens/s"), ("peak_rss_bytes", "peak memory"):
+        ours, theirs = median("binllm", field), median(peer, field)
+        print(f"{text}: binllm {ours:.0f}, {peer} {theirs:.0f}, ratio {ours / theirs:.2f}")
 END

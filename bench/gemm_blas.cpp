@@ -11,8 +11,9 @@
 namespace bl = binllm;
 
 int main(int count, char** words) {
-  bl::bench::Arguments arguments(count, words, "bench_gemm_blas [--threads N] [--rounds R]");
+  bl::bench::Arguments arguments(count, words, "bench_gemm_blas [--threads N] [--rounds R] [--json]");
   const int threads = arguments.number("--threads", 2), rounds = arguments.number("--rounds", 9);
+  const bool json = arguments.flag("--json");
   arguments.end();
   bl::set_thread_count(threads);
 
@@ -26,11 +27,14 @@ int main(int count, char** words) {
     const auto theirs = bl::bench::gemm_shares(layer, threads, rounds);
     own.add(ours);
     blas.add(theirs);
+    if (json) continue;
     fmt::print("x ({}, {}), W ({}, {}):", layer.tokens, layer.in, layer.out, layer.in);
     for (std::size_t kind = 0; kind < ours.size(); ++kind)
       fmt::print("  {} {:.3f} / {:.3f}", bl::bench::product_names[kind], ours[kind], theirs[kind]);
     fmt::print("\n");
   }
-  fmt::print("{} threads, harmonic means of all, share of the FMA peak: binllm {:.3f}, BLAS {:.3f}, ratio {:.2f}\n",
-             threads, own.all(), blas.all(), own.all() / blas.all());
+  const char* format =
+      json ? "{{\"threads\": {}, \"own\": {:.3f}, \"blas\": {:.3f}, \"ratio\": {:.3f}}}\n"
+           : "{} threads, harmonic means of all, share of the FMA peak: binllm {:.3f}, BLAS {:.3f}, ratio {:.2f}\n";
+  fmt::print(fmt::runtime(format), threads, own.all(), blas.all(), own.all() / blas.all());
 }

@@ -39,7 +39,10 @@ bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Inde
 }
 
 Setting setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
-  if (name == "A") return {llama(288, 6, 6, 6, 768, 32000, 256), 8, 256};    // of the size of stories15M
+  if (name == "1M") return {llama(128, 4, 4, 4, 352, 2048, 256), 8, 256};
+  if (name == "4M") return {llama(256, 4, 8, 8, 704, 4096, 256), 8, 256};
+  if (name == "A") return {llama(288, 6, 6, 6, 768, 32000, 256), 8, 256};  // of the size of stories15M
+  if (name == "40M") return {llama(512, 10, 8, 8, 1408, 16000, 256), 4, 256};
   if (name == "B") return {llama(576, 30, 9, 3, 1536, 49152, 512), 1, 512};  // of the size of SmolLM-135M
   arguments.refuse("--config " + name);
 }
@@ -116,7 +119,7 @@ Report measure_mode(const std::string& mode, const Setting& setting, int steps, 
 
 int main(int count, char** words) {
   bl::bench::Arguments arguments(count, words,
-                                 "bench_train_step [--config A|B] [--mode fp|qat] [--threads N] [--steps K] "
+                                 "bench_train_step [--config 1M|4M|A|40M|B] [--mode fp|qat] [--threads N] [--steps K] "
                                  "[--recompute] [--json] [--dry-run]");
   const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
   const int threads = arguments.number("--threads", 2), steps = arguments.number("--steps", 5);
@@ -135,10 +138,11 @@ int main(int count, char** words) {
   }
   const Report report = measure_mode(mode, setting, steps, recompute);
   const double peak = bl::bench::fma_peak(threads), rate = operations(setting, report.parameters) / report.step_seconds;
+  const double tokens = static_cast<double>(setting.tokens()) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
     fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
-               fmt::arg("recompute", recompute), fmt::arg("parameters", report.parameters),
-               fmt::arg("tokens", static_cast<double>(setting.tokens()) / report.step_seconds),
+               fmt::arg("recompute", recompute), fmt::arg("parameters", report.parameters), fmt::arg("tokens", tokens),
+               fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
                fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
                fmt::arg("predicted", predicted), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
                fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
@@ -146,11 +150,12 @@ int main(int count, char** words) {
   print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"recompute\": {recompute}, "
                "\"parameters\": "
                "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
-               "\"step_ms\": {ms:.1f}, \"peak_rss_bytes\": {rss}, \"predicted_bytes\": {predicted}, "
+               "\"parameters_times_tokens_per_second\": {growth:.4e}, \"step_ms\": {ms:.1f}, \"peak_rss_bytes\": "
+               "{rss}, \"predicted_bytes\": {predicted}, "
                "\"fma_peak_share\": {share:.3f}, "
                "\"fma_peak_gflops\": {gflops:.1f}, "
                "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
              : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes "
                "({predicted} predicted), {share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
-               "loss {first:.4f} -> {last:.4f}\n");
+               "loss {first:.4f} -> {last:.4f}, parameters x tokens/s {growth:.3e}\n");
 }

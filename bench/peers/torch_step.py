@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""The step of bench/train_step.cpp in plain PyTorch: torch_step.py --config A|B --mode fp|qat --threads N --steps K.
+"""The step of bench/train_step.cpp in plain PyTorch: torch_step.py --config 1M|4M|A|40M|B --mode fp|qat --threads N --steps K.
 
 Prints one line of JSON with the fields of bench_train_step: median step after one warm-up step, peak resident memory.
 """
@@ -15,7 +15,10 @@ import torch
 from torch.nn import functional as F
 
 SETTINGS = {  # dim, layers, heads, kv heads, hidden, vocabulary, context, batch
+    "1M": (128, 4, 4, 4, 352, 2048, 256, 8),
+    "4M": (256, 4, 8, 8, 704, 4096, 256, 8),
     "A": (288, 6, 6, 6, 768, 32000, 256, 8),
+    "40M": (512, 10, 8, 8, 1408, 16000, 256, 4),
     "B": (576, 30, 9, 3, 1536, 49152, 512, 1),
 }
 HARDNESS = 2.0
@@ -116,9 +119,11 @@ def main():
         losses.append(loss.item())
         seconds.append(time.perf_counter() - start)
     step = statistics.median(seconds[1:])
+    parameters, rate = sum(p.numel() for p in model.parameters), ids.numel() / step
     print(json.dumps({
         "config": options.config, "mode": options.mode, "threads": options.threads,
-        "parameters": sum(p.numel() for p in model.parameters), "tokens_per_second": round(ids.numel() / step, 1),
+        "parameters": parameters, "tokens_per_second": round(rate, 1),
+        "parameters_times_tokens_per_second": round(parameters * rate),
         "step_ms": round(1e3 * step, 1), "peak_rss_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         "first_loss": round(losses[0], 5), "last_loss": round(losses[-1], 5)}))
 
