@@ -6,6 +6,8 @@
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/forecast.hpp>
 
+#include <algorithm>
+
 #include "support/arguments.hpp"
 #include "support/measure.hpp"
 
@@ -136,8 +138,10 @@ int main(int count, char** words) {
                recompute, predicted);
     return 0;
   }
+  const double peak_before = bl::bench::fma_peak(threads);
   const Report report = measure_mode(mode, setting, steps, recompute);
-  const double peak = bl::bench::fma_peak(threads), rate = operations(setting, report.parameters) / report.step_seconds;
+  const double peak = std::max(peak_before, bl::bench::fma_peak(threads)),
+               rate = operations(setting, report.parameters) / report.step_seconds;
   const double tokens = static_cast<double>(setting.tokens()) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
     fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
