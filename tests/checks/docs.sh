@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # usage: docs.sh COMPILER FLAGS_FILE REPOSITORY
 # Every ```cpp block of the pages compiles: whole programs as they are, others as the body of a function. A block that
-# follows <!-- examples/NN_name.cpp --> is that file. Links to files lead somewhere.
+# follows <!-- examples/NN_name.cpp --> is that file. The lines of a block that follows <!-- include/... --> or
+# <!-- bench/... --> stand in that file, in this order. Links to files lead somewhere.
 set -euo pipefail
 export LC_ALL=C
 compiler=$1 flags=$2
@@ -50,6 +51,25 @@ for name in "$work"/*.name; do
   file=$(cat "$name")
   diff -u --label "the page" --label "$file" "${name%.name}.shown" "$file" || failures=$((failures + 1))
 done
+
+awk '
+function trimmed(text) { gsub(/^ +| +$/, "", text); return text }
+FNR == 1 { inside = 0; quoted = "" }
+/^```/ {
+  if (inside) close(quoted)
+  inside = !inside && quoted != ""
+  if (!inside) quoted = ""
+  next
+}
+inside && /[^ ]/ {
+  found = 0
+  while (!found && (getline text < quoted) > 0) found = trimmed(text) == trimmed($0)
+  if (!found) { printf "%s:%d: not in %s: %s\n", FILENAME, FNR, quoted, $0; wrong = 1 }
+  next
+}
+/^<!-- (include|bench)\/.* -->$/ { quoted = $2 }
+END { exit wrong }
+' "${pages[@]}" || failures=$((failures + 1))
 
 for page in "${pages[@]}"; do
   while read -r link; do
