@@ -21,17 +21,17 @@ namespace binllm::detail {
               "an intermediate whose gradient has been used up");
 }
 
-/// How a result is computed (again): the head of a RecipeOf, which lies in an arena.
-struct Recipe {
-  void (*run)(Recipe*, void* to);
+/// How a result is computed (again): the head of a ComputationOf, which lies in an arena.
+struct Computation {
+  void (*run)(Computation*, void* to);
 };
 template <class T, class D, class F>
-struct RecipeOf : Recipe {
+struct ComputationOf : Computation {
   F fill;
   Shape shape;
-  RecipeOf(const F& f, const Shape& s)
-      : Recipe{[](Recipe* recipe, void* to) {
-          auto* self = static_cast<RecipeOf*>(recipe);
+  ComputationOf(const F& f, const Shape& s)
+      : Computation{[](Computation* computation, void* to) {
+          auto* self = static_cast<ComputationOf*>(computation);
           self->fill(View<T, D>(static_cast<T*>(to), self->shape));
         }},
         fill(f),
@@ -41,7 +41,7 @@ struct RecipeOf : Recipe {
 struct Node {
   void* value = nullptr;  // null where it is yet to be computed, was forgotten, or has no elements
   void* adjoint = nullptr;
-  Recipe* recipe = nullptr;
+  Computation* computation = nullptr;
   std::size_t bytes = 0;
   std::uint32_t stamp = 0;
   std::uint32_t source = 0;  // of an alias: the node that has the value
@@ -86,11 +86,11 @@ class Nodes {
     if (node.value == nullptr && node.pooled) node.value = pool_.take(node.bytes);
     return node.value;
   }
-  /// Returns the value's block, unless backward may want the value and it has no recipe.
+  /// Returns the value's block, unless backward may want the value and nothing can compute it.
   void forget(std::uint32_t index, bool recording) noexcept {
     Node& node = nodes_[index];
     const bool wanted = recording || node.recorded || node.needs_gradient;
-    if (!node.pooled || (node.recipe == nullptr && wanted)) return;
+    if (!node.pooled || (node.computation == nullptr && wanted)) return;
     node.forgotten = true;
     return_value(node);
   }
@@ -139,10 +139,10 @@ class Nodes {
   [[nodiscard]] void* absent_value(std::uint32_t index) {
     const Node node = nodes_[index];  // a copy: who computes a value may make others
     if (node.value != nullptr || !node.pooled) return node.value;
-    if (node.recipe == nullptr) refuse_forgotten_value();
+    if (node.computation == nullptr) refuse_forgotten_value();
     void* data = pool_.take(node.bytes);
     try {
-      node.recipe->run(node.recipe, data);
+      node.computation->run(node.computation, data);
     } catch (...) {
       pool_.give_back(data, node.bytes);
       throw;

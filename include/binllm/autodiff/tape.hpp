@@ -199,11 +199,11 @@ class Tape {
   template <class T, class F>
   [[nodiscard]] Variable<T, D> unfilled(const Shape& shape, const F& fill, bool again) {
     static_assert(std::is_trivially_destructible_v<F>, "a fill may capture views, variables and scalars only");
-    using Recipe = detail::RecipeOf<T, D, F>;
+    using Computation = detail::ComputationOf<T, D, F>;
     Node node;
     node.pooled = true;
     node.recorded = recording_;
-    if (recording_ && again) node.recipe = new (closures_.allocate(sizeof(Recipe))) Recipe(fill, shape);
+    if (recording_ && again) node.computation = new (closures_.allocate(sizeof(Computation))) Computation(fill, shape);
     return bind<T>(node, shape);
   }
   template <class T>

@@ -4,6 +4,8 @@
 #include <binllm/device/gemm/register_tile.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 namespace binllm::cpu {
 
@@ -43,8 +45,7 @@ struct Panels {
     for (Index p = 0; p < depth; ++p) {
       for (Index j = 0; j < cols; j += lanes) {
         const Index sliver = j / Tile::width * Tile::width;
-        copy(b.data + p * b.stride + j, std::min(lanes, cols - j), lanes,
-             out + sliver * depth + p * width(sliver) + j - sliver);
+        copy<lanes>(b.data + p * b.stride + j, cols - j, out + sliver * depth + p * width(sliver) + j - sliver);
       }
     }
   }
@@ -55,8 +56,8 @@ struct Panels {
   static void left(Operand<T> a, Index depth, Index count, T* out) {
     for (Index p = 0; p < depth && a.transposed; ++p) {
       for (Index i = 0; i < count; i += Tile::rows) {
-        copy(a.data + p * a.stride + i, std::min(Tile::rows, count - i), Tile::rows,
-             out + i / Tile::rows * group_step(depth) + p * Tile::rows);
+        copy<Tile::rows>(a.data + p * a.stride + i, count - i,
+                         out + i / Tile::rows * group_step(depth) + p * Tile::rows);
       }
     }
     for (Index i = 0; i < count && !a.transposed; i += Tile::rows) {
@@ -68,9 +69,11 @@ struct Panels {
   }
 
  private:
-  [[gnu::always_inline]] static void copy(const T* from, Index count, Index whole, T* to) {
-    if (count == whole) {  // an extent that the compiler knows
-      std::copy_n(from, whole, to);
+  /// The first `count` of `whole` numbers, zeros after them.
+  template <Index whole>
+  [[gnu::always_inline]] static void copy(const T* from, Index count, T* to) {
+    if (count >= whole) {
+      std::memcpy(to, from, static_cast<std::size_t>(whole) * sizeof(T));  // of fixed size: a move or two, not a call
     } else {
       std::fill(std::copy_n(from, count, to), to + whole, T(0));
     }
