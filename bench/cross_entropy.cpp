@@ -5,6 +5,7 @@
 #include <binllm/core/random.hpp>
 #include <binllm/ops/cross_entropy.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include "support/arguments.hpp"
