@@ -107,9 +107,8 @@ TEST_CASE("rotary: a quotient is exact beside every multiple of its divisor") {
   int wrong = 0;
   for (const Index divisor : {1, 2, 3, 7, 9, 49, 255, 1000, 4097, 99999, 1000003}) {
     const Rotary::Quotient quotient{divisor};
-    for (Index multiple = 0; multiple < end - divisor; multiple += divisor * (1 + multiple / 8)) {
-      for (const Index n : {multiple, multiple + 1, multiple + divisor - 1})
-        wrong += quotient(n) == n / divisor ? 0 : 1;
+    for (Index wanted = 0; wanted < end / divisor; wanted += 1 + wanted / 8) {
+      for (const Index n : {wanted * divisor, wanted * divisor + divisor - 1}) wrong += quotient(n) == wanted ? 0 : 1;
     }
     const Index last = end / divisor * divisor;
     for (const Index n : {last - 1, end - divisor, end - 1}) wrong += quotient(n) == n / divisor ? 0 : 1;
