@@ -13,6 +13,7 @@
 #include <binllm/device/meta.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/eval/trigram.hpp>
+#include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/models/llama.hpp>

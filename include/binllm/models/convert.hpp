@@ -171,15 +171,15 @@ void fold_channel_scale(Llama<T, Device, Binary<R>>& binary,
 /// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales
 /// and an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do
 /// not compile).
-template <class T, RecipeLike R>
-[[nodiscard]] Llama<T, Cpu, Packed> pack(const Llama<T, Cpu, Binary<R>>& binary) {
+template <class Activations = Int8Activations, class T, RecipeLike R>
+[[nodiscard]] Llama<T, Cpu, PackedFormat<Activations>> pack(const Llama<T, Cpu, Binary<R>>& binary) {
   static_assert(MergeableScale<typename R::scale>,
                 "only a MergeableScale can be packed: one for a row, a column or the tensor");
   const ScaleTraits traits = binary.format.scale.traits();
   if (traits.granularity == Granularity::group) {
     throw Error(ErrorId::config_inconsistent, "pack", "granularity", "row, column or tensor", "group");
   }
-  Llama<T, Cpu, Packed> packed(binary.config);
+  Llama<T, Cpu, PackedFormat<Activations>> packed(binary.config);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, binary, packed);
   for_each_linear(
       [&](const auto& from, auto& to) {
@@ -194,9 +194,11 @@ template <class T, RecipeLike R>
         } else {
           merged.view().flat() = from.scale.value.flat().abs();  // S sgn(W / S) = |S| sgn(W)
         }
-        for (Index i = 0; i < w.rows(); ++i)
-          pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}),
-                   to.weight.signs.view().data + i * to.weight.signs.shape()[1]);
+        std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(w.cols())));
+        for (Index i = 0; i < w.rows(); ++i) {
+          pack_row(read(w.middle_rows(i, 1)).reshaped(Shape{w.cols()}), bits.data());
+          to.weight.set_row(i, bits.data());
+        }
         const bool explicit_input = from.input_scale.size() > 0;
         if (grouped.by_column || explicit_input) to.weight.input_scale = Tensor<T>(Shape{w.cols()});
         if (explicit_input) to.weight.input_scale.view().flat() = from.input_scale.value.flat();
@@ -211,16 +213,17 @@ template <class T, RecipeLike R>
 }
 
 /// The dense model whose weights are +-scale: what a packed model computes, in full precision.
-template <class T>
-[[nodiscard]] Llama<T, Cpu, Dense> unpack(const Llama<T, Cpu, Packed>& packed) {
+template <class T, class Activations>
+[[nodiscard]] Llama<T, Cpu, Dense> unpack(const Llama<T, Cpu, PackedFormat<Activations>>& packed) {
   Llama<T, Cpu, Dense> dense(packed.config);
   for_each_outer([](const auto& from, auto& to) { copy_values(from, to); }, packed, dense);
   for_each_linear(
       [](const auto& from, auto& to) {
+        std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(from.weight.cols)));
         for (Index i = 0; i < from.weight.rows(); ++i) {
           auto row = to.weight.value.row(i);
-          unpack_row(from.weight.signs.view().data + i * from.weight.signs.shape()[1],
-                     View<T>(row.data(), Shape{row.size()}));
+          from.weight.get_row(i, bits.data());
+          unpack_row(bits.data(), View<T>(row.data(), Shape{row.size()}));
           row *= from.weight.scale.view().data[i];
           if (from.weight.input_scale) row *= from.weight.input_scale.view().flat();
         }

@@ -7,8 +7,9 @@
 
 namespace binllm {
 
-/// Not trainable: trainers refuse it at compile time.
-struct Packed {
+/// Not trainable: trainers refuse it at compile time. `Activations` says what the signs are multiplied with.
+template <class Activations = Int8Activations>
+struct PackedFormat {
   static constexpr bool trainable = false;
   static constexpr std::string_view name = "packed";
 
@@ -19,16 +20,18 @@ struct Packed {
   struct Linear {
     PackedMatrix<T, Device> weight;
 
-    Linear(const Packed&, Index out, Index in) : weight(out, in) {}
+    Linear(const PackedFormat&, Index out, Index in) : weight(out, in) {}
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
                                                  Variable<T, Device> x) {
       check_cols("packed_linear", "x", x.shape(), weight.cols);
       if (weight.input_scale) x = multiply(x, pass.tape.borrow(weight.input_scale.view()));
-      const auto signs = read(weight.signs.view());
-      const auto scale = read(weight.scale.view());
-      const auto y = pass.tape.template compute<T>(x.shape().with_cols(weight.rows()), [=](View<T, Device> out) {
-        Kernel<PackedLinear, Device>::forward(read(x.value()), signs, scale, out);
-      });
+      using K = Kernel<PackedLinear<Activations>, Device>;
+      const auto y = pass.tape.template compute<T>(
+          x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
+            const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+            const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
+            K::forward(read(x.value()), *matrix, memory.view(), out);
+          });
       if (weight.input_scale) forget(x);
       return y;
     }
@@ -38,5 +41,8 @@ struct Packed {
     }
   };
 };
+
+/// One bit a weight, eight bits an activation.
+using Packed = PackedFormat<>;
 
 }  // namespace binllm

@@ -1,57 +1,104 @@
 // SPDX-License-Identifier: MIT
 /// The product with a packed matrix.
-///   y[n,i] = scale_i sum_j (+-1)_ij x[n,j]
+///   y[n,i] = scale_i s_n sum_j (+-1)_ij q[n,j],     x[n,j] ~ s_n q[n,j] by the policy Activations
 /// Shapes   x (...,I), matrix (O,I) -> y (...,O).   Forward only: a packed matrix has no gradient.
 #pragma once
 #include <binllm/device/kernel.hpp>
-#include <binllm/packed/packed_matrix.hpp>
+#include <binllm/packed/activations.hpp>
+#include <binllm/packed/kernels.hpp>
 
 #include <algorithm>
+#include <vector>
 
 namespace binllm {
 
+template <class Activations>
 struct PackedLinear {};
 
-/// The definition: a sign and an addition a weight.
-template <>
-struct GenericKernel<PackedLinear, Cpu> {
+/// The definition: a sign times an activation a weight.
+template <class Activations>
+struct GenericKernel<PackedLinear<Activations>, Cpu> {
   template <class T>
-  static void forward(View<const T> x, View<const std::uint8_t> signs, View<const T> scale, View<T> y) {
+  static void forward(View<const T> x, const PackedMatrix<T>& matrix, View<T> y) {
+    using Value = typename Activations::template Value<T>;
+    using Sum = typename Activations::template Sum<T>;
+    std::vector<Value> q(static_cast<std::size_t>(x.cols()));
+    std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(x.cols())));
     for (Index n = 0; n < x.rows(); ++n) {
+      const T step = Activations::load(x.data + n * x.cols(), x.cols(), q.data());
       for (Index i = 0; i < y.cols(); ++i) {
-        const std::uint8_t* bits = signs.data + i * signs.cols();
-        T sum = 0;
-        for (Index j = 0; j < x.cols(); ++j) {
-          const T term = x.data[n * x.cols() + j];
+        matrix.get_row(i, bits.data());
+        Sum sum = 0;
+        for (std::size_t j = 0; j < q.size(); ++j) {
+          const Sum term = q[j];
           sum += (bits[j / 8] >> (j % 8)) & 1 ? term : -term;
         }
-        y.data[n * y.cols() + i] = scale.data[i] * sum;
+        y.data[n * y.cols() + i] = static_cast<T>(sum) * (step * matrix.scale.view().data[i]);
       }
     }
   }
 };
 
-/// The same through the float product: a tile of rows is unpacked to +-1 and multiplied with all tokens at once.
-template <>
-struct Kernel<PackedLinear, Cpu> {
-  static constexpr Index tile_rows = 64;
+/// Tile by tile, with the kernels of the instruction set in use.
+template <class Activations>
+struct Kernel<PackedLinear<Activations>, Cpu> {
+  template <class T>
+  using Value = typename Activations::template Value<T>;
+  template <class T>
+  using Sum = typename Activations::template Sum<T>;
+
+  /// Bytes of `memory` that forward needs.
+  template <class T>
+  static Index workspace(Index tokens, Index cols) {
+    const auto& kernel = sign_sum_kernel<Value<T>, Sum<T>>(instruction_set(), tokens);
+    const Index at_once = std::min(tokens, kernel.tokens_at_once);
+    return aligned(static_cast<Index>(kernel.prepared_bytes(at_once, cols))) + at_once * static_cast<Index>(sizeof(T));
+  }
 
   template <class T>
-  static void forward(View<const T> x, View<const std::uint8_t> signs, View<const T> scale, View<T> y) {
-    const Index rows = y.cols(), cols = x.cols(), tokens = x.rows();
-    const std::size_t tile_bytes = static_cast<std::size_t>((tile_rows * cols + 15) / 16 * 16) * sizeof(T);
-    parallel_for((rows + tile_rows - 1) / tile_rows, tile_bytes + cpu::gemm_bytes<T>(tokens, tile_rows, cols),
-                 [&](Index tile, std::byte* memory) {
-                   const Index first = tile * tile_rows, count = std::min(tile_rows, rows - first);
-                   T* weights = reinterpret_cast<T*>(memory);
-                   for (Index i = 0; i < count; ++i)
-                     unpack_row(signs.data + (first + i) * signs.cols(), View<T>(weights + i * cols, Shape{cols}));
-                   cpu::gemm_serial<T>(tokens, count, cols, T(1), {x.data, cols, false}, {weights, cols, true}, false,
-                                       y.data + first, rows, memory + tile_bytes);
-                   for (Index n = 0; n < tokens; ++n) {
-                     for (Index i = first; i < first + count; ++i) y.data[n * rows + i] *= scale.data[i];
-                   }
-                 });
+  static void forward(View<const T> x, const PackedMatrix<T>& matrix, View<std::uint8_t> memory, View<T> y) {
+    const auto& kernel = sign_sum_kernel<Value<T>, Sum<T>>(instruction_set(), x.rows());
+    for (Index first = 0; first < x.rows(); first += kernel.tokens_at_once) {
+      const Index tokens = std::min(x.rows() - first, kernel.tokens_at_once);
+      std::byte* const prepared = reinterpret_cast<std::byte*>(memory.data);
+      T* const steps = reinterpret_cast<T*>(prepared + aligned(static_cast<Index>(kernel.prepared_bytes(tokens, x.cols()))));
+      prepare(kernel, x.middle_rows(first, tokens), prepared, steps);
+      multiply(kernel, matrix, prepared, View<const T>(steps, Shape{tokens}), y.middle_rows(first, tokens));
+    }
+  }
+
+ private:
+  [[nodiscard]] static constexpr Index aligned(Index bytes) noexcept { return (bytes + 63) / 64 * 64; }
+
+  template <class T>
+  static void prepare(const SignSumKernel<Value<T>, Sum<T>>& kernel, View<const T> x, std::byte* prepared, T* steps) {
+    const Index cols = x.cols(), padded = padded_cols(cols);
+    parallel_for(x.rows(), static_cast<std::size_t>(padded) * sizeof(Value<T>), [&](Index n, std::byte* scratch) {
+      auto* const row = reinterpret_cast<Value<T>*>(scratch);
+      steps[n] = Activations::load(x.data + n * cols, cols, row);
+      std::fill(row + cols, row + padded, Value<T>(0));
+      kernel.prepare(row, n, cols, prepared);
+    });
+  }
+
+  template <class T>
+  static void multiply(const SignSumKernel<Value<T>, Sum<T>>& kernel, const PackedMatrix<T>& matrix,
+                       const std::byte* prepared, View<const T> steps, View<T> y) {
+    const Index rows = matrix.rows(), cols = matrix.cols, tokens = steps.size(), tiles = SignTiles::tiles(rows);
+    const Index tile_bytes = SignTiles::blocks(cols) * SignTiles::block_bytes;
+    const auto sums_bytes = static_cast<std::size_t>(tokens * SignTiles::rows) * sizeof(Sum<T>);
+    const std::uint8_t* const signs = matrix.tiles.view().data;
+    const T* const scale = matrix.scale.view().data;
+    parallel_for(tiles, sums_bytes + kernel.scratch_bytes(cols), [&](Index tile, std::byte* scratch) {
+      auto* const sums = reinterpret_cast<Sum<T>*>(scratch);
+      kernel.sums(signs + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes, sums);
+      const Index first = tile * SignTiles::rows, count = std::min(SignTiles::rows, rows - first);
+      for (Index n = 0; n < tokens; ++n) {
+        const Sum<T>* const from = sums + n * SignTiles::rows;
+        T* const to = y.data + n * rows + first;
+        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]) * (steps.data[n] * scale[first + i]);
+      }
+    });
   }
 };
 

@@ -1,46 +1,95 @@
 // SPDX-License-Identifier: MIT
-/// A matrix of signs at one bit a weight, with one scale a row.
+/// A matrix of signs at one bit a weight, with one scale a row, laid out for the kernels.
 #pragma once
 #include <binllm/core/tensor.hpp>
+#include <binllm/packed/sign_row.hpp>
 
 #include <cstdint>
 #include <string_view>
 
 namespace binllm {
 
-/// The layout: row-major, bit j % 8 of byte j / 8 of a row is the sign of column j (1 for +1, 0 for -1), rows padded
-/// with zero bits to whole bytes. Its name is part of every file that holds it; another layout gets another name.
-inline constexpr std::string_view packed_layout = "sign-rows-v1";
+/// The layout in memory. A tile is 64 rows; for each block of 32 columns it holds 256 bytes, a dword a row:
+///
+///   tile t:  | block 0: row 64t, row 64t+1, ..., row 64t+63 | block 1: ... | ...       one sequential stream
+///   dword:   bit 8b + i  is the sign of column 4b + i,  bit 8b + 4 + i  that of column 16 + 4b + i   (b, i = 0..3)
+///
+/// so that byte b of a dword is two indices into tables of 16: its low half for columns 4b..4b+3, its high half for
+/// columns 16+4b..16+4b+3. Rows and columns that fill up the last tile and block are zero bits.
+struct SignTiles {
+  static constexpr std::string_view name = "sign-tiles-v1";
+  static constexpr Index rows = 64, cols = 32, block_bytes = rows * cols / 8;
+
+  [[nodiscard]] static constexpr Index tiles(Index row_count) noexcept { return (row_count + rows - 1) / rows; }
+  [[nodiscard]] static constexpr Index blocks(Index col_count) noexcept { return (col_count + cols - 1) / cols; }
+  /// The dword of 32 signs whose bit j is that of column j: nibble j of the one is nibble 2 (j mod 4) + j / 4 of the
+  /// other.
+  [[nodiscard]] static constexpr std::uint32_t from_row(std::uint32_t signs) noexcept {
+    return spread(signs & 0xffffu) | spread(signs >> 16) << 4;
+  }
+  [[nodiscard]] static constexpr std::uint32_t to_row(std::uint32_t dword) noexcept {
+    return gather(dword) | gather(dword >> 4) << 16;
+  }
+  static void store(std::uint8_t* bytes, std::uint32_t dword) noexcept {
+    for (int b = 0; b < 4; ++b) bytes[b] = static_cast<std::uint8_t>(dword >> (8 * b));
+  }
+  [[nodiscard]] static std::uint32_t load(const std::uint8_t* bytes) noexcept {
+    std::uint32_t dword = 0;
+    for (int b = 0; b < 4; ++b) dword |= static_cast<std::uint32_t>(bytes[b]) << (8 * b);
+    return dword;
+  }
+
+ private:
+  [[nodiscard]] static constexpr std::uint32_t spread(std::uint32_t nibbles) noexcept {  // dcba -> 0d0c0b0a
+    nibbles = (nibbles | nibbles << 8) & 0x00ff00ffu;
+    return (nibbles | nibbles << 4) & 0x0f0f0f0fu;
+  }
+  [[nodiscard]] static constexpr std::uint32_t gather(std::uint32_t nibbles) noexcept {  // .d.c.b.a -> dcba
+    nibbles &= 0x0f0f0f0fu;
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff00ffu;
+    return (nibbles | nibbles >> 8) & 0x0000ffffu;
+  }
+};
 
 /// W_b[i,j] = scale[i] * (+1 or -1) * input_scale[j]; an absent input scale is 1.
 template <class T, class Device = Cpu>
 struct PackedMatrix {
-  Tensor<std::uint8_t, Device> signs;  ///< (rows, row_bytes)
+  Tensor<std::uint8_t, Device> tiles;  ///< (row tiles, column blocks, 256), see SignTiles
   Tensor<T, Device> scale;             ///< (rows)
   Tensor<T, Device> input_scale;       ///< (cols), or nothing
   Index cols = 0;
 
   PackedMatrix() = default;
   PackedMatrix(Index row_count, Index col_count)
-      : signs(Shape{row_count, row_bytes(col_count)}), scale(Shape{row_count}), cols(col_count) {}
+      : tiles(Shape{SignTiles::tiles(row_count), SignTiles::blocks(col_count), SignTiles::block_bytes}),
+        scale(Shape{row_count}),
+        cols(col_count) {}
 
   [[nodiscard]] Index rows() const noexcept { return scale.size(); }
-  [[nodiscard]] static constexpr Index row_bytes(Index col_count) noexcept { return (col_count + 7) / 8; }
-};
 
-/// One row of signs from weights: sgn(0) = +1.
-template <class T>
-void pack_row(View<const T> weights, std::uint8_t* bits) {
-  for (Index j = 0; j < weights.size(); ++j) {
-    const auto bit = static_cast<unsigned>(weights.data[j] >= T(0)) << (j % 8);
-    bits[j / 8] = static_cast<std::uint8_t>(j % 8 == 0 ? bit : bits[j / 8] | bit);
+  /// Row i from its bits in the layout of files, and back: exact inverses.
+  void set_row(Index i, const std::uint8_t* bits) {
+    for (Index block = 0; block < SignTiles::blocks(cols); ++block) {
+      std::uint32_t signs = 0;
+      for (Index byte = 4 * block; byte < 4 * block + 4 && byte < sign_row_bytes(cols); ++byte)
+        signs |= static_cast<std::uint32_t>(bits[byte]) << (8 * (byte % 4));
+      SignTiles::store(dword(tiles.view().data, i, block), SignTiles::from_row(signs));
+    }
   }
-}
+  void get_row(Index i, std::uint8_t* bits) const {
+    for (Index block = 0; block < SignTiles::blocks(cols); ++block) {
+      const std::uint32_t signs = SignTiles::to_row(SignTiles::load(dword(tiles.view().data, i, block)));
+      for (Index byte = 4 * block; byte < 4 * block + 4 && byte < sign_row_bytes(cols); ++byte)
+        bits[byte] = static_cast<std::uint8_t>(signs >> (8 * (byte % 4)));
+    }
+  }
 
-/// One row of +1 and -1 from its bits.
-template <class T>
-void unpack_row(const std::uint8_t* bits, View<T> weights) {
-  for (Index j = 0; j < weights.size(); ++j) weights.data[j] = (bits[j / 8] >> (j % 8)) & 1 ? T(1) : T(-1);
-}
+ private:
+  template <class Byte>
+  [[nodiscard]] Byte* dword(Byte* data, Index i, Index block) const noexcept {
+    const Index tile = i / SignTiles::rows, row = i % SignTiles::rows;
+    return data + (tile * SignTiles::blocks(cols) + block) * SignTiles::block_bytes + 4 * row;
+  }
+};
 
 }  // namespace binllm

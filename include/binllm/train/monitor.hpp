@@ -46,7 +46,7 @@ class SignSnapshot {
         [&](const auto& linear) {
           const OnHost weight(read(linear.weight.value));
           const auto w = weight.view();
-          row.resize(static_cast<std::size_t>(PackedMatrix<T>::row_bytes(w.cols())));
+          row.resize(static_cast<std::size_t>(sign_row_bytes(w.cols())));
           for (Index i = 0; i < w.rows(); ++i) {
             pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
             if (first) bits_.resize(at + row.size());

@@ -34,8 +34,8 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
                  const std::vector<TensorSource>& tensors, const SaveOptions& options);
 
 /// A packed layer has an input scale where the file has one.
-template <class T>
-void make_input_scales(const TensorLoader& loader, Llama<T, Cpu, Packed>& model) {
+template <class T, class Activations>
+void make_input_scales(const TensorLoader& loader, Llama<T, Cpu, PackedFormat<Activations>>& model) {
   for_each_leaf(
       "",
       [&](const std::string& name, auto& leaf) {
@@ -86,9 +86,9 @@ template <class Model>
 }
 
 /// A packed model. Errors: as load_model.
-template <class T>
-[[nodiscard]] Llama<T, Cpu, Packed> load_packed(const std::filesystem::path& folder) {
-  return load_model<Llama<T, Cpu, Packed>>(folder);
+template <class T, class Activations = Int8Activations>
+[[nodiscard]] Llama<T, Cpu, PackedFormat<Activations>> load_packed(const std::filesystem::path& folder) {
+  return load_model<Llama<T, Cpu, PackedFormat<Activations>>>(folder);
 }
 
 /// A binary model in a format of the caller's. Errors: as load_model.
@@ -118,7 +118,8 @@ void save(const Llama<T, Cpu, Format>& model, const std::filesystem::path& folde
   static_assert(
       requires { detail::format_recipe(model.format); }, "only dense, binary and packed models have a folder format");
   std::vector<TensorSource> tensors;
-  detail::for_each_tensor(model, detail::CollectTensors{tensors});
+  std::vector<Tensor<std::uint8_t>> rows;
+  detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
   detail::write_model(folder, {model.config, std::string(Format::name), detail::format_recipe(model.format)}, tensors,
                       options);
 }

@@ -85,7 +85,8 @@ template <Schedule H>
 
 /// What config.json says about a format.
 [[nodiscard]] inline std::map<std::string, std::string> format_recipe(const Dense&) { return {}; }
-[[nodiscard]] inline std::map<std::string, std::string> format_recipe(const Packed&) {
+template <class Activations>
+[[nodiscard]] std::map<std::string, std::string> format_recipe(const PackedFormat<Activations>&) {
   return {{"layout", std::string(packed_layout)}};
 }
 template <class R>

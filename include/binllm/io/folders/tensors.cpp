@@ -129,9 +129,6 @@ void TensorLoader::check() const {
 
 void TensorLoader::read(const std::string& name, View<float> to) const { read_finite(file_, name, to); }
 void TensorLoader::read(const std::string& name, View<double> to) const { read_finite(file_, name, to); }
-void TensorLoader::read(const std::string& name, View<std::uint8_t> to) const {
-  const auto bytes = file_.bytes(*file_.find(name));
-  std::memcpy(to.data, bytes.data(), bytes.size());
-}
+std::span<const std::byte> TensorLoader::bytes(const std::string& name) const { return file_.bytes(*file_.find(name)); }
 
 }  // namespace binllm::detail

@@ -4,9 +4,11 @@
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/models/config.hpp>
 #include <binllm/nn/module.hpp>
+#include <binllm/packed/packed_matrix.hpp>
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,7 +28,7 @@ inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
   return weight.substr(0, weight.size() - std::string_view("weight").size()).append(part);
 }
 
-/// Calls v.values(name, view) for each tensor of floating point numbers, v.signs(name, view, cols) for each bit plane.
+/// Calls v.values(name, view) for each tensor of floating point numbers, v.signs(name, matrix) for each packed matrix.
 template <class Model, class V>
 void for_each_tensor(Model& model, V&& v) {
   for_each_leaf(
@@ -35,7 +37,7 @@ void for_each_tensor(Model& model, V&& v) {
         if constexpr (is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
           if (leaf.size() > 0) v.values(name, leaf.value);
         } else {
-          v.signs(beside_weight(name, "signs"), leaf.signs.view(), leaf.cols);
+          v.signs(beside_weight(name, "signs"), leaf);
           v.values(beside_weight(name, "scale"), leaf.scale.view());
           if (leaf.input_scale) v.values(beside_weight(name, "input_scale"), leaf.input_scale.view());
         }
@@ -63,7 +65,8 @@ class TensorLoader {
   /// Errors: value_not_finite with file, tensor and index.
   void read(const std::string& name, View<float> to) const;
   void read(const std::string& name, View<double> to) const;
-  void read(const std::string& name, View<std::uint8_t> to) const;
+  /// The bytes of a tensor in the file.
+  [[nodiscard]] std::span<const std::byte> bytes(const std::string& name) const;
 
  private:
   struct Expected {
@@ -86,8 +89,9 @@ struct ExpectTensors {
   void values(const std::string& name, View<T> view) const {
     loader.expect_values(name, view.shape);
   }
-  void signs(const std::string& name, View<std::uint8_t> view, Index cols) const {
-    loader.expect_signs(name, view.shape, cols);
+  template <class T>
+  void signs(const std::string& name, const PackedMatrix<T>& matrix) const {
+    loader.expect_signs(name, {matrix.rows(), sign_row_bytes(matrix.cols)}, matrix.cols);
   }
 };
 struct ReadTensors {
@@ -96,15 +100,26 @@ struct ReadTensors {
   void values(const std::string& name, View<T> view) const {
     loader.read(name, view);
   }
-  void signs(const std::string& name, View<std::uint8_t> view, Index) const { loader.read(name, view); }
+  template <class T>
+  void signs(const std::string& name, PackedMatrix<T>& matrix) const {
+    const auto* const rows = reinterpret_cast<const std::uint8_t*>(loader.bytes(name).data());
+    for (Index i = 0; i < matrix.rows(); ++i) matrix.set_row(i, rows + i * sign_row_bytes(matrix.cols));
+  }
 };
 struct CollectTensors {
   std::vector<TensorSource>& tensors;
+  std::vector<Tensor<std::uint8_t>>& rows;  ///< signs in the layout of files, which live here
   template <class T>
   void values(const std::string& name, View<T> view) const {
     tensors.push_back({name, dtype_of<std::remove_const_t<T>>, view.shape, view.data});
   }
-  void signs(const std::string& name, View<const std::uint8_t> view, Index) const { values(name, view); }
+  template <class T>
+  void signs(const std::string& name, const PackedMatrix<T>& matrix) const {
+    const Index row_bytes = sign_row_bytes(matrix.cols);
+    const auto bits = rows.emplace_back(Shape{matrix.rows(), row_bytes}).view();
+    for (Index i = 0; i < matrix.rows(); ++i) matrix.get_row(i, bits.data + i * row_bytes);
+    values(name, read(bits));
+  }
 };
 
 }  // namespace binllm::detail

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/// Which kernel runs: one line for each instruction set and type of activations.
+#pragma once
+#include <binllm/packed/kernels/amx_integer.hpp>
+#include <binllm/packed/kernels/avx512_integer.hpp>
+#include <binllm/packed/sign_sums.hpp>
+
+#include <type_traits>
+
+namespace binllm {
+
+/// The kernel of an instruction set that suits so many tokens; the results of integer kernels do not depend on it.
+template <class X, class Sum>
+[[nodiscard]] const SignSumKernel<X, Sum>& sign_sum_kernel(InstructionSet set, Index tokens) {
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<X, std::int8_t>) {
+    if (set >= InstructionSet::amx && tokens >= AmxIntegerSums::least_tokens) return AmxIntegerSums::kernel;
+    if (set >= InstructionSet::avx512) return Avx512IntegerSums::kernel;
+  }
+#endif
+  return PlainSignSums<X, Sum>::kernel;
+}
+
+}  // namespace binllm
