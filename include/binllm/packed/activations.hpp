@@ -48,7 +48,8 @@ struct Int8Activations {
     Index j = 0;
     const auto take = [&](Index lane, T value) {
       const Bits bits = std::bit_cast<Bits>(value) & magnitude;
-      most[static_cast<std::size_t>(lane)] = most[static_cast<std::size_t>(lane)] < bits ? bits : most[static_cast<std::size_t>(lane)];
+      most[static_cast<std::size_t>(lane)] =
+          most[static_cast<std::size_t>(lane)] < bits ? bits : most[static_cast<std::size_t>(lane)];
     };
     for (; j + lanes <= cols; j += lanes) {
       for (Index lane = 0; lane < lanes; ++lane) take(lane, x[j + lane]);

@@ -61,7 +61,8 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     for (Index first = 0; first < x.rows(); first += kernel.tokens_at_once) {
       const Index tokens = std::min(x.rows() - first, kernel.tokens_at_once);
       std::byte* const prepared = reinterpret_cast<std::byte*>(memory.data);
-      T* const steps = reinterpret_cast<T*>(prepared + aligned(static_cast<Index>(kernel.prepared_bytes(tokens, x.cols()))));
+      T* const steps =
+          reinterpret_cast<T*>(prepared + aligned(static_cast<Index>(kernel.prepared_bytes(tokens, x.cols()))));
       prepare(kernel, x.middle_rows(first, tokens), prepared, steps);
       multiply(kernel, matrix, prepared, View<const T>(steps, Shape{tokens}), y.middle_rows(first, tokens));
     }

@@ -17,12 +17,12 @@ namespace binllm {
 template <class X, class Sum>
 struct SignSumKernel {
   InstructionSet set;
-  Index tokens_at_once;                          ///< most tokens that one round prepares
+  Index tokens_at_once;  ///< most tokens that one round prepares
   std::size_t (*prepared_bytes)(Index tokens, Index cols);
   void (*prepare)(const X* x, Index token, Index cols, std::byte* prepared);  ///< one token, into the memory of all
   std::size_t (*scratch_bytes)(Index cols);                                   ///< of a thread in `sums`
   void (*sums)(const std::uint8_t* tile, Index cols, const std::byte* prepared, Index tokens, std::byte* scratch,
-               Sum* sums);                       ///< sums (tokens, 64), assigned
+               Sum* sums);  ///< sums (tokens, 64), assigned
 };
 
 /// Columns of padded activations.
@@ -47,7 +47,8 @@ struct PlainSignSums {
       for (Index r = 0; r < SignTiles::rows; ++r, tile += 4) {
         const std::uint32_t signs = SignTiles::to_row(SignTiles::load(tile));
         Sum weight[SignTiles::cols];
-        for (Index j = 0; j < SignTiles::cols; ++j) weight[j] = static_cast<Sum>(static_cast<int>(signs >> j & 1) * 2 - 1);
+        for (Index j = 0; j < SignTiles::cols; ++j)
+          weight[j] = static_cast<Sum>(static_cast<int>(signs >> j & 1) * 2 - 1);
         for (Index n = 0; n < tokens; ++n) {
           const X* x = reinterpret_cast<const X*>(prepared + prepared_bytes(n, cols)) + block * SignTiles::cols;
           Sum sum = 0;
@@ -57,8 +58,8 @@ struct PlainSignSums {
       }
     }
   }
-  static constexpr SignSumKernel<X, Sum> kernel{InstructionSet::plain, tokens_at_once, prepared_bytes,
-                                                prepare,               scratch_bytes,  sums};
+  static constexpr SignSumKernel<X, Sum> kernel{
+      InstructionSet::plain, tokens_at_once, prepared_bytes, prepare, scratch_bytes, sums};
 };
 
 }  // namespace binllm

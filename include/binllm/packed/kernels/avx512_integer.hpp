@@ -46,7 +46,9 @@ struct Avx512IntegerSums {
     }
   };
 
-  static std::size_t prepared_bytes(Index tokens, Index cols) { return static_cast<std::size_t>(tokens) * stride_of(cols); }
+  static std::size_t prepared_bytes(Index tokens, Index cols) {
+    return static_cast<std::size_t>(tokens) * stride_of(cols);
+  }
   static std::size_t stride_of(Index cols) {
     const auto blocks = static_cast<std::size_t>(2 * SignTiles::blocks(cols));
     return 64 * (1 + 3 * blocks + (2 * blocks + 15) / 16);
@@ -64,7 +66,8 @@ struct Avx512IntegerSums {
       _mm512_store_si512(to.table(block), subset_sums(all, sizes));
       const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), sizes, ones);  // each four times
       magnitude = _mm512_add_epi32(magnitude, fours);
-      if (_mm512_cmpgt_epi32_mask(fours, _mm512_set1_epi32(255)) != 0) overflows = add_overflows(x, block, to, overflows);
+      if (_mm512_cmpgt_epi32_mask(fours, _mm512_set1_epi32(255)) != 0)
+        overflows = add_overflows(x, block, to, overflows);
     }
     to.header() = {_mm512_reduce_add_epi32(magnitude) / 4, overflows};
   }
@@ -83,8 +86,8 @@ struct Avx512IntegerSums {
   /// For each of the four groups of four columns, min(255, u) for all 16 patterns of signs.
   [[BINLLM_AVX512, gnu::always_inline]] static inline __m512i subset_sums(__m512i values, __m512i sizes) {
     const __mmask64 sign[4] = {0xAAAAAAAAAAAAAAAAu, 0xCCCCCCCCCCCCCCCCu, 0xF0F0F0F0F0F0F0F0u, 0xFF00FF00FF00FF00u};
-    const __m512i first = _mm512_set_epi64(0x0C0C0C0C0C0C0C0C, 0x0C0C0C0C0C0C0C0C, 0x0808080808080808, 0x0808080808080808,
-                                           0x0404040404040404, 0x0404040404040404, 0, 0);
+    const __m512i first = _mm512_set_epi64(0x0C0C0C0C0C0C0C0C, 0x0C0C0C0C0C0C0C0C, 0x0808080808080808,
+                                           0x0808080808080808, 0x0404040404040404, 0x0404040404040404, 0, 0);
     __m512i sum = _mm512_setzero_si512();
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
@@ -167,7 +170,8 @@ struct Avx512IntegerSums {
   }
 
   /// Adds what did not fit, and takes the constant away.
-  [[BINLLM_AVX512, gnu::always_inline]] static inline void finish(const std::uint8_t* tile, const Tables<const std::byte>& from,
+  [[BINLLM_AVX512, gnu::always_inline]] static inline void finish(const std::uint8_t* tile,
+                                                                  const Tables<const std::byte>& from,
                                                                   __m512i (&sum)[vectors], std::int32_t* sums) {
     const __m512i ones = _mm512_set1_epi8(1);
     const Header header = from.header();
