@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/packed/kernels/amx_integer.hpp>
 #include <binllm/packed/kernels/avx512_integer.hpp>
+#include <binllm/packed/kernels/avx512_quantize.hpp>
 #include <binllm/packed/sign_sums.hpp>
 
 #include <type_traits>
@@ -19,6 +20,18 @@ template <class X, class Sum>
   }
 #endif
   return PlainSignSums<X, Sum>::kernel;
+}
+
+/// Activations::load of one token.
+template <class Activations, class T>
+[[nodiscard]] T load_activations([[maybe_unused]] InstructionSet set, const T* x, Index cols,
+                                 typename Activations::template Value<T>* to) {
+#if defined(__x86_64__)
+  if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
+    if (set >= InstructionSet::avx512) return Avx512Quantize::load(x, cols, to);
+  }
+#endif
+  return Activations::load(x, cols, to);
 }
 
 }  // namespace binllm

@@ -33,7 +33,7 @@ struct GenericKernel<PackedLinear<Activations>, Cpu> {
           const Sum term = q[j];
           sum += (bits[j / 8] >> (j % 8)) & 1 ? term : -term;
         }
-        y.data[n * y.cols() + i] = static_cast<T>(sum) * (step * matrix.scale.view().data[i]);
+        y.data[n * y.cols() + i] = static_cast<T>(sum) * (matrix.scale.view().data[i] * step);
       }
     }
   }
@@ -76,7 +76,7 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     const Index cols = x.cols(), padded = padded_cols(cols);
     parallel_for(x.rows(), static_cast<std::size_t>(padded) * sizeof(Value<T>), [&](Index n, std::byte* scratch) {
       auto* const row = reinterpret_cast<Value<T>*>(scratch);
-      steps[n] = Activations::load(x.data + n * cols, cols, row);
+      steps[n] = load_activations<Activations>(kernel.set, x.data + n * cols, cols, row);
       std::fill(row + cols, row + padded, Value<T>(0));
       kernel.prepare(row, n, cols, prepared);
     });
@@ -89,17 +89,30 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     const Index tile_bytes = SignTiles::blocks(cols) * SignTiles::block_bytes;
     const auto sums_bytes = static_cast<std::size_t>(tokens * SignTiles::rows) * sizeof(Sum<T>);
     const std::uint8_t* const signs = matrix.tiles.view().data;
-    const T* const scale = matrix.scale.view().data;
-    parallel_for(tiles, sums_bytes + kernel.scratch_bytes(cols), [&](Index tile, std::byte* scratch) {
+    const View<const T> scale = matrix.scale.view();
+    const Index run = std::max<Index>(1, tiles / (4 * thread_pool().size()));  // a thread reads long streams
+    parallel_for((tiles + run - 1) / run, sums_bytes + kernel.scratch_bytes(cols), [&](Index task, std::byte* scratch) {
       auto* const sums = reinterpret_cast<Sum<T>*>(scratch);
-      kernel.sums(signs + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes, sums);
-      const Index first = tile * SignTiles::rows, count = std::min(SignTiles::rows, rows - first);
-      for (Index n = 0; n < tokens; ++n) {
-        const Sum<T>* const from = sums + n * SignTiles::rows;
-        T* const to = y.data + n * rows + first;
-        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]) * (steps.data[n] * scale[first + i]);
+      for (Index tile = task * run; tile < std::min(tiles, (task + 1) * run); ++tile) {
+        kernel.sums(signs + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes, sums);
+        finish(sums, steps, tile * SignTiles::rows, scale, y);
       }
     });
+  }
+
+  /// y[n,i] = sums[n,i] * (scale_i * s_n) for the rows of one tile.
+  template <class T>
+  static void finish(const Sum<T>* sums, View<const T> steps, Index first, View<const T> scale, View<T> y) {
+    const Index rows = y.cols(), count = std::min(SignTiles::rows, rows - first);
+    for (Index n = 0; n < steps.size(); ++n, sums += SignTiles::rows) {
+      T* const to = y.data + n * rows + first;
+      const auto row = [&](Index i) { to[i] = static_cast<T>(sums[i]) * (scale.data[first + i] * steps.data[n]); };
+      if (count == SignTiles::rows) {
+        for (Index i = 0; i < SignTiles::rows; ++i) row(i);  // a constant count: vectors
+      } else {
+        for (Index i = 0; i < count; ++i) row(i);
+      }
+    }
   }
 };
 

@@ -12,6 +12,9 @@
 #pragma once
 #include <binllm/packed/sign_sums.hpp>
 
+#include <algorithm>
+#include <type_traits>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -61,13 +64,21 @@ struct Avx512IntegerSums {
     __m512i magnitude = _mm512_setzero_si512();
     std::int32_t overflows = 0;
     for (Index block = 0; block < to.blocks; ++block) {
-      const __m128i values = _mm_load_si128(reinterpret_cast<const __m128i*>(x + block * block_cols));
-      const __m512i all = _mm512_broadcast_i32x4(values), sizes = _mm512_abs_epi8(all);
-      _mm512_store_si512(to.table(block), subset_sums(all, sizes));
+      const std::int8_t* const here = x + block * block_cols;
+      const __m512i values = _mm512_broadcast_i32x4(_mm_load_si128(reinterpret_cast<const __m128i*>(here)));
+      const __m512i sizes = _mm512_abs_epi8(values);
+      const Pair pair = subset_sums(values, sizes);
+      _mm512_store_si512(to.table(block), _mm512_adds_epu8(pair.low, pair.high));
       const __m512i fours = _mm512_dpbusd_epi32(_mm512_setzero_si512(), sizes, ones);  // each four times
       magnitude = _mm512_add_epi32(magnitude, fours);
-      if (_mm512_cmpgt_epi32_mask(fours, _mm512_set1_epi32(255)) != 0)
-        overflows = add_overflows(x, block, to, overflows);
+      if (_mm512_cmpgt_epi32_mask(fours, _mm512_set1_epi32(255)) == 0) continue;
+      if (_mm512_cmpeq_epi8_mask(values, _mm512_set1_epi8(-128)) != 0) {
+        overflows = add_overflows(here, block, to, overflows);
+      } else {  // low + high - 255 where that is positive
+        const __m512i above = _mm512_subs_epu8(pair.low, _mm512_xor_si512(pair.high, _mm512_set1_epi8(-1)));
+        _mm512_store_si512(to.overflow(overflows), above);
+        to.overflow_block()[overflows++] = static_cast<std::int32_t>(block);
+      }
     }
     to.header() = {_mm512_reduce_add_epi32(magnitude) / 4, overflows};
   }
@@ -77,44 +88,50 @@ struct Avx512IntegerSums {
     Index n = 0;
     for (; n + 4 <= tokens; n += 4)
       look_up<4>(tile, cols, prepared + prepared_bytes(n, cols), sums + n * SignTiles::rows);
-    for (; n < tokens; ++n) look_up<1>(tile, cols, prepared + prepared_bytes(n, cols), sums + n * SignTiles::rows);
+    if (n + 2 <= tokens) {
+      look_up<2>(tile, cols, prepared + prepared_bytes(n, cols), sums + n * SignTiles::rows);
+      n += 2;
+    }
+    if (n < tokens) look_up<1>(tile, cols, prepared + prepared_bytes(n, cols), sums + n * SignTiles::rows);
   }
 
  private:
   static constexpr int vectors = SignTiles::rows / 16;
 
-  /// For each of the four groups of four columns, min(255, u) for all 16 patterns of signs.
-  [[BINLLM_AVX512, gnu::always_inline]] static inline __m512i subset_sums(__m512i values, __m512i sizes) {
+  /// For each of the four groups of four columns and all 16 patterns of signs, what its first two columns add to u, and
+  /// the other two: at most 254 each, unless both are -128.
+  struct Pair {
+    __m512i low, high;
+  };
+  [[BINLLM_AVX512, gnu::always_inline]] static inline Pair subset_sums(__m512i values, __m512i sizes) {
     const __mmask64 sign[4] = {0xAAAAAAAAAAAAAAAAu, 0xCCCCCCCCCCCCCCCCu, 0xF0F0F0F0F0F0F0F0u, 0xFF00FF00FF00FF00u};
     const __m512i first = _mm512_set_epi64(0x0C0C0C0C0C0C0C0C, 0x0C0C0C0C0C0C0C0C, 0x0808080808080808,
                                            0x0808080808080808, 0x0404040404040404, 0x0404040404040404, 0, 0);
-    __m512i sum = _mm512_setzero_si512();
+    __m512i add[4];
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
       const __m512i column = _mm512_add_epi8(first, _mm512_set1_epi8(static_cast<char>(j)));
       const __mmask64 negative = _mm512_movepi8_mask(_mm512_shuffle_epi8(values, column));
-      sum = _mm512_mask_adds_epu8(sum, sign[j] ^ negative, sum, _mm512_shuffle_epi8(sizes, column));
+      add[j] = _mm512_maskz_shuffle_epi8(sign[j] ^ negative, sizes, column);
     }
-    return sum;
+    return {_mm512_adds_epu8(add[0], add[1]), _mm512_adds_epu8(add[2], add[3])};
   }
 
-  /// What 255 cuts off, in as many tables as it takes.
-  [[BINLLM_AVX512]] static std::int32_t add_overflows(const std::int8_t* x, Index block, const Tables<std::byte>& to,
-                                                      std::int32_t overflows) {
+  /// What 255 cuts off of blocks with -128, in as many tables as it takes.
+  static std::int32_t add_overflows(const std::int8_t* x, Index block, const Tables<std::byte>& to,
+                                    std::int32_t overflows) {
     for (int above = 255; above <= 255 + 255; above += 255) {
       std::uint8_t* const table = to.overflow(overflows);
       int most = 0;
-      for (int group = 0; group < 4; ++group) {
-        for (int signs = 0; signs < 16; ++signs) {
-          int sum = -above;
-          for (int j = 0; j < 4; ++j) {
-            const int value = x[block * block_cols + 4 * group + j];
-            if ((signs >> j & 1) != 0 ? value > 0 : value < 0) sum += value < 0 ? -value : value;
-          }
-          const int rest = sum < 0 ? 0 : sum > 255 ? 255 : sum;
-          table[16 * group + signs] = static_cast<std::uint8_t>(rest);
-          most = most < rest ? rest : most;
+      for (int entry = 0; entry < 64; ++entry) {
+        int sum = 0;
+        for (int j = 0; j < 4; ++j) {
+          const int value = x[entry / 16 * 4 + j];
+          if ((entry >> j & 1) != 0 ? value > 0 : value < 0) sum += value < 0 ? -value : value;
         }
+        const int rest = std::clamp(sum - above, 0, 255);
+        table[entry] = static_cast<std::uint8_t>(rest);
+        most = std::max(most, rest);
       }
       if (most == 0) break;
       to.overflow_block()[overflows++] = static_cast<std::int32_t>(block);
