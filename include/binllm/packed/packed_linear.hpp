@@ -105,12 +105,13 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
   static void finish(const Sum<T>* sums, View<const T> steps, Index first, View<const T> scale, View<T> y) {
     const Index rows = y.cols(), count = std::min(SignTiles::rows, rows - first);
     for (Index n = 0; n < steps.size(); ++n, sums += SignTiles::rows) {
-      T* const to = y.data + n * rows + first;
-      const auto row = [&](Index i) { to[i] = static_cast<T>(sums[i]) * (scale.data[first + i] * steps.data[n]); };
-      if (count == SignTiles::rows) {
-        for (Index i = 0; i < SignTiles::rows; ++i) row(i);  // a constant count: vectors
+      T* __restrict const to = y.data + n * rows + first;  // y overlaps nothing
+      const T* const factor = scale.data + first;
+      const T step = steps.data[n];
+      if (count == SignTiles::rows) {  // a constant count: vectors
+        for (Index i = 0; i < SignTiles::rows; ++i) to[i] = static_cast<T>(sums[i]) * (factor[i] * step);
       } else {
-        for (Index i = 0; i < count; ++i) row(i);
+        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(sums[i]) * (factor[i] * step);
       }
     }
   }
