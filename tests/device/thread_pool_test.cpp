@@ -3,6 +3,8 @@
 #include "support/tensors.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -86,6 +88,81 @@ TEST_CASE("calls from several host threads wait for each other") {
   for (std::thread& host : hosts) host.join();
   CHECK(sums == std::vector<Index>(8, 200));
   CHECK(overlaps == 0);
+}
+
+TEST_CASE("workers that come late take no tile of a call that has ended") {
+  ThreadPool pool(9);  // more than there are processors: most come late
+  struct State {
+    Index call, tiles;
+    std::size_t bytes;
+    std::atomic<Index> runs{0};
+    std::atomic<bool> ended{false};
+  };
+  std::vector<State> states(2);  // in turns, so that a late look at the call before finds it ended
+  std::atomic<int> late = 0, strange = 0;
+  Index missed = 0;
+  for (Index call = 0; call < 3000; ++call) {
+    State& state = states[static_cast<std::size_t>(call % 2)];
+    state.call = call;
+    state.tiles = 2 + call * 7 % 31;
+    state.bytes = static_cast<std::size_t>(call % 3) * 64;
+    state.runs = 0;
+    state.ended = false;
+    pool.run(state.tiles, state.bytes, [&late, &strange, &state, call](Index i, std::byte* memory) {
+      late += state.ended ? 1 : 0;
+      strange += i >= 0 && i < state.tiles && state.call == call ? 0 : 1;
+      for (std::size_t k = 0; k < state.bytes; ++k) memory[k] = static_cast<std::byte>(i);
+      for (std::size_t k = 0; k < state.bytes; ++k) strange += memory[k] == static_cast<std::byte>(i) ? 0 : 1;
+      ++state.runs;
+    });
+    state.ended = true;
+    missed += state.runs == state.tiles ? 0 : 1;
+  }
+  CHECK(late == 0);
+  CHECK(strange == 0);
+  CHECK(missed == 0);
+}
+
+TEST_CASE("a call after a pause wakes workers, and one that waits long sleeps") {
+  ThreadPool pool(3);
+  for (int call = 0; call < 5; ++call) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::atomic<int> inside = 0;
+    std::vector<std::thread::id> threads(2);
+    pool.run(2, 0, [&](Index i, std::byte*) {
+      threads[static_cast<std::size_t>(i)] = std::this_thread::get_id();
+      for (++inside; inside < 2;) std::this_thread::yield();  // until another thread has come
+      if (i == call % 2) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    });
+    CHECK(inside == 2);
+    CHECK(threads[0] != threads[1]);
+  }
+}
+
+TEST_CASE("calls of several host threads, nested ones, and changes of the number of threads") {
+  ThreadPool pool(3);
+  constexpr Index calls = 400;
+  std::atomic<Index> wrong = 0, hosts_at_work = 3;
+  const auto work = [&](Index host) {
+    for (Index call = 0; call < calls; ++call) {
+      const Index tiles = 2 + (host + call * 5) % 13;
+      const std::size_t bytes = call % 2 == 0 ? 0 : 64 * static_cast<std::size_t>(1 + call % 5);
+      std::vector<Index> results(static_cast<std::size_t>(tiles));
+      pool.run(tiles, bytes, [&](Index i, std::byte*) {
+        pool.run(4, 0, [&](Index inner, std::byte*) { results[static_cast<std::size_t>(i)] += i + inner; });
+      });
+      for (Index i = 0; i < tiles; ++i) wrong += results[static_cast<std::size_t>(i)] == 4 * i + 6 ? 0 : 1;
+    }
+    --hosts_at_work;
+  };
+  std::vector<std::thread> hosts;
+  for (Index host = 0; host < 3; ++host) hosts.emplace_back(work, host);
+  for (int threads = 1; hosts_at_work > 0; threads = threads % 5 + 1) {
+    pool.resize(threads);
+    std::this_thread::yield();
+  }
+  for (std::thread& host : hosts) host.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("the pool grows and shrinks between calls") {

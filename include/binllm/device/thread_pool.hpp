@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// One pool of threads, and `parallel_for` on it. Who waits looks for work for some microseconds, then sleeps. The
-/// caller cuts work into tiles by shape alone and each tile is computed by one thread, so results do not depend on how
-/// many threads there are.
+/// One pool of threads, and `parallel_for` on it. A call ends when its tiles are done, whether all threads came or
+/// none: the caller waits for tiles that others have begun, never for threads. Who waits watches for some microseconds,
+/// then sleeps. The caller cuts work into tiles by shape alone and each tile is computed by one thread, so results do
+/// not depend on how many threads there are.
 #pragma once
 #include <binllm/core/error.hpp>
 #include <binllm/core/shape.hpp>
@@ -66,8 +67,9 @@ class ThreadPool {
   }
 
   /// Runs tile(0), ..., tile(count - 1), each once, on any thread, with `scratch_bytes` of its own for each running
-  /// tile. Inside a tile a nested call runs on the calling thread and may not ask for scratch. Calls from several host
-  /// threads wait for each other.
+  /// tile. Inside a tile a nested call runs on the calling thread and may not ask for scratch; a call of one tile
+  /// without scratch is no more than that tile, and calls in it are not nested. Calls from several host threads wait
+  /// for each other.
   template <class Tile>
   void run(Index count, std::size_t scratch_bytes, const Tile& tile) {
     run({&tile, [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); }},
@@ -99,34 +101,73 @@ class ThreadPool {
       inside_tile() = false;
       return;
     }
-    {
-      const std::lock_guard lock(mutex_);
-      call_ = call;
-      count_ = count;
-      next_.store(0, std::memory_order_relaxed);
-      busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-      generation_.store(generation_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    }
-    if (sleeping_.load() > 0) wake_.notify_all();
+    begin(call, count);
     drain(0);
-    const auto finished = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+    const auto finished = [this] { return unfinished_.load() == 0; };
     if (watch(finished)) return;
     std::unique_lock lock(mutex_);
+    caller_sleeps_ = true;
     done_.wait(lock, finished);
+    caller_sleeps_ = false;
   }
-  /// Looks at `condition` for 2 milliseconds. Sleep costs more than the 50 microseconds of waking up: the scheduler of
-  /// a virtual machine tends to wake a thread on its caller's processor and takes some milliseconds to part the two. A
-  /// training step has a thousand calls with little between them; a program that does something else sleeps soon.
+  /// Publishes the call: who takes a tile from `unclaimed_` sees everything that was written before.
+  void begin(const Call& call, Index count) {
+    call_ = call;
+    count_ = count;
+    unfinished_.store(count, std::memory_order_relaxed);
+    unclaimed_.store(count);
+    if (sleeping_.load() == 0) return;
+    { const std::lock_guard lock(mutex_); }  // a worker either sees the tiles or already sleeps
+    wake_.notify_all();
+  }
+  /// Takes tiles until none is left. To take one is to subtract 1 from `unclaimed_` while it is positive. Whatever the
+  /// thread believed before, its tile is of the call that runs at that moment; and that call cannot end, so `call_`,
+  /// `count_` and the scratch memory stay as they are, until the thread has subtracted the tile from `unfinished_` as
+  /// well. A thread that comes late finds nothing, or tiles of the next call, and nobody waits for it.
+  void drain(int slot) {
+    Index unclaimed = unclaimed_.fetch_sub(1);
+    if (unclaimed <= 0) return;
+    const Call call = call_;
+    const Index count = count_;
+    std::byte* const memory = scratch_[static_cast<std::size_t>(slot)].data();
+    Index done = 0;
+    inside_tile() = true;
+    for (; unclaimed > 0; unclaimed = unclaimed_.fetch_sub(1), ++done) call(count - unclaimed, memory);
+    inside_tile() = false;
+    if (unfinished_.fetch_sub(done) > done || !caller_sleeps_) return;
+    { const std::lock_guard lock(mutex_); }  // the caller either sees the end or already sleeps
+    done_.notify_one();
+  }
+  void serve(int slot) {
+    const auto called = [this] { return unclaimed_.load() > 0 || stopping_.load(); };
+    for (;;) {
+      if (!watch(called)) {
+        std::unique_lock lock(mutex_);
+        ++sleeping_;
+        wake_.wait(lock, called);
+        --sleeping_;
+      }
+      if (stopping_) return;
+      drain(slot);
+    }
+  }
+  /// Looks at `condition` for half a millisecond, after a fifth of it only between other threads' turns. Sleep costs
+  /// more than the 50 microseconds of waking up: the scheduler of a virtual machine tends to wake a thread on its
+  /// caller's processor and takes some milliseconds to part the two. A training step has a thousand calls with little
+  /// between them; a program that does something else sleeps soon.
   template <class Condition>
   static bool watch(const Condition& condition) {
     using Clock = std::chrono::steady_clock;
-    const auto end = Clock::now() + std::chrono::milliseconds(2);
-    do {
+    if (condition()) return true;
+    const auto start = Clock::now();
+    for (;;) {
       for (int look = 0; look < 64; ++look) {
         if (condition()) return true;
       }
-    } while (Clock::now() < end);
-    return false;
+      const auto watched = Clock::now() - start;
+      if (watched > std::chrono::microseconds(500)) return false;
+      if (watched > std::chrono::microseconds(100)) std::this_thread::yield();
+    }
   }
   static bool& inside_tile() {
     thread_local bool inside = false;
@@ -134,32 +175,6 @@ class ThreadPool {
   }
   void reserve(std::size_t bytes) {
     for (Scratch& scratch : scratch_) scratch.reserve(bytes);
-  }
-  void drain(int slot) {
-    inside_tile() = true;
-    for (Index i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) {
-      call_(i, scratch_[static_cast<std::size_t>(slot)].data());
-    }
-    inside_tile() = false;
-  }
-  void serve(int slot) {
-    std::uint64_t seen = 0;
-    const auto called = [&] { return stopping_.load() || generation_.load(std::memory_order_acquire) != seen; };
-    for (;;) {
-      if (!watch(called)) {
-        std::unique_lock lock(mutex_);
-        sleeping_.fetch_add(1);
-        wake_.wait(lock, called);
-        sleeping_.fetch_sub(1);
-      }
-      if (stopping_.load()) return;
-      seen = generation_.load(std::memory_order_acquire);
-      drain(slot);
-      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-        { const std::lock_guard lock(mutex_); }  // the caller either sees the count or already sleeps
-        done_.notify_one();
-      }
-    }
   }
   void stop() {
     {
@@ -169,19 +184,18 @@ class ThreadPool {
     wake_.notify_all();
     for (std::thread& worker : workers_) worker.join();
     workers_.clear();
-    generation_ = 0;
   }
 
   std::mutex caller_, mutex_;
   std::condition_variable wake_, done_;
   std::vector<std::thread> workers_;
   std::vector<Scratch> scratch_;
-  Call call_;
+  std::atomic<int> sleeping_{0};
+  std::atomic<bool> stopping_{false}, caller_sleeps_{false};
+  alignas(64) std::atomic<Index> unclaimed_{0};  // on the cache line that waiting workers read; 0 or less: no tile
   Index count_ = 0;
-  std::atomic<Index> next_{0};
-  std::atomic<int> busy_{0}, sleeping_{0};
-  std::atomic<std::uint64_t> generation_{0};
-  std::atomic<bool> stopping_{false};
+  Call call_;
+  alignas(64) std::atomic<Index> unfinished_{0};  // on the one that the waiting caller reads
 };
 
 /// The pool that `Backend<Cpu>` works with. One thread unless `set_thread_count` says otherwise.
