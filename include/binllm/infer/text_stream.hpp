@@ -87,17 +87,20 @@ class StopStrings {
         throw Error(ErrorId::option_out_of_range, "generate", "stop", "strings of a byte or more", "''");
   }
 
-  /// The text that is certain to stand before every stop: all but an end that may be the beginning of one.
+  /// The text that is certain to stand before every stop: all but an end that may be the beginning of one. Of several
+  /// stops the one that ends first counts, so that the result does not depend on where pieces are cut.
   [[nodiscard]] std::string add(std::string_view piece) {
     if (stopped_) return {};
     held_ += piece;
-    std::size_t at = std::string::npos, held = 0;
+    std::pair<std::size_t, std::size_t> first{std::string::npos, 0};  // end and beginning
+    std::size_t beginning_of_one = 0;
     for (const std::string& string : strings_) {
-      at = std::min(at, held_.find(string));
-      held = std::max(held, longest_beginning(string));
+      const std::size_t at = held_.find(string);
+      if (at != std::string::npos) first = std::min(first, {at + string.size(), at});
+      beginning_of_one = std::max(beginning_of_one, longest_beginning(string));
     }
-    stopped_ = at != std::string::npos;
-    std::string certain = held_.substr(0, stopped_ ? at : held_.size() - held);
+    stopped_ = first.first != std::string::npos;
+    std::string certain = held_.substr(0, stopped_ ? first.second : held_.size() - beginning_of_one);
     held_.erase(0, stopped_ ? std::string::npos : certain.size());
     return certain;
   }
