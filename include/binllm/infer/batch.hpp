@@ -40,7 +40,7 @@ class BatchRun {
   void begin(Index prompt) {
     const Running entered{free_slots_.back(), prompt, std::ssize(sequence(prompt).tokens)};
     free_slots_.pop_back();
-    receiver_.on_begin(prompt);
+    if (!receiver_.on_begin(prompt)) return static_cast<void>(end(entered, FinishReason::stopped));
     if (options_.max_tokens == 0) return static_cast<void>(end(entered, FinishReason::max_tokens));
     const auto start = Clock::now();
     decoder_.restart(entered.slot);

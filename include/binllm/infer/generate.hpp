@@ -24,12 +24,10 @@ namespace binllm {
     throw Error(ErrorId::option_out_of_range, "generate", "context",
                 fmt::format("the model's {} positions at most", positions), fmt::format("{}", options.context));
   const Index limit = options.context > 0 ? options.context : positions;
+  detail::check_prompts(prompts, limit, config.vocab_size);
   Index longest = 1;
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const Index size = std::ssize(prompts[i]);
-    detail::check_prompt(i, size, limit);
-    longest = std::max(longest, size + std::min(options.max_tokens, limit - size));
-  }
+  for (const auto& prompt : prompts)
+    longest = std::max(longest, std::ssize(prompt) + std::min(options.max_tokens, limit - std::ssize(prompt)));
   DecoderOptions chosen;
   chosen.sequences = std::clamp<Index>(std::ssize(prompts), 1, options.sequences);
   chosen.capacity = options.context > 0 ? limit : longest;
@@ -48,7 +46,7 @@ template <class T, class Device, class F>
                                              const std::vector<std::vector<std::int32_t>>& prompts,
                                              const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
   options.check();
-  for (std::size_t i = 0; i < prompts.size(); ++i) detail::check_prompt(i, std::ssize(prompts[i]), decoder.capacity());
+  detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
   detail::NoReceiver nobody;
   return detail::BatchRun<T, Device, F>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
 }

@@ -2,6 +2,7 @@
 /// What is asked of generation, what it returns, and who is told meanwhile.
 #pragma once
 #include <binllm/infer/sampling.hpp>
+#include <binllm/infer/text_stream.hpp>
 
 #include <limits>
 #include <string>
@@ -79,8 +80,8 @@ class TokenReceiver {
   virtual ~TokenReceiver() = default;
   /// False: no more of this sequence.
   [[nodiscard]] virtual bool on_token(Index sequence, std::int32_t token) = 0;
-  /// The prompt gets its place; tokens follow.
-  virtual void on_begin(Index /*sequence*/) {}
+  /// The prompt gets its place; tokens follow. False: leave it as it is.
+  [[nodiscard]] virtual bool on_begin(Index /*sequence*/) { return true; }
   virtual void on_end(Index /*sequence*/, FinishReason) {}
 };
 
@@ -89,6 +90,7 @@ inline void GenerateOptions::check() const {
     throw Error(ErrorId::option_out_of_range, "generate", option, wanted, fmt::format("{}", found));
   };
   sampling().check();
+  StopStrings::check(stop);
   if (max_tokens < 0) refuse("max_tokens", "at least 0", max_tokens);
   if (first_sequence < 0) refuse("first_sequence", "at least 0", first_sequence);
   if (sequences < 1) refuse("sequences", "at least 1", sequences);
@@ -112,12 +114,17 @@ class TokenFunction final : public TokenReceiver {
   OnToken& function_;
 };
 
-/// Errors: empty_tensor, index_out_of_range.
-inline void check_prompt(std::size_t number, Index size, Index limit) {
-  check_not_empty("generate", fmt::format("prompts[{}]", number), Shape{size});
-  if (size <= limit) return;
-  throw Error(ErrorId::index_out_of_range, "generate", fmt::format("prompts[{}]", number),
-              fmt::format("at most {} tokens", limit), fmt::format("{}", size));
+/// Errors: empty_tensor, index_out_of_range, token_out_of_range.
+inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts, Index limit, Index vocab_size) {
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const std::string name = fmt::format("prompts[{}]", i);
+    const Index size = std::ssize(prompts[i]);
+    check_not_empty("generate", name, Shape{size});
+    if (size > limit)
+      throw Error(ErrorId::index_out_of_range, "generate", name, fmt::format("at most {} tokens", limit),
+                  fmt::format("{}", size));
+    check_token_ids("generate", View<const std::int32_t>(prompts[i].data(), {size}), vocab_size);
+  }
 }
 
 }  // namespace detail

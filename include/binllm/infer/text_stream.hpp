@@ -80,9 +80,10 @@ class TextStream {
 /// Ends a text before the first of several strings, which may come in any number of pieces.
 class StopStrings {
  public:
+  explicit StopStrings(std::vector<std::string> strings) : strings_((check(strings), std::move(strings))) {}
   /// Errors: option_out_of_range for an empty string.
-  explicit StopStrings(std::vector<std::string> strings) : strings_(std::move(strings)) {
-    for (const std::string& string : strings_)
+  static void check(const std::vector<std::string>& strings) {
+    for (const std::string& string : strings)
       if (string.empty())
         throw Error(ErrorId::option_out_of_range, "generate", "stop", "strings of a byte or more", "''");
   }

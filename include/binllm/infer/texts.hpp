@@ -29,12 +29,11 @@ struct GeneratedTexts {
 class TextReceiver {
  public:
   virtual ~TextReceiver() = default;
-  /// A piece of the continuation, not empty. False: no more of this sequence.
+  /// What a token adds to the continuation: nothing where it completes no character, or may begin a stop string. False:
+  /// no more of this sequence.
   [[nodiscard]] virtual bool on_text(Index sequence, std::string_view piece) = 0;
-  /// Asked after each token, whether or not it completes a character: false: no more of this sequence.
-  [[nodiscard]] virtual bool wants_more(Index /*sequence*/) { return true; }
-  /// The prompt gets its place; its continuation follows.
-  virtual void on_begin(Index /*sequence*/, std::string_view /*prompt*/) {}
+  /// The prompt gets its place; its continuation follows. False: leave it as it is.
+  [[nodiscard]] virtual bool on_begin(Index /*sequence*/, std::string_view /*prompt*/) { return true; }
   virtual void on_end(Index /*sequence*/, FinishReason) {}
 };
 
@@ -58,18 +57,18 @@ class TextWriter final : public TokenReceiver {
         receiver_(receiver),
         lines_(prompts.size(), Line{TextStream(tokenizer), StopStrings(stop), {}}) {}
 
-  void on_begin(Index sequence) override {
+  [[nodiscard]] bool on_begin(Index sequence) override {
     Line& line = at(sequence);
     const auto& prompt = prompts_[static_cast<std::size_t>(sequence)];
     line.text.prompt = line.stream.add(prompt);
     line.text.prompt_tokens = std::ssize(prompt);
-    if (receiver_ != nullptr) receiver_->on_begin(sequence, line.text.prompt);
+    return receiver_ == nullptr || receiver_->on_begin(sequence, line.text.prompt);
   }
   [[nodiscard]] bool on_token(Index sequence, std::int32_t token) override {
     Line& line = at(sequence);
     ++line.text.continuation_tokens;
     const bool wanted = write(sequence, line.stops.add(line.stream.add(token)));
-    return wanted && !line.stops.stopped() && (receiver_ == nullptr || receiver_->wants_more(sequence));
+    return wanted && !line.stops.stopped();
   }
   void on_end(Index sequence, FinishReason reason) override {
     Line& line = at(sequence);
@@ -80,7 +79,7 @@ class TextWriter final : public TokenReceiver {
         line.text.finish = FinishReason::stopped;
       else
         rest += line.stops.finish();
-      static_cast<void>(write(sequence, std::move(rest)));
+      if (!rest.empty()) static_cast<void>(write(sequence, rest));
     }
     if (receiver_ != nullptr) receiver_->on_end(sequence, line.text.finish);
   }
@@ -100,7 +99,7 @@ class TextWriter final : public TokenReceiver {
   [[nodiscard]] Line& at(Index sequence) { return lines_[static_cast<std::size_t>(sequence)]; }
   [[nodiscard]] bool write(Index sequence, const std::string& piece) {
     at(sequence).text.continuation += piece;
-    return piece.empty() || receiver_ == nullptr || receiver_->on_text(sequence, piece);
+    return receiver_ == nullptr || receiver_->on_text(sequence, piece);
   }
 
   const std::vector<std::vector<std::int32_t>>& prompts_;
