@@ -38,7 +38,7 @@ struct SamplingOptions {
 ///  5. a draw from what is left, renormalised.
 ///
 /// At temperature 0 the largest logit after step 1, the first of equals. A logit of -infinity is never chosen.
-/// Cost: a few passes over the V logits; only tokens that may be in the set are ever sorted.
+/// Cost: a few passes over the V logits, and a sort of the tokens that are left.
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options = {}) : options_((options.check(), options)) {}
@@ -186,19 +186,22 @@ inline void Sampler::keep_possible_nucleus(double mass) {
     if (scores_[id] >= bound) candidates_.push_back({scores_[id], static_cast<std::int32_t>(id)});
 }
 
-/// Sorts no further than the nucleus reaches, in parts that grow.
+/// Selection by mass: the half in which the nucleus ends is halved again, so nothing is sorted.
 inline void Sampler::keep_nucleus(double mass) {
-  const auto at = [&](std::size_t i) { return candidates_.begin() + static_cast<Index>(i); };
-  std::size_t kept = 0, sorted = 0;
-  for (double found = 0; kept < candidates_.size() && (kept == 0 || found < mass); ++kept) {
-    if (kept == sorted) {
-      sorted = std::min(candidates_.size(), std::max<std::size_t>(64, 4 * sorted));
-      if (sorted < candidates_.size()) std::nth_element(at(kept), at(sorted), candidates_.end(), likelier);
-      std::sort(at(kept), at(sorted), likelier);
+  auto first = candidates_.begin(), last = candidates_.end();
+  for (double before = 0; last - first > 1;) {
+    const auto middle = first + (last - first) / 2;
+    std::nth_element(first, middle, last, likelier);
+    double reached = before;
+    for (auto i = first; i != middle; ++i) reached += i->weight;
+    if (reached >= mass) {
+      last = middle;
+    } else {
+      first = middle;
+      before = reached;
     }
-    found += candidates_[kept].weight;
   }
-  candidates_.resize(kept);
+  candidates_.erase(last, candidates_.end());
 }
 
 }  // namespace binllm
