@@ -22,7 +22,7 @@ struct Options {
   Common common;
   fs::path model;
   std::vector<std::string> prompts, prompt_files;
-  std::string tokenizer, hardness = "inf";
+  std::string tokenizer, hardness = "inf", head;
   bool stream = true, stats = false;
   binllm::GenerateOptions generate;
 };
@@ -54,7 +54,19 @@ Json to_json(const binllm::GenerationStatistics& s) {
           {"decode_tokens_per_second", s.decode_tokens_per_second()}};
 }
 
-void print_json(const std::vector<std::string>& prompts, const binllm::GeneratedTexts& made) {
+Json to_json(const binllm::DecoderMemory& m) {
+  return {{"linear_layers", m.linear_layers},
+          {"vocabulary", m.vocabulary},
+          {"float_vocabulary", m.float_vocabulary},
+          {"norms_and_positions", m.norms_and_positions},
+          {"gradients", m.gradients},
+          {"key_value_cache", m.key_value_cache},
+          {"working", m.working},
+          {"total", m.total()}};
+}
+
+void print_json(const std::vector<std::string>& prompts, const binllm::GeneratedTexts& made,
+                const binllm::DecoderMemory& memory) {
   Json object, results = Json::array();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const auto& text = made.texts[i];
@@ -71,29 +83,49 @@ void print_json(const std::vector<std::string>& prompts, const binllm::Generated
   }
   object["results"] = std::move(results);
   object["statistics"] = to_json(made.statistics);
+  object["memory"] = to_json(memory);
   fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 void print_statistics(const binllm::GenerationStatistics& s) {
-  fmt::print(stderr, "prefill         {} tokens in {:.3f} s: {:.1f} tokens/s\n", s.prompt_tokens, s.prefill_seconds,
+  fmt::print(stderr, "prefill             {} tokens in {:.3f} s: {:.1f} tokens/s\n", s.prompt_tokens, s.prefill_seconds,
              s.prefill_tokens_per_second());
-  fmt::print(stderr, "decode          {} tokens in {} steps in {:.3f} s: {:.1f} tokens/s\n", s.step_tokens, s.steps,
+  fmt::print(stderr, "decode              {} tokens in {} steps in {:.3f} s: {:.1f} tokens/s\n", s.step_tokens, s.steps,
              s.decode_seconds, s.decode_tokens_per_second());
-  fmt::print(stderr, "generated       {} tokens\n", s.generated_tokens);
+  fmt::print(stderr, "generated           {} tokens\n", s.generated_tokens);
 }
 
+void print_memory(const binllm::DecoderMemory& m) {
+  const auto line = [](const char* what, std::size_t bytes) {
+    fmt::print(stderr, "{:<20}{:>12} bytes {:>12}\n", what, bytes, in_megabytes(bytes));
+  };
+  line("linear layers", m.linear_layers);
+  line("vocabulary", m.vocabulary);
+  line("float vocabulary", m.float_vocabulary);
+  line("norms, positions", m.norms_and_positions);
+  if (m.gradients > 0) line("gradients", m.gradients);
+  line("key-value cache", m.key_value_cache);
+  line("working memory", m.working);
+  line("memory in all", m.total());
+}
+
+/// The decoder takes the model, so that it need not keep two vocabularies.
 template <class T, class Device, class F>
-void continue_prompts(binllm::Llama<T, Device, F>& model, const binllm::Tokenizer& tokenizer,
+void continue_prompts(binllm::Llama<T, Device, F> model, const binllm::Tokenizer& tokenizer,
                       const std::vector<std::string>& prompts, const Options& options) {
   std::vector<std::vector<std::int32_t>> ids;
   for (const std::string& prompt : prompts) ids.push_back(binllm::encode_prompt(tokenizer, prompt));
-  binllm::Decoder<T, Device, F> decoder(model, binllm::decoder_options(model.config, ids, options.generate));
+  const auto chosen = binllm::decoder_options(model.config, ids, options.generate);
+  binllm::Decoder<T, Device, F> decoder(std::move(model), chosen);
   note_interruption();
   TextPrinter printer(prompts.size(), options.stream, !options.common.json);
   const auto made =
       binllm::generate_texts(decoder, tokenizer, ids, options.generate, static_cast<binllm::TextReceiver*>(&printer));
-  if (options.common.json) print_json(prompts, made);
-  if (options.stats) print_statistics(made.statistics);
+  if (options.common.json) print_json(prompts, made, decoder.memory());
+  if (options.stats) {
+    print_statistics(made.statistics);
+    print_memory(decoder.memory());
+  }
   pass_interruption_on();
 }
 
@@ -101,10 +133,12 @@ void run(Options options) {
   options.common.apply();
   options.generate.seed = options.common.seed;
   options.generate.hardness = parse_hardness(options.hardness);
+  if (!options.head.empty()) options.generate.vocabulary = binllm::vocabulary_precision_named(options.head);
   options.generate.check();
   const auto prompts = read_prompts(options);
   const auto tokenizer = choose_tokenizer(options.tokenizer, options.model);
-  binllm::with_model<float>(options.model, [&](auto model) { continue_prompts(model, tokenizer, prompts, options); });
+  binllm::with_model<float>(options.model,
+                            [&](auto model) { continue_prompts(std::move(model), tokenizer, prompts, options); });
 }
 
 void add_sampling(CLI::App& command, binllm::GenerateOptions& options) {
@@ -134,6 +168,8 @@ void add_generate(CLI::App& app) {
   add_sampling(command, generate);
   command.add_option("--stop", generate.stop, "text at which to end, not printed; again for another")
       ->allow_extra_args(false);
+  command.add_option("--head", options->head, "precision of embedding and head: float, bf16, int8")
+      ->default_str("the model's");
   command.add_option("--context", generate.context, "tokens that a text may have; 0: as many as are needed")
       ->capture_default_str();
   command.add_option("--sequences", generate.sequences, "prompts continued at the same time at most")

@@ -258,6 +258,20 @@ TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics"
   CHECK(object.at("statistics").at("generated_tokens") == 36);
   CHECK(object.at("statistics").at("decode_tokens_per_second") > 0);
 
+  const auto& memory = object.at("memory");
+  CHECK(memory.at("total").get<std::size_t>() > memory.at("key_value_cache").get<std::size_t>());
+  const auto key_value_cache = [&](const std::string& more) {
+    return nlohmann::json::parse(run(folder, several + more + " --json").out).at("memory").at("key_value_cache");
+  };
+  CHECK(key_value_cache(" --context 32") == 2 * key_value_cache(" --context 16 --max-tokens 1").get<std::size_t>());
+  CHECK(key_value_cache(" --context 32") == 3 * key_value_cache(" --context 32 --sequences 1").get<std::size_t>());
+  for (const std::string head : {"float", "bf16", "int8"}) {
+    const auto told = nlohmann::json::parse(run(folder, several + " --json --head " + head).out);
+    const auto& found = told.at("memory");
+    CHECK(found.at("float_vocabulary") == (head == "float" ? 256 * 16 * 4 : 0));
+    CHECK((found.at("vocabulary") > 0) == (head != "float"));
+  }
+
   const auto greedy = nlohmann::json::parse(run(folder, job + " --json").out);
   const auto continuation = greedy.at("results").at(0).at("continuation").get<std::string>();
   CHECK(greedy.at("text") == "One day" + continuation);
@@ -271,7 +285,8 @@ TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics"
 
   const auto counted = run(folder, job + " --stats");
   CHECK(counted.out == "One day" + continuation + "\n");
-  for (const char* said : {"prefill         7 tokens", "decode          11 tokens in 11 steps", "tokens/s"})
+  for (const char* said : {"prefill             7 tokens", "decode              11 tokens in 11 steps", "tokens/s",
+                           "key-value cache", "memory in all"})
     CHECK(counted.error.find(said) != std::string::npos);
 }
 
@@ -351,6 +366,7 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(prompt + "--sequences 0", "sequences");
   refused(prompt + "--context 33", "context: wanted the model's 32 positions at most, found 33");
   refused(prompt + "--stop ''", "stop");
+  refused(prompt + "--head half", "float, bf16 or int8");
   refused(prompt + "--top-k many", "--top-k");
   refused(prompt + "--prompt ''", "prompts[1]: wanted at least one element");
   refused(prompt + "--prompt 'more than the thirty-two bytes that fit'", "prompts[1]: wanted at most 32 tokens");

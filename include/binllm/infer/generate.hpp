@@ -32,14 +32,15 @@ namespace binllm {
   chosen.sequences = std::clamp<Index>(std::ssize(prompts), 1, options.sequences);
   chosen.capacity = options.context > 0 ? limit : longest;
   chosen.hardness = options.hardness;
+  chosen.vocabulary = options.vocabulary;
   return chosen;
 }
 
 /// Continues each prompt by up to max_tokens tokens; ends one early before an end-of-text token or the beginning of
 /// another text, where the decoder's capacity ends, or when the receiver wants no more. As many prompts at once as the
 /// decoder has sequences; when one ends, the next begins in its place, and what is made of a prompt does not depend on
-/// the others. The decoder's sequences are begun afresh; its own options stand for `sequences`, `context`, `hardness`.
-/// Errors: empty_tensor for a prompt without a token, index_out_of_range for one beyond the capacity,
+/// the others. The decoder's sequences are begun afresh; its own options stand for `sequences`, `context`, `hardness`
+/// and `vocabulary`. Errors: empty_tensor for a prompt without a token, index_out_of_range for one beyond the capacity,
 /// token_out_of_range, option_out_of_range, value_not_finite (logits).
 template <class T, class Device, class F>
 [[nodiscard]] GeneratedTokens generate_batch(Decoder<T, Device, F>& decoder,

@@ -3,8 +3,10 @@
 #pragma once
 #include <binllm/infer/sampling.hpp>
 #include <binllm/infer/text_stream.hpp>
+#include <binllm/packed/vocabulary_precision.hpp>
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@ struct GenerateOptions {
   Index sequences = 8;              ///< decoded at once at most; further prompts wait
   Index context = 0;                ///< tokens that a sequence may have; 0: what prompt and max_tokens need
   std::vector<std::string> stop{};  ///< strings at which a text ends; they are not part of it
+  std::optional<VocabularyPrecision> vocabulary{};  ///< of embedding and head while decoding; empty: the format's
 
   [[nodiscard]] SamplingOptions sampling() const {
     return {temperature, top_k, top_p, repetition_penalty, repetition_window, seed};
