@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "command.hpp"
 #include "interruption.hpp"
-#include "memory_report.hpp"
 #include "model_report.hpp"
 #include "text_printer.hpp"
 
@@ -95,9 +94,15 @@ void print_statistics(const binllm::GenerationStatistics& s) {
   fmt::print(stderr, "generated           {} tokens\n", s.generated_tokens);
 }
 
+std::string in_units(std::size_t bytes) {
+  const auto number = static_cast<double>(bytes);
+  if (number < 1e6) return fmt::format("{:.1f} kB", number / 1e3);
+  return number < 1e9 ? fmt::format("{:.1f} MB", number / 1e6) : fmt::format("{:.2f} GB", number / 1e9);
+}
+
 void print_memory(const binllm::DecoderMemory& m) {
   const auto line = [](const char* what, std::size_t bytes) {
-    fmt::print(stderr, "{:<20}{:>12} bytes {:>12}\n", what, bytes, in_megabytes(bytes));
+    fmt::print(stderr, "{:<20}{:>12} bytes {:>12}\n", what, bytes, in_units(bytes));
   };
   line("linear layers", m.linear_layers);
   line("vocabulary", m.vocabulary);
