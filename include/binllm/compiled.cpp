@@ -44,6 +44,10 @@ template double train_progressively(compiled::Progressive&, const TokenStream&, 
 template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
+template GeneratedTokens generate_batch(compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
+                                        const GenerateOptions&, TokenReceiver*);
+template GeneratedTokens generate_batch(compiled::OneBit&, const std::vector<std::vector<std::int32_t>>&,
+                                        const GenerateOptions&, TokenReceiver*);
 template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>, const GenerateOptions&);
 template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>,
                                                    const GenerateOptions&);

@@ -61,6 +61,10 @@ extern template double train_progressively(compiled::Progressive&, const TokenSt
 extern template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
+extern template GeneratedTokens generate_batch(compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
+                                               const GenerateOptions&, TokenReceiver*);
+extern template GeneratedTokens generate_batch(compiled::OneBit&, const std::vector<std::vector<std::int32_t>>&,
+                                               const GenerateOptions&, TokenReceiver*);
 extern template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>,
                                                           const GenerateOptions&);
 extern template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>,

@@ -8,9 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <thread>
 
@@ -219,6 +222,103 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
   compare("binarize --channel-scale-steps 1 --chunks 1 --model " + model + data + made);
 }
 
+TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 4096 --valid-windows 4 --out " + model + tiny).code == 0);
+  std::ofstream(folder / "prompt.txt") << "From a file\n";
+  const std::string job = "generate --model " + model + " --threads 1 --max-tokens 12 --prompt 'One day'";
+  const std::string several = job + " --prompt 'a, [b]' --prompt-file " + (folder / "prompt.txt").string();
+  const std::string warm = " --temperature 1.5 --top-k 50 --top-p 0.95 --repetition-penalty 1.2 --seed 5";
+
+  const auto shown = run(folder, several + warm);
+  INFO(shown.error);
+  REQUIRE(shown.code == 0);
+  CHECK(shown.error.empty());
+  for (const char* more :
+       {" --no-stream", " --stream", " --sequences 1", " --sequences 2 --no-stream", " --context 30"})
+    CHECK(run(folder, several + warm + more).out == shown.out);
+  CHECK(run(folder, several + warm + "6").out != shown.out);  // seed 56
+
+  const auto object = nlohmann::json::parse(run(folder, several + warm + " --json").out);
+  CHECK_FALSE(object.contains("text"));
+  std::string texts;
+  const std::array<std::string, 3> prompts{"One day", "a, [b]", "From a file"};
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto& result = object.at("results").at(i);
+    CHECK(result.at("prompt") == prompts[i]);
+    CHECK(result.at("prompt_tokens") == prompts[i].size());
+    CHECK(result.at("generated_tokens") == 12);
+    CHECK(result.at("finish") == "max_tokens");
+    CHECK(result.at("text") == prompts[i] + result.at("continuation").get<std::string>());
+    texts += (i > 0 ? "\n" : "") + result.at("text").get<std::string>() + "\n";
+  }
+  CHECK(texts == shown.out);
+  CHECK(object.at("statistics").at("prompt_tokens") == 24);
+  CHECK(object.at("statistics").at("generated_tokens") == 36);
+  CHECK(object.at("statistics").at("decode_tokens_per_second") > 0);
+
+  const auto& memory = object.at("memory");
+  CHECK(memory.at("total").get<std::size_t>() > memory.at("key_value_cache").get<std::size_t>());
+  const auto key_value_cache = [&](const std::string& more) {
+    return nlohmann::json::parse(run(folder, several + more + " --json").out).at("memory").at("key_value_cache");
+  };
+  CHECK(key_value_cache(" --context 32") == 2 * key_value_cache(" --context 16").get<std::size_t>());
+  CHECK(key_value_cache(" --context 32") == 3 * key_value_cache(" --context 32 --sequences 1").get<std::size_t>());
+  for (const std::string head : {"float", "bf16", "int8"}) {
+    const auto told = nlohmann::json::parse(run(folder, several + " --json --head " + head).out);
+    const auto& found = told.at("memory");
+    CHECK(found.at("float_vocabulary") == (head == "float" ? 256 * 16 * 4 : 0));
+    CHECK((found.at("vocabulary") > 0) == (head != "float"));
+  }
+
+  const auto greedy = nlohmann::json::parse(run(folder, job + " --json").out);
+  const auto continuation = greedy.at("results").at(0).at("continuation").get<std::string>();
+  CHECK(greedy.at("text") == "One day" + continuation);
+  CHECK(run(folder, job + " --temperature 9 --top-k 1").out == "One day" + continuation + "\n");
+  CHECK(run(folder, job + " --temperature 9 --top-p 0").out == "One day" + continuation + "\n");
+  const std::string stop = continuation.substr(3, 2);
+  const auto stopped =
+      nlohmann::json::parse(run(folder, job + " --json --stop 'no such text' --stop '" + stop + "'").out);
+  CHECK(stopped.at("results").at(0).at("continuation") == continuation.substr(0, continuation.find(stop)));
+  CHECK(stopped.at("results").at(0).at("finish") == "stopped");
+
+  const auto counted = run(folder, job + " --stats");
+  CHECK(counted.out == "One day" + continuation + "\n");
+  for (const char* said : {"prefill             7 tokens", "decode              11 tokens in 11 steps", "tokens/s",
+                           "key-value cache", "memory in all"})
+    CHECK(counted.error.find(said) != std::string::npos);
+}
+
+TEST_CASE("an interrupted generation ends with what was made, and says by which signal") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  const fs::path out = folder / "out";
+  constexpr int count = 4000;  // more than are made before the signal comes
+  std::string command = std::string("exec ") + BINLLM_PROGRAM + " generate --threads 1 --model " + model;
+  for (int i = 0; i < count; ++i) command += " --prompt x";
+  command += " >" + out.string();
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGINT, SIG_DFL);
+    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0 && (!fs::exists(out) || fs::file_size(out) == 0))
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  ::kill(child, SIGINT);
+  ::waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGINT);
+  const std::string made = file_bytes(out);
+  REQUIRE(!made.empty());
+  CHECK(made.front() == 'x');
+  CHECK(made.back() == '\n');
+}
+
 TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
@@ -255,6 +355,22 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   std::ofstream(folder / "short.txt") << "too short";
   refused("evaluate --model " + model + " --context 32 --text " + (folder / "short.txt").string(), "E401");
   refused("generate --model " + model, "--prompt");
+  const std::string prompt = "generate --model " + model + " --prompt x ";
+  refused(prompt + "--temperature -1", "temperature: wanted a finite number of at least 0, found -1");
+  refused(prompt + "--temperature nan", "temperature");
+  refused(prompt + "--top-k -1", "top_k");
+  refused(prompt + "--top-p 1.5", "top_p: wanted a number from 0 to 1, found 1.5");
+  refused(prompt + "--repetition-penalty 0", "repetition_penalty");
+  refused(prompt + "--repetition-window -1", "repetition_window");
+  refused(prompt + "--max-tokens -1", "max_tokens");
+  refused(prompt + "--sequences 0", "sequences");
+  refused(prompt + "--context 33", "context: wanted the model's 32 positions at most, found 33");
+  refused(prompt + "--stop ''", "stop");
+  refused(prompt + "--head half", "float, bf16 or int8");
+  refused(prompt + "--top-k many", "--top-k");
+  refused(prompt + "--prompt ''", "prompts[1]: wanted at least one element");
+  refused(prompt + "--prompt 'more than the thirty-two bytes that fit'", "prompts[1]: wanted at most 32 tokens");
+  refused(prompt + "--prompt-file " + (folder / "absent.txt").string(), "absent.txt");
   refused("generate --model " + model + " --prompt x --hardness soft", "--hardness");
   refused("", "subcommand");
   refused("frobnicate", "subcommand");

@@ -2,12 +2,16 @@
 /// A model that reads tokens one after the other: several sequences, each with the keys and values of what it has seen.
 #pragma once
 #include <binllm/device/host.hpp>
+#include <binllm/infer/decoder_memory.hpp>
 #include <binllm/models/llama.hpp>
+#include <binllm/packed/vocabulary_matrix.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
-#include <vector>
+#include <utility>
 
 namespace binllm {
 
@@ -15,61 +19,131 @@ struct DecoderOptions {
   Index sequences = 1;
   Index capacity = 0;  ///< tokens of one sequence at most; 0: the model's positions
   double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models
+  std::optional<VocabularyPrecision> vocabulary{};            ///< empty: what the format says, else float
 };
 
+/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
+template <class F>
+[[nodiscard]] constexpr VocabularyPrecision default_vocabulary() noexcept {
+  if constexpr (requires { F::vocabulary; }) {
+    return F::vocabulary;
+  } else {
+    return VocabularyPrecision::float32;
+  }
+}
+
+/// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
+/// not depend on the others that are read beside it: bit for bit with packed linear layers and a vocabulary in bf16 or
+/// int8; where a product of floats is involved, up to rounding, because that of one row adds up in another order.
 template <class T, class Device, class F>
 class Decoder {
  public:
-  /// The model must outlive the decoder. Errors: option_out_of_range, out_of_memory.
-  explicit Decoder(Llama<T, Device, F>& model, const DecoderOptions& options = {})
-      : model_(model), capacity_(options.capacity > 0 ? options.capacity : model.config.max_position_embeddings) {
-    for (Index i = 0; i < options.sequences; ++i) caches_.push_back(model.cache(capacity_));
-    scalars_.set(StepScalars<Device>::hardness, options.hardness);
+  using Model = Llama<T, Device, F>;
+
+  /// The model must outlive the decoder. Errors: option_out_of_range, config_inconsistent, out_of_memory.
+  explicit Decoder(Model& model, const DecoderOptions& options = {}) : Decoder(std::nullopt, &model, options) {}
+  /// The decoder owns the model, and frees the model's float vocabulary where it has one in another precision.
+  explicit Decoder(Model&& model, const DecoderOptions& options = {})
+      : Decoder(std::optional<Model>(std::move(model)), nullptr, options) {
+    if (precision() != VocabularyPrecision::float32) detail::release_vocabulary(model_);
   }
   [[nodiscard]] const LlamaConfig& config() const noexcept { return model_.config; }
-  [[nodiscard]] Index sequences() const noexcept { return static_cast<Index>(caches_.size()); }
-  [[nodiscard]] Index capacity() const noexcept { return capacity_; }
+  [[nodiscard]] Index sequences() const noexcept { return cache_.sequences(); }
+  [[nodiscard]] Index capacity() const noexcept { return cache_.capacity(); }
+  /// In which embedding and head are kept.
+  [[nodiscard]] VocabularyPrecision precision() const noexcept { return embedding_.precision(); }
   /// Tokens that a sequence has read.
-  [[nodiscard]] Index length(Index sequence) const { return caches_[static_cast<std::size_t>(sequence)].length(); }
+  [[nodiscard]] Index length(Index sequence) const { return cache_.length(sequence); }
   /// Forgets what a sequence has read.
-  void restart(Index sequence) { caches_[static_cast<std::size_t>(sequence)] = model_.cache(capacity_); }
+  void restart(Index sequence) { cache_.restart(sequence); }
 
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
-  /// Errors: empty_tensor, index_out_of_range (beyond the capacity), token_out_of_range.
+  /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),
+  /// token_out_of_range.
   View<const T> prefill(Index sequence, std::span<const std::int32_t> tokens) {
-    check_not_empty("Decoder", "tokens", Shape{static_cast<Index>(tokens.size())});
-    logits_ = Tensor<T>(Shape{1, config().vocab_size});
-    read_tokens(sequence, tokens, 0);
-    return logits_.view();
+    return read_tokens({&sequence, 1}, tokens, static_cast<Index>(tokens.size()));
   }
-  /// Reads one token for each of several different sequences; the logits (sequences, V), valid until the next call.
+  /// Reads one token for each of several different sequences, in one pass; the logits (sequences, V), valid until the
+  /// next call. Errors as above, and shape_mismatch for more or fewer tokens than sequences.
   View<const T> step(std::span<const Index> sequences, std::span<const std::int32_t> tokens) {
-    logits_ = Tensor<T>(Shape{static_cast<Index>(tokens.size()), config().vocab_size});
-    for (std::size_t i = 0; i < tokens.size(); ++i)
-      read_tokens(sequences[i], tokens.subspan(i, 1), static_cast<Index>(i));
-    return logits_.view();
+    check_shape("Decoder", "tokens", Shape{static_cast<Index>(tokens.size())},
+                Shape{static_cast<Index>(sequences.size())});
+    return read_tokens(sequences, tokens, 1);
+  }
+
+  /// Bytes that model and decoder hold at present.
+  [[nodiscard]] DecoderMemory memory() const {
+    DecoderMemory memory = detail::memory_of_model(model_);
+    memory.vocabulary = embedding_.bytes() + head_.bytes();
+    memory.key_value_cache = cache_.bytes();
+    memory.working = tape_.value_bytes() + detail::bytes_of(ids_) + detail::bytes_of(logits_) +
+                     detail::bytes_of(host_logits_) + StepScalars<Device>::count * sizeof(double);
+    return memory;
   }
 
  private:
-  void read_tokens(Index sequence, std::span<const std::int32_t> tokens, Index row) {
-    tape_.reset();
-    const NoGrad<Device> pause(tape_);
-    const auto count = static_cast<Index>(tokens.size());
-    Tensor<std::int32_t, Device> ids(Shape{1, count});
-    copy_to_device(View<const std::int32_t>(tokens.data(), Shape{1, count}), ids.view());
-    Pass<T, Device> pass{tape_, scalars_, &caches_[static_cast<std::size_t>(sequence)]};
-    const auto h = model_(pass, read(ids.view()));
-    const auto last = tape_.borrow(h.value().middle_rows(count - 1, 1));
-    const OnHost<T, Device> made(read(linear(last, model_.head(pass)).value()));
-    logits_.view().row(row) = made.view().row(0);
+  Decoder(std::optional<Model> owned, Model* borrowed, const DecoderOptions& options)
+      : owned_(std::move(owned)),
+        model_(owned_ ? *owned_ : *borrowed),
+        cache_(model_.cache(checked_capacity(model_.config, options), options.sequences)),
+        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary<F>())),
+        ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
+        logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
+    if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
+    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<T>(logits_.shape());
+    scalars_.set(StepScalars<Device>::hardness, options.hardness);
+  }
+  [[nodiscard]] static Index checked_capacity(const LlamaConfig& config, const DecoderOptions& options) {
+    const Index positions = config.max_position_embeddings;
+    const bool fits = options.sequences > 0 && options.capacity >= 0 && options.capacity <= positions;
+    if (fits) return options.capacity > 0 ? options.capacity : positions;
+    throw Error(ErrorId::option_out_of_range, "Decoder", "sequences, capacity",
+                fmt::format("a sequence or more, and up to {} tokens", positions),
+                fmt::format("{}, {}", options.sequences, options.capacity));
   }
 
-  Llama<T, Device, F>& model_;
-  Index capacity_;
-  std::vector<KeyValueCache<T, Device>> caches_;
+  /// As many tokens of each sequence, sequence by sequence; the logits after the last one of each.
+  View<const T> read_tokens(std::span<const Index> sequences, std::span<const std::int32_t> tokens, Index of_each) {
+    const auto rows = static_cast<Index>(sequences.size()), count = static_cast<Index>(tokens.size());
+    const View<const std::int32_t> given(tokens.data(), Shape{rows, of_each});
+    check_not_empty("Decoder", "tokens", Shape{count});
+    check_token_ids("Decoder", given, config().vocab_size);
+    cache_.activate(sequences);
+    cache_.check_room(rows, of_each);
+    tape_.reset();
+    const NoGrad<Device> pause(tape_);
+    const View<std::int32_t, Device> ids(ids_.view().data, given.shape);
+    copy_to_device(given, ids);
+    Pass<T, Device> pass{tape_, scalars_, &cache_};
+    const auto entered = tape_.template compute<T>(
+        {rows, of_each, config().hidden_size},
+        [&embedding = embedding_, ids](View<T, Device> out) { embedding.gather(read(ids), out); });
+    const auto h = model_.transform(pass, entered);
+    return logits_of(read(h.value().middle_rows(count - rows, rows)));
+  }
+  View<const T> logits_of(View<const T, Device> h) {
+    const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
+    const Temporary<std::byte, Device> memory(tape_, Shape{static_cast<Index>(head.workspace(h.rows()))});
+    const View<T, Device> made = logits_.view().middle_rows(0, h.rows());
+    head.logits(h, memory.view(), made);
+    if constexpr (host_accessible<Device>) {
+      return {made.data, made.shape};
+    } else {
+      Backend<Device>::synchronise();
+      Backend<Device>::copy(host_logits_.view().data, made.data, static_cast<std::size_t>(made.size()) * sizeof(T));
+      return {host_logits_.view().data, made.shape};
+    }
+  }
+
+  std::optional<Model> owned_;
+  Model& model_;
+  KeyValueCache<T, Device> cache_;
+  VocabularyMatrix<T, Device> embedding_, head_;  ///< one where they are tied
+  Tensor<std::int32_t, Device> ids_;
+  Tensor<T, Device> logits_;
+  Tensor<T> host_logits_;  ///< where the host cannot read the device's
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
-  Tensor<T> logits_;
 };
 
 }  // namespace binllm

@@ -1,92 +1,107 @@
 // SPDX-License-Identifier: MIT
-/// Text from a model, token by token, with a key-value cache.
+/// Tokens and text from a model: of one prompt or of many at once, whole or while they are made.
 #pragma once
-#include <binllm/device/host.hpp>
-#include <binllm/models/llama.hpp>
-#include <binllm/tokenizer/tokenizer.hpp>
+#include <binllm/infer/batch.hpp>
+#include <binllm/infer/texts.hpp>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <concepts>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace binllm {
 
-struct GenerateOptions {
-  Index max_tokens = 64;
-  double temperature = 0;  ///< 0: the most likely token
-  std::uint64_t seed = 1;
-  double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models
-};
-
-/// The index of the largest logit, the first of equals; or a draw from softmax(logits / temperature).
-/// A pure function of (logits, temperature, seed, position).
-template <class T>
-[[nodiscard]] std::int32_t sample_token(View<const T> logits, double temperature, std::uint64_t seed, Index position) {
-  Index best = 0;
-  logits.flat().maxCoeff(&best);
-  if (temperature <= 0) return static_cast<std::int32_t>(best);
-  const double most = static_cast<double>(logits.data[best]);
-  const auto weight = [&](Index i) { return std::exp((static_cast<double>(logits.data[i]) - most) / temperature); };
-  double total = 0;
-  for (Index i = 0; i < logits.size(); ++i) total += weight(i);
-  double left = total * Random(seed, Purpose::sample).uniform(static_cast<std::uint64_t>(position));
-  for (Index i = 0; i < logits.size(); ++i) {
-    left -= weight(i);
-    if (left < 0) return static_cast<std::int32_t>(i);
-  }
-  return static_cast<std::int32_t>(best);
+/// Sequences and capacity of a decoder for these prompts. Errors: option_out_of_range, empty_tensor for a prompt
+/// without a token, index_out_of_range for one beyond the context.
+[[nodiscard]] inline DecoderOptions decoder_options(const LlamaConfig& config,
+                                                    const std::vector<std::vector<std::int32_t>>& prompts,
+                                                    const GenerateOptions& options) {
+  options.check();
+  const Index positions = config.max_position_embeddings;
+  if (options.context > positions)
+    throw Error(ErrorId::option_out_of_range, "generate", "context",
+                fmt::format("the model's {} positions at most", positions), fmt::format("{}", options.context));
+  const Index limit = options.context > 0 ? options.context : positions;
+  detail::check_prompts(prompts, limit, config.vocab_size);
+  Index longest = 1;
+  for (const auto& prompt : prompts)
+    longest = std::max(longest, std::ssize(prompt) + std::min(options.max_tokens, limit - std::ssize(prompt)));
+  DecoderOptions chosen;
+  chosen.sequences = std::clamp<Index>(std::ssize(prompts), 1, options.sequences);
+  chosen.capacity = options.context > 0 ? limit : longest;
+  chosen.hardness = options.hardness;
+  chosen.vocabulary = options.vocabulary;
+  return chosen;
 }
 
-/// Continues `ids` by up to max_tokens tokens; ends early before an end-of-text token or the beginning of another, or
-/// where the model's positions end. Errors: empty_tensor without a first token, index_out_of_range for a prompt beyond
-/// the model's positions, option_out_of_range.
+/// Continues each prompt by up to max_tokens tokens; ends one early before an end-of-text token or the beginning of
+/// another text, where the decoder's capacity ends, or when the receiver wants no more. As many prompts at once as the
+/// decoder has sequences; when one ends, the next begins in its place, and what is made of a prompt does not depend on
+/// the others. The decoder's sequences are begun afresh; its own options stand for `sequences`, `context`, `hardness`
+/// and `vocabulary`. Errors: empty_tensor for a prompt without a token, index_out_of_range for one beyond the capacity,
+/// token_out_of_range, option_out_of_range, value_not_finite (logits).
+template <class T, class Device, class F>
+[[nodiscard]] GeneratedTokens generate_batch(Decoder<T, Device, F>& decoder,
+                                             const std::vector<std::vector<std::int32_t>>& prompts,
+                                             const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
+  options.check();
+  detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
+  detail::NoReceiver nobody;
+  return detail::BatchRun<T, Device, F>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
+}
+
+/// The same with a decoder of its own, of the size that prompts and options ask for.
+template <class T, class Device, class F>
+[[nodiscard]] GeneratedTokens generate_batch(Llama<T, Device, F>& model,
+                                             const std::vector<std::vector<std::int32_t>>& prompts,
+                                             const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
+  Decoder<T, Device, F> decoder(model, decoder_options(model.config, prompts, options));
+  return generate_batch(decoder, prompts, options, receiver);
+}
+
+/// The same of a model or decoder, with a function (sequence, token) -> bool that hears of each token as it is made;
+/// false ends that sequence.
+template <class Source, std::predicate<Index, std::int32_t> OnToken>
+[[nodiscard]] GeneratedTokens generate_batch(Source& source, const std::vector<std::vector<std::int32_t>>& prompts,
+                                             const GenerateOptions& options, OnToken on_token) {
+  detail::TokenFunction<OnToken> receiver(on_token);
+  return generate_batch(source, prompts, options, static_cast<TokenReceiver*>(&receiver));
+}
+
+/// One prompt and its continuation. Errors: as above.
 template <class T, class Device, class F>
 [[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids,
                                                         const GenerateOptions& options = {}) {
-  if (options.max_tokens < 0 || !(options.temperature >= 0)) {
-    throw Error(ErrorId::option_out_of_range, "generate", "max_tokens, temperature", "at least 0",
-                fmt::format("{}, {}", options.max_tokens, options.temperature));
-  }
-  check_not_empty("generate", "prompt", Shape{static_cast<Index>(ids.size())});
-  const Index limit = model.config.max_position_embeddings, prompt = static_cast<Index>(ids.size());
-  if (prompt > limit)
-    throw Error(ErrorId::index_out_of_range, "generate", "prompt", fmt::format("at most {} tokens", limit),
-                fmt::format("{}", prompt));
-  auto cache = model.cache(prompt + std::min(options.max_tokens, limit - prompt));
-  Tape<Device> tape;
-  const NoGrad<Device> pause(tape);
-  StepScalars<Device> scalars;
-  scalars.set(StepScalars<Device>::hardness, options.hardness);
-  Tensor<std::int32_t, Device> device_ids(Shape{1, cache.capacity()});
-  for (Index fed = 0, made = 0; made < options.max_tokens && fed < cache.capacity(); ++made) {
-    const auto size = static_cast<Index>(ids.size());
-    tape.reset();
-    const View<std::int32_t, Device> fresh(device_ids.view().data, Shape{1, size - fed});
-    copy_to_device(View<const std::int32_t>(ids.data() + fed, fresh.shape), fresh);
-    Pass<T, Device> pass{tape, scalars, &cache};
-    const auto h = model(pass, read(fresh));
-    const auto last = tape.borrow(h.value().middle_rows(h.value().rows() - 1, 1));
-    const OnHost<T, Device> logits(read(linear(last, model.head(pass)).value()));
-    const std::int32_t token = sample_token(logits.view(), options.temperature, options.seed, size);
-    if (model.config.eos_token_id == token || model.config.bos_token_id == token) break;
-    ids.push_back(token);
-    fed = size;
-  }
-  return ids;
+  return std::move(generate_batch(model, {std::move(ids)}, options).sequences.front().tokens);
+}
+
+/// Texts that continue the prompts of a model or decoder, ended before options.stop also where such a string comes in
+/// parts. Prompts are ids, as of encode_prompt. Errors: as above, option_out_of_range for an empty stop string.
+template <class Source>
+[[nodiscard]] GeneratedTexts generate_texts(Source& source, const Tokenizer& tokenizer,
+                                            const std::vector<std::vector<std::int32_t>>& prompts,
+                                            const GenerateOptions& options = {}, TextReceiver* receiver = nullptr) {
+  detail::TextWriter writer(tokenizer, prompts, options.stop, receiver);
+  const GeneratedTokens made = generate_batch(source, prompts, options, static_cast<TokenReceiver*>(&writer));
+  return writer.texts(made.statistics);
+}
+
+/// The same with a function (sequence, piece of text) -> bool that hears of continuations as they are made.
+template <class Source, std::predicate<Index, std::string_view> OnText>
+[[nodiscard]] GeneratedTexts generate_texts(Source& source, const Tokenizer& tokenizer,
+                                            const std::vector<std::vector<std::int32_t>>& prompts,
+                                            const GenerateOptions& options, OnText on_text) {
+  detail::TextFunction<OnText> receiver(on_text);
+  return generate_texts(source, tokenizer, prompts, options, static_cast<TextReceiver*>(&receiver));
 }
 
 /// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
 template <class T, class Device, class F>
 [[nodiscard]] std::string generate(Llama<T, Device, F>& model, const Tokenizer& tokenizer, std::string_view prompt,
                                    const GenerateOptions& options = {}) {
-  std::vector<std::int32_t> ids;
-  if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
-  const std::vector<std::int32_t> text = tokenizer.encode(prompt);
-  ids.insert(ids.end(), text.begin(), text.end());
-  return tokenizer.decode(generate_tokens(model, std::move(ids), options));
+  return generate_texts(model, tokenizer, {encode_prompt(tokenizer, prompt)}, options).texts.front().text();
 }
 
 }  // namespace binllm

@@ -120,12 +120,16 @@ struct Llama {
   /// Final hidden states (B,T,C), normalised, of ids (B,T). Errors: token_out_of_range, index_out_of_range (too long).
   [[nodiscard]] Variable<T, D> operator()(Pass<T, D>& pass, View<const std::int32_t, D> ids) {
     check_rank("Llama", "ids", ids.shape, 2);
-    auto h = embedding<T>(ids, pass.tape.use(embed_tokens));
+    return transform(pass, embedding<T>(ids, pass.tape.use(embed_tokens)));
+  }
+  /// The same of embedded tokens (B,T,C), whose value is forgotten where the tape does not record.
+  [[nodiscard]] Variable<T, D> transform(Pass<T, D>& pass, Variable<T, D> h) {
+    const Index tokens = h.shape()[1];
     for (Index i = 0; i < config.num_hidden_layers; ++i) {
       const auto entered = std::exchange(h, run_layer(pass, i, h));
       forget_unless_recording(entered);
     }
-    if (pass.cache != nullptr) pass.cache->advance(ids.shape[1]);
+    if (pass.cache != nullptr) pass.cache->advance(tokens);
     const auto y = rms_norm(h, pass.tape.use(norm), config.rms_norm_eps);
     forget_unless_recording(h);
     return y;
@@ -143,8 +147,8 @@ struct Llama {
                                     View<const std::int32_t, D> targets) {
     return cross_entropy((*this)(pass, ids), head(pass), targets);
   }
-  [[nodiscard]] KeyValueCache<T, D> cache(Index capacity) const {
-    return {config.num_hidden_layers, capacity, config.num_key_value_heads * config.head_dim};
+  [[nodiscard]] KeyValueCache<T, D> cache(Index capacity, Index sequences = 1) const {
+    return {config.num_hidden_layers, sequences, capacity, config.num_key_value_heads, config.head_dim};
   }
 
   template <class V, class... Self>

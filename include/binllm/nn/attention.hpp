@@ -2,7 +2,7 @@
 /// Llama's self-attention: projections in the model's format, rotary positions, grouped query heads.
 #pragma once
 #include <binllm/nn/dense.hpp>
-#include <binllm/ops/attention.hpp>
+#include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/rotary.hpp>
 
 namespace binllm {
@@ -30,21 +30,17 @@ struct SelfAttention {
         o_proj(format, dim, s.heads * s.head_dim),
         shape(s) {}
 
-  /// x (B,T,C) -> (B,T,C). With a cache (B = 1) the keys and values of earlier tokens are read from it and the new ones
-  /// kept.
+  /// x (B,T,C) -> (B,T,C). With a cache row b is a sequence of its own: the keys and values of its earlier tokens are
+  /// read from there and the new ones kept. No gradient goes through a cache.
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
                                                Variable<T, Device> x) {
     const auto entered = input(pass, x);
     const auto q = rotated(pass, table, q_proj(pass, input, entered));
-    auto k = rotated(pass, table, k_proj(pass, input, entered));
-    auto v = v_proj(pass, input, entered);
+    const auto k = rotated(pass, table, k_proj(pass, input, entered));
+    const auto v = v_proj(pass, input, entered);
     if (!entered.is(x)) forget(entered);
-    if (pass.cache != nullptr) {
-      auto& stored = pass.cache->layer(layer);
-      k = remembered(pass, stored.keys, k);
-      v = remembered(pass, stored.values, v);
-    }
-    const auto attended = attention(q, k, v, shape.heads, shape.kv_heads);
+    const auto attended = pass.cache == nullptr ? attention(q, k, v, shape.heads, shape.kv_heads)
+                                                : remembering(*pass.cache, layer, q, k, v);
     forget_unless_recording(q, k, v);
     const auto leaving = o_input(pass, attended);
     const auto y = o_proj(pass, o_input, leaving);
@@ -67,15 +63,35 @@ struct SelfAttention {
   /// Backward of the rotation does not read its input.
   static Variable<T, Device> rotated(Pass<T, Device>& pass, const RotaryTable<T, Device>& table,
                                      Variable<T, Device> x) {
-    const auto y = rotary(x, table, pass.first_position());
+    const auto y = pass.cache == nullptr ? rotary(x, table) : rotated_rows(*pass.cache, table, x);
     forget(x);
     return y;
   }
-  /// What the cache holds once the keys or values of this pass are stored there.
-  static Variable<T, Device> remembered(Pass<T, Device>& pass, Tensor<T, Device>& store, Variable<T, Device> fresh) {
-    const auto all = pass.tape.borrow(pass.cache->append(store, fresh.value()));
-    forget(fresh);
-    return all;
+  /// Each row stands behind what its sequence has seen.
+  static Variable<T, Device> rotated_rows(const KeyValueCache<T, Device>& cache, const RotaryTable<T, Device>& table,
+                                          Variable<T, Device> x) {
+    const Index rows = x.shape()[0], tokens = x.shape()[1];
+    cache.check_room(rows, tokens);
+    for (const Index sequence : cache.active()) check_positions(table, cache.length(sequence), tokens);
+    return x.tape().template compute<T>(x.shape(), [=, &cache, &table](View<T, Device> out) {
+      for (Index b = 0; b < rows; ++b) {
+        Kernel<Rotary, Device>::forward(read(row_of(x.value(), b)), table.cosine.view(), table.sine.view(),
+                                        cache.length(cache.active()[static_cast<std::size_t>(b)]), row_of(out, b));
+      }
+    });
+  }
+  /// Keys and values go to the cache; each row sees what its sequence has there.
+  [[nodiscard]] Variable<T, Device> remembering(KeyValueCache<T, Device>& cache, Index layer, Variable<T, Device> q,
+                                                Variable<T, Device> k, Variable<T, Device> v) const {
+    auto& stored = cache.layer(layer);
+    cache.append(stored.keys, read(k.value()));
+    cache.append(stored.values, read(v.value()));
+    const CachedAttention a{q.shape()[0],   q.shape()[1],     shape.heads,           shape.kv_heads,
+                            shape.head_dim, cache.capacity(), cache.active().data(), cache.lengths().data()};
+    return cached_attention(a, q, read(stored.keys.view()), read(stored.values.view()));
+  }
+  static View<T, Device> row_of(View<T, Device> x, Index b) {
+    return x.slice(b).reshaped(Shape{1, x.shape[1], x.shape[2]});
   }
 };
 

@@ -23,7 +23,8 @@ struct NoInput {
 };
 
 /// A format has `Linear<T, Device>`, built from (format, out, in) and called with (pass, site, x); `Input<T, Device>`,
-/// the site, built from (format, channels, group, head_dim) and called with (pass, x); `trainable`; and a `name`.
+/// the site, built from (format, channels, group, head_dim) and called with (pass, x); `trainable`; and a `name`. It may
+/// say with `vocabulary` in which precision a Decoder keeps embedding and head, if not in float.
 template <class F, class T, class Device>
 concept Format = requires(F format, Index n) {
   typename F::template Linear<T, Device>;

@@ -4,6 +4,7 @@
 #include <binllm/nn/dense.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/packed/packed_linear.hpp>
+#include <binllm/packed/vocabulary_precision.hpp>
 
 namespace binllm {
 
@@ -12,6 +13,7 @@ template <class Activations = Int8Activations>
 struct PackedFormat {
   static constexpr bool trainable = false;
   static constexpr std::string_view name = "packed";
+  static constexpr VocabularyPrecision vocabulary = VocabularyPrecision::bfloat16;
 
   template <class T, class Device>
   using Input = NoInput<T, Device>;

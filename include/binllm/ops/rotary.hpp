@@ -39,6 +39,15 @@ struct RotaryTable {
   }
 };
 
+/// Errors: index_out_of_range unless positions [first, first + count) are tabulated.
+template <class T, class Device>
+void check_positions(const RotaryTable<T, Device>& table, Index first, Index count) {
+  const Index positions = table.cosine.shape()[0];
+  if (first >= 0 && first + count <= positions) return;
+  throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", positions),
+              fmt::format("{}", first + count));
+}
+
 struct Rotary {
   /// floor(n / divisor) for 0 <= n < 2^50. Many times faster than to divide integers; and exact, since n + 1/2 is half
   /// a step from every multiple of the divisor, much more than the rounding of the product.
@@ -111,12 +120,9 @@ struct GenericKernel<Rotary, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> rotary(Variable<T, Device> x, const RotaryTable<T, Device>& table, Index first = 0) {
   check_rank("rotary", "x", x.shape(), 3);
-  const Index head_dim = 2 * table.cosine.shape().cols(), last = first + x.shape()[1];
+  const Index head_dim = 2 * table.cosine.shape().cols();
   if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
-  if (first < 0 || last > table.cosine.shape()[0]) {
-    throw Error(ErrorId::index_out_of_range, "rotary", "position",
-                fmt::format("at most {} positions", table.cosine.shape()[0]), fmt::format("{}", last));
-  }
+  check_positions(table, first, x.shape()[1]);
   using K = Kernel<Rotary, Device>;
   const auto cosine = table.cosine.view(), sine = table.sine.view();
   auto y = x.tape().template compute<T>(

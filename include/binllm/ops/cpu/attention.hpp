@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: MIT
 /// Causal attention on the CPU: tiles of queries against the keys that they see, so masked blocks cost nothing and
 /// the scores of a tile stay in the cache. A private tail of ops/attention.hpp; the generic kernel there is its
-/// definition.
+/// definition. Few queries against many keys have a kernel of their own.
 #pragma once
+#include <binllm/ops/cpu/few_queries.hpp>
 
 namespace binllm {
 
 template <>
 struct Kernel<Attention, Cpu> {
   static constexpr Index tile_queries = 64;
-  /// dk and dv of every query head, where several share a key-value head.
+  /// dk and dv of every query head, where several share a key-value head; or what chunks of keys leave.
   static Index workspace(const Attention& a) {
-    return a.group() == 1 ? 0 : 2 * a.batch * a.heads * a.keys * a.head_dim;
+    const Index backward = a.group() == 1 ? 0 : 2 * a.batch * a.heads * a.keys * a.head_dim;
+    return cpu::are_few_queries(a.queries) ? std::max(backward, cpu::few_queries_workspace(a.batch, a)) : backward;
   }
 
   template <class T>
-  static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T>, View<T> lse,
-                      View<T> y) {
+  static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T> memory,
+                      View<T> lse, View<T> y) {
+    if (cpu::are_few_queries(a.queries)) return few(a, q, k, v, memory, lse, y);
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Room<T> room(a);
     parallel_for(a.batch * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory) {
@@ -70,6 +73,22 @@ struct Kernel<Attention, Cpu> {
   }
 
  private:
+  template <class T>
+  static void few(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T> memory, View<T> lse,
+                  View<T> y) {
+    const Attention one{1, a.queries, a.keys, a.heads, a.kv_heads, a.head_dim};
+    cpu::attend_few_queries<T>(a.batch, a.keys, memory.data, [&](Index b) {
+      return cpu::FewQueries<T>{one,
+                                q.data + a.query_at(b, 0),
+                                k.data + a.key_at(b, 0),
+                                v.data + a.key_at(b, 0),
+                                a.kv_heads * a.head_dim,
+                                a.head_dim,
+                                lse.data + b * a.heads * a.queries,
+                                y.data + a.query_at(b, 0)};
+    });
+  }
+
   template <class T>
   using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
 

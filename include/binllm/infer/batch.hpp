@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// Continues several sequences at once: those that end make room for those that wait.
+#pragma once
+#include <binllm/infer/decoder.hpp>
+#include <binllm/infer/generation.hpp>
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+namespace binllm::detail {
+
+/// One call of generate_batch: prompts that wait, sequences that run in slots of the decoder, results.
+template <class T, class Device, class F>
+class BatchRun {
+ public:
+  BatchRun(Decoder<T, Device, F>& decoder, const GenerateOptions& options, TokenReceiver& receiver)
+      : decoder_(decoder), options_(options), receiver_(receiver), sampler_(options.sampling()) {
+    for (Index slot = decoder.sequences(); slot-- > 0;) free_slots_.push_back(slot);
+  }
+
+  [[nodiscard]] GeneratedTokens operator()(const std::vector<std::vector<std::int32_t>>& prompts) {
+    for (const auto& prompt : prompts) made_.sequences.push_back({prompt});
+    for (Index waiting = 0; waiting < std::ssize(prompts) || !running_.empty(); step()) {
+      while (waiting < std::ssize(prompts) && !free_slots_.empty()) begin(waiting++);
+    }
+    return std::move(made_);
+  }
+
+ private:
+  struct Running {
+    Index slot, prompt, prompt_tokens;
+  };
+  using Clock = std::chrono::steady_clock;
+  [[nodiscard]] static double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  [[nodiscard]] GeneratedSequence& sequence(Index prompt) { return made_.sequences[static_cast<std::size_t>(prompt)]; }
+
+  void begin(Index prompt) {
+    const Running entered{free_slots_.back(), prompt, std::ssize(sequence(prompt).tokens)};
+    free_slots_.pop_back();
+    if (!receiver_.on_begin(prompt)) return static_cast<void>(end(entered, FinishReason::stopped));
+    if (options_.max_tokens == 0) return static_cast<void>(end(entered, FinishReason::max_tokens));
+    const auto start = Clock::now();
+    decoder_.restart(entered.slot);
+    const auto& tokens = sequence(prompt).tokens;
+    const std::int32_t token = choose(prompt, decoder_.prefill(entered.slot, tokens));
+    made_.statistics.prompt_tokens += std::ssize(tokens);
+    made_.statistics.prefill_seconds += seconds_since(start);
+    if (take(entered, token)) running_.push_back(entered);
+  }
+  /// One token for each running sequence.
+  void step() {
+    if (running_.empty()) return;
+    const auto start = Clock::now();
+    slots_.clear(), tokens_.clear();
+    for (const Running& running : running_) {
+      slots_.push_back(running.slot);
+      tokens_.push_back(sequence(running.prompt).tokens.back());
+    }
+    const View<const T> logits = decoder_.step(slots_, tokens_);
+    for (std::size_t i = 0; i < running_.size(); ++i)
+      tokens_[i] = choose(running_[i].prompt, logits.middle_rows(static_cast<Index>(i), 1));
+    ++made_.statistics.steps;
+    made_.statistics.step_tokens += std::ssize(running_);
+    made_.statistics.decode_seconds += seconds_since(start);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < running_.size(); ++i)
+      if (take(running_[i], tokens_[i])) running_[kept++] = running_[i];
+    running_.resize(kept);
+  }
+  [[nodiscard]] std::int32_t choose(Index prompt, View<const T> logits) {
+    const auto& history = sequence(prompt).tokens;
+    return sampler_(logits, history, std::ssize(history), options_.first_sequence + prompt);
+  }
+  /// Adds a token to its sequence. False: the sequence has ended.
+  bool take(const Running& running, std::int32_t token) {
+    const LlamaConfig& config = decoder_.config();
+    if (config.eos_token_id == token || config.bos_token_id == token) return end(running, FinishReason::end_token);
+    auto& tokens = sequence(running.prompt).tokens;
+    tokens.push_back(token);
+    ++made_.statistics.generated_tokens;
+    if (!receiver_.on_token(running.prompt, token)) return end(running, FinishReason::stopped);
+    if (std::ssize(tokens) - running.prompt_tokens >= options_.max_tokens)
+      return end(running, FinishReason::max_tokens);
+    return decoder_.length(running.slot) < decoder_.capacity() || end(running, FinishReason::last_position);
+  }
+  bool end(const Running& running, FinishReason reason) {
+    sequence(running.prompt).finish = reason;
+    free_slots_.push_back(running.slot);
+    receiver_.on_end(running.prompt, reason);
+    return false;
+  }
+
+  Decoder<T, Device, F>& decoder_;
+  const GenerateOptions& options_;
+  TokenReceiver& receiver_;
+  Sampler sampler_;
+  GeneratedTokens made_;
+  std::vector<Index> free_slots_, slots_;
+  std::vector<Running> running_;
+  std::vector<std::int32_t> tokens_;
+};
+
+}  // namespace binllm::detail

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+/// Texts out of the tokens of several sequences, while these are made.
+#pragma once
+#include <binllm/infer/generation.hpp>
+#include <binllm/infer/text_stream.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace binllm {
+
+struct GeneratedText {
+  std::string prompt;             ///< as its tokens read
+  std::string continuation;       ///< ends before a stop string
+  Index prompt_tokens = 0;        ///< BOS included, where the tokenizer has one
+  Index continuation_tokens = 0;  ///< made; those of a stop string included
+  FinishReason finish = FinishReason::max_tokens;
+
+  [[nodiscard]] std::string text() const { return prompt + continuation; }
+};
+struct GeneratedTexts {
+  std::vector<GeneratedText> texts;  ///< one for each prompt, in their order
+  GenerationStatistics statistics;
+};
+
+/// Is told of texts while they are made, in whole characters. Sequences are numbered as their prompts.
+class TextReceiver {
+ public:
+  virtual ~TextReceiver() = default;
+  /// What a token adds to the continuation: nothing where it completes no character, or may begin a stop string. False:
+  /// no more of this sequence.
+  [[nodiscard]] virtual bool on_text(Index sequence, std::string_view piece) = 0;
+  /// The prompt gets its place; its continuation follows. False: leave it as it is.
+  [[nodiscard]] virtual bool on_begin(Index /*sequence*/, std::string_view /*prompt*/) { return true; }
+  virtual void on_end(Index /*sequence*/, FinishReason) {}
+};
+
+/// The ids of a prompt. Where the tokenizer opens streams with BOS, so does the prompt.
+[[nodiscard]] inline std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt) {
+  std::vector<std::int32_t> ids;
+  if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
+  const std::vector<std::int32_t> text = tokenizer.encode(prompt);
+  ids.insert(ids.end(), text.begin(), text.end());
+  return ids;
+}
+
+namespace detail {
+
+/// Turns tokens into text, and text into an end where a stop string comes.
+class TextWriter final : public TokenReceiver {
+ public:
+  TextWriter(const Tokenizer& tokenizer, const std::vector<std::vector<std::int32_t>>& prompts,
+             const std::vector<std::string>& stop, TextReceiver* receiver)
+      : prompts_(prompts),
+        receiver_(receiver),
+        lines_(prompts.size(), Line{TextStream(tokenizer), StopStrings(stop), {}}) {}
+
+  [[nodiscard]] bool on_begin(Index sequence) override {
+    Line& line = at(sequence);
+    const auto& prompt = prompts_[static_cast<std::size_t>(sequence)];
+    line.text.prompt = line.stream.add(prompt);
+    line.text.prompt_tokens = std::ssize(prompt);
+    return receiver_ == nullptr || receiver_->on_begin(sequence, line.text.prompt);
+  }
+  [[nodiscard]] bool on_token(Index sequence, std::int32_t token) override {
+    Line& line = at(sequence);
+    ++line.text.continuation_tokens;
+    const bool wanted = write(sequence, line.stops.add(line.stream.add(token)));
+    return wanted && !line.stops.stopped();
+  }
+  void on_end(Index sequence, FinishReason reason) override {
+    Line& line = at(sequence);
+    line.text.finish = reason;
+    if (!line.stops.stopped()) {
+      std::string rest = line.stops.add(line.stream.finish());
+      if (line.stops.stopped())
+        line.text.finish = FinishReason::stopped;
+      else
+        rest += line.stops.finish();
+      if (!rest.empty()) static_cast<void>(write(sequence, rest));
+    }
+    if (receiver_ != nullptr) receiver_->on_end(sequence, line.text.finish);
+  }
+  /// Leaves the writer empty.
+  [[nodiscard]] GeneratedTexts texts(const GenerationStatistics& statistics) {
+    GeneratedTexts made{{}, statistics};
+    for (Line& line : lines_) made.texts.push_back(std::move(line.text));
+    return made;
+  }
+
+ private:
+  struct Line {
+    TextStream stream;
+    StopStrings stops;
+    GeneratedText text;
+  };
+  [[nodiscard]] Line& at(Index sequence) { return lines_[static_cast<std::size_t>(sequence)]; }
+  [[nodiscard]] bool write(Index sequence, const std::string& piece) {
+    at(sequence).text.continuation += piece;
+    return receiver_ == nullptr || receiver_->on_text(sequence, piece);
+  }
+
+  const std::vector<std::vector<std::int32_t>>& prompts_;
+  TextReceiver* receiver_;
+  std::vector<Line> lines_;
+};
+
+template <class OnText>
+class TextFunction final : public TextReceiver {
+ public:
+  explicit TextFunction(OnText& function) : function_(function) {}
+  [[nodiscard]] bool on_text(Index sequence, std::string_view piece) override { return function_(sequence, piece); }
+
+ private:
+  OnText& function_;
+};
+
+}  // namespace detail
+}  // namespace binllm

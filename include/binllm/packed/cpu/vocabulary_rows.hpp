@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/// Rows of a vocabulary times a few tokens, once in C++ and once for each instruction set. Which of them runs is chosen
+/// when the program runs, whatever flags it was compiled with. A private part of packed/cpu/vocabulary_product.hpp.
+///
+/// Each has `prepare`, which brings a token into the order of reading and returns its scale, and `multiply`, which
+/// writes y[t * y_stride + r] for rows r in [0, count) behind `first` and tokens t...
+#pragma once
+#include <binllm/packed/vocabulary_product.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace binllm::cpu {
+
+struct PlainHalfRows {
+  using Matrix = HalfRows<Cpu>;
+  using Number = float;
+  static constexpr Index most_tokens = 1, lanes = Matrix::unit;
+
+  static float prepare(const float* x, Index cols, float* to, Index width) {
+    std::fill(std::copy_n(x, cols, to), to + width, 0.0f);
+    return 1;
+  }
+  static void multiply(const Matrix& w, Index first, Index count, const float* x, const float*, float* y, Index,
+                       std::integer_sequence<int, 0>) {
+    const Index width = w.values.shape()[1];
+    for (Index r = 0; r < count; ++r) {
+      const std::uint16_t* const row = w.values.view().data + (first + r) * width;
+      float sums[lanes] = {};
+      for (Index j = 0; j < width; j += lanes) {
+        for (Index lane = 0; lane < lanes; ++lane) sums[lane] += float_from_bf16(row[j + lane]) * x[j + lane];
+      }
+      y[r] = Eigen::Map<const Pack<float>>(sums).sum();
+    }
+  }
+};
+
+struct PlainByteRows {
+  using Matrix = ByteRows<Cpu>;
+  using Number = std::int8_t;
+  static constexpr Index most_tokens = 1;
+
+  static float prepare(const float* x, Index cols, std::int8_t* to, Index width) {
+    std::fill(to + cols, to + width, std::int8_t{0});
+    return quantise_row(x, cols, to);
+  }
+  static void multiply(const Matrix& w, Index first, Index count, const std::int8_t* x, const float* scale, float* y,
+                       Index, std::integer_sequence<int, 0>) {
+    constexpr Index lanes = 16;
+    const Index width = w.values.shape()[1];
+    for (Index r = 0; r < count; ++r) {
+      const std::int8_t* const row = w.values.view().data + (first + r) * width;
+      std::int32_t sums[lanes] = {};
+      for (Index j = 0; j < width; j += lanes) {
+        for (Index lane = 0; lane < lanes; ++lane) sums[lane] += std::int32_t{row[j + lane]} * x[j + lane];
+      }
+      std::int32_t sum = 0;
+      for (const std::int32_t one : sums) sum += one;
+      y[r] = static_cast<float>(sum) * (*scale * w.scale.view().data[first + r]);
+    }
+  }
+};
+
+#if defined(__x86_64__)
+
+/// Of a vector of bf16, a shift gives the even columns as floats and a mask the odd ones: so are the tokens ordered,
+/// the even columns of each 32 before the odd ones.
+struct EvenBeforeOdd {
+  using Matrix = HalfRows<Cpu>;
+  using Number = float;
+
+  static float prepare(const float* x, Index cols, float* to, Index width) {
+    for (Index j = 0; j < width; ++j) to[j / 32 * 32 + j % 2 * 16 + j % 32 / 2] = j < cols ? x[j] : 0;
+    return 1;
+  }
+};
+
+struct Avx512HalfRows : EvenBeforeOdd {
+  static constexpr Index most_tokens = 8;
+
+  template <int... t>
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl")]] static void multiply(const Matrix& w, Index first, Index count,
+                                                                             const float* x, const float*, float* y,
+                                                                             Index y_stride,
+                                                                             std::integer_sequence<int, t...>) {
+    const Index width = w.values.shape()[1];
+    const std::uint16_t* row = w.values.view().data + first * width;
+    const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+    for (Index r = 0; r < count; ++r, row += width) {
+      __m512 even[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
+      __m512 odd[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
+      for (Index j = 0; j < width; j += 32) {
+        const __m512i pair = _mm512_loadu_si512(row + j);
+        const __m512 low = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
+        const __m512 high = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
+        ((even[t] = _mm512_fmadd_ps(low, _mm512_loadu_ps(x + t * width + j), even[t])), ...);
+        ((odd[t] = _mm512_fmadd_ps(high, _mm512_loadu_ps(x + t * width + j + 16), odd[t])), ...);
+      }
+      ((y[t * y_stride + r] = _mm512_reduce_add_ps(_mm512_add_ps(even[t], odd[t]))), ...);
+    }
+  }
+};
+
+struct Avx2HalfRows : EvenBeforeOdd {
+  static constexpr Index most_tokens = 4;
+
+  template <int... t>
+  [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const float* x,
+                                                   const float*, float* y, Index y_stride,
+                                                   std::integer_sequence<int, t...>) {
+    const Index width = w.values.shape()[1];
+    const std::uint16_t* row = w.values.view().data + first * width;
+    const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+    for (Index r = 0; r < count; ++r, row += width) {
+      __m256 even[] = {(static_cast<void>(t), _mm256_setzero_ps())...};
+      __m256 odd[] = {(static_cast<void>(t), _mm256_setzero_ps())...};
+      for (Index j = 0; j < width; j += 16) {
+        const Index at = j / 32 * 32 + j % 32 / 2;
+        const __m256i pair = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row + j));
+        const __m256 low = _mm256_castsi256_ps(_mm256_slli_epi32(pair, 16));
+        const __m256 high = _mm256_castsi256_ps(_mm256_and_si256(pair, upper));
+        ((even[t] = _mm256_fmadd_ps(low, _mm256_loadu_ps(x + t * width + at), even[t])), ...);
+        ((odd[t] = _mm256_fmadd_ps(high, _mm256_loadu_ps(x + t * width + at + 16), odd[t])), ...);
+      }
+      float lanes[8];
+      ((_mm256_storeu_ps(lanes, _mm256_add_ps(even[t], odd[t])),
+        y[t * y_stride + r] =
+            ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]))),
+       ...);
+    }
+  }
+};
+
+/// The instruction multiplies unsigned bytes with signed ones: tokens get 128 added, and 128 times the sum of the row
+/// is taken away again.
+struct Avx512ByteRows {
+  using Matrix = ByteRows<Cpu>;
+  using Number = std::uint8_t;
+  static constexpr Index most_tokens = 8;
+
+  static float prepare(const float* x, Index cols, std::uint8_t* to, Index width) {
+    const float scale = quantise_row(x, cols, reinterpret_cast<std::int8_t*>(to));
+    for (Index j = 0; j < cols; ++j) to[j] ^= 0x80;
+    std::fill(to + cols, to + width, std::uint8_t{0x80});
+    return scale;
+  }
+  template <int... t>
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] static void multiply(
+      const Matrix& w, Index first, Index count, const std::uint8_t* x, const float* scale, float* y, Index y_stride,
+      std::integer_sequence<int, t...>) {
+    const Index width = w.values.shape()[1];
+    const std::int8_t* row = w.values.view().data + first * width;
+    for (Index r = 0; r < count; ++r, row += width) {
+      __m512i sums[] = {(static_cast<void>(t), _mm512_setzero_si512())...};
+      for (Index j = 0; j < width; j += 64) {
+        const __m512i weights = _mm512_loadu_si512(row + j);
+        ((sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_loadu_si512(x + t * width + j), weights)), ...);
+      }
+      const std::int32_t added = 128 * w.total.view().data[first + r];
+      const float row_scale = w.scale.view().data[first + r];
+      ((y[t * y_stride + r] = static_cast<float>(_mm512_reduce_add_epi32(_mm512_sub_epi32(
+                                  sums[t], _mm512_set_epi32(added, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)))) *
+                              (scale[t] * row_scale)),
+       ...);
+    }
+  }
+};
+
+struct Avx2ByteRows {
+  using Matrix = ByteRows<Cpu>;
+  using Number = std::int16_t;
+  static constexpr Index most_tokens = 4;
+
+  static float prepare(const float* x, Index cols, std::int16_t* to, Index width) {
+    auto* const bytes = reinterpret_cast<std::int8_t*>(to);
+    const float scale = quantise_row(x, cols, bytes);
+    for (Index j = cols - 1; j >= 0; --j) to[j] = bytes[j];  // from the end, so that none is overwritten unread
+    std::fill(to + cols, to + width, std::int16_t{0});
+    return scale;
+  }
+  template <int... t>
+  [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const std::int16_t* x,
+                                                   const float* scale, float* y, Index y_stride,
+                                                   std::integer_sequence<int, t...>) {
+    const Index width = w.values.shape()[1];
+    const std::int8_t* row = w.values.view().data + first * width;
+    for (Index r = 0; r < count; ++r, row += width) {
+      __m256i sums[] = {(static_cast<void>(t), _mm256_setzero_si256())...};
+      for (Index j = 0; j < width; j += 16) {
+        const __m256i weights = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row + j)));
+        ((sums[t] = _mm256_add_epi32(
+              sums[t],
+              _mm256_madd_epi16(weights, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + t * width + j))))),
+         ...);
+      }
+      const float row_scale = w.scale.view().data[first + r];
+      std::int32_t lanes[8];
+      ((_mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sums[t]),
+        y[t * y_stride + r] =
+            static_cast<float>(lanes[0] + lanes[1] + lanes[2] + lanes[3] + lanes[4] + lanes[5] + lanes[6] + lanes[7]) *
+            (scale[t] * row_scale)),
+       ...);
+    }
+  }
+};
+
+#endif
+
+/// The vector instructions of this processor that the rows above use.
+enum class RowInstructions { plain, avx2, avx512 };
+[[nodiscard]] inline RowInstructions row_instructions() {
+#if defined(__x86_64__)
+  static const RowInstructions best = [] {
+    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512vnni");
+    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return wide ? RowInstructions::avx512 : narrow ? RowInstructions::avx2 : RowInstructions::plain;
+  }();
+  return best;
+#else
+  return RowInstructions::plain;
+#endif
+}
+
+/// Calls body(rows) with the best rows.
+template <class Body>
+void with_half_rows(const Body& body) {
+#if defined(__x86_64__)
+  if (row_instructions() == RowInstructions::avx512) return body(Avx512HalfRows{});
+  if (row_instructions() == RowInstructions::avx2) return body(Avx2HalfRows{});
+#endif
+  body(PlainHalfRows{});
+}
+template <class Body>
+void with_byte_rows(const Body& body) {
+#if defined(__x86_64__)
+  if (row_instructions() == RowInstructions::avx512) return body(Avx512ByteRows{});
+  if (row_instructions() == RowInstructions::avx2) return body(Avx2ByteRows{});
+#endif
+  body(PlainByteRows{});
+}
+
+}  // namespace binllm::cpu

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/// Matrices with one row a token in 16 and 8 bits, and their products: the parts of a VocabularyMatrix.
+/// Each logit is a function of its row and its token alone: the same bits for any number of tokens and threads.
+#pragma once
+#include <binllm/core/dtype.hpp>
+#include <binllm/core/tensor.hpp>
+#include <binllm/device/kernel.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+namespace binllm {
+
+/// Rounded to the nearest bf16, of two equally near ones the even one. For finite numbers.
+[[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
+/// The whole numbers next to x / scale, with scale = max |x| / 127, and the scale. Ties go to the even one.
+template <class T>
+[[nodiscard]] float quantise_row(const T* x, Index cols, std::int8_t* to) {
+  float most = 0;
+  for (Index j = 0; j < cols; ++j) most = std::max(most, std::abs(static_cast<float>(x[j])));
+  const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
+  for (Index j = 0; j < cols; ++j)
+    to[j] = static_cast<std::int8_t>(std::nearbyint(std::clamp(static_cast<float>(x[j]) * inverse, -127.0f, 127.0f)));
+  return scale;
+}
+
+template <class Device>
+struct HalfRows {
+  static constexpr Index unit = 32;      ///< columns are filled up to a multiple of it
+  Tensor<std::uint16_t, Device> values;  ///< (V, columns filled up)
+  Index cols = 0;
+
+  HalfRows() = default;
+  HalfRows(Index row_count, Index col_count)
+      : values(Shape{row_count, (col_count + unit - 1) / unit * unit}), cols(col_count) {}
+  [[nodiscard]] std::size_t bytes() const noexcept { return static_cast<std::size_t>(values.size()) * 2; }
+  template <class T>
+  void set_row(Index i, const T* from) {
+    std::uint16_t* const to = values.view().data + i * values.shape()[1];
+    for (Index j = 0; j < cols; ++j) to[j] = bf16_from_float(static_cast<float>(from[j]));
+  }
+};
+
+template <class Device>
+struct ByteRows {
+  static constexpr Index unit = 64;
+  Tensor<std::int8_t, Device> values;  ///< (V, columns filled up)
+  Tensor<float, Device> scale;         ///< (V)
+  Tensor<std::int32_t, Device> total;  ///< (V), the sum of the row's values
+  Index cols = 0;
+
+  ByteRows() = default;
+  ByteRows(Index row_count, Index col_count)
+      : values(Shape{row_count, (col_count + unit - 1) / unit * unit}),
+        scale(Shape{row_count}),
+        total(Shape{row_count}),
+        cols(col_count) {}
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(values.size() + 4 * scale.size() + 4 * total.size());
+  }
+  template <class T>
+  void set_row(Index i, const T* from) {
+    std::int8_t* const to = values.view().data + i * values.shape()[1];
+    scale.view().data[i] = quantise_row(from, cols, to);
+    std::int32_t sum = 0;
+    for (Index j = 0; j < cols; ++j) sum += to[j];
+    total.view().data[i] = sum;
+  }
+};
+
+struct HalfRowsProduct {};
+struct ByteRowsProduct {};
+
+/// The definition, for devices whose memory the host reads.
+template <class Device>
+struct GenericKernel<HalfRowsProduct, Device> {
+  static std::size_t workspace(const HalfRows<Device>&, Index) { return 0; }
+  template <class T>
+  static void gather(const HalfRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
+    for (Index n = 0; n < ids.size(); ++n) {
+      const std::uint16_t* const row = w.values.view().data + ids.data[n] * w.values.shape()[1];
+      for (Index j = 0; j < w.cols; ++j) y.data[n * w.cols + j] = static_cast<T>(float_from_bf16(row[j]));
+    }
+  }
+  template <class T>
+  static void forward(const HalfRows<Device>& w, View<const T, Device> x, View<std::byte, Device>, View<T, Device> y) {
+    for (Index n = 0; n < x.rows(); ++n) {
+      for (Index i = 0; i < y.cols(); ++i) {
+        const std::uint16_t* const row = w.values.view().data + i * w.values.shape()[1];
+        T sum = 0;
+        for (Index j = 0; j < w.cols; ++j) sum += static_cast<T>(float_from_bf16(row[j])) * x.data[n * w.cols + j];
+        y.data[n * y.cols() + i] = sum;
+      }
+    }
+  }
+};
+
+template <class Device>
+struct GenericKernel<ByteRowsProduct, Device> {
+  static std::size_t workspace(const ByteRows<Device>& w, Index) { return static_cast<std::size_t>(w.cols); }
+  template <class T>
+  static void gather(const ByteRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
+    for (Index n = 0; n < ids.size(); ++n) {
+      const std::int8_t* const row = w.values.view().data + ids.data[n] * w.values.shape()[1];
+      const float scale = w.scale.view().data[ids.data[n]];
+      for (Index j = 0; j < w.cols; ++j) y.data[n * w.cols + j] = static_cast<T>(scale * static_cast<float>(row[j]));
+    }
+  }
+  template <class T>
+  static void forward(const ByteRows<Device>& w, View<const T, Device> x, View<std::byte, Device> memory,
+                      View<T, Device> y) {
+    auto* const p = reinterpret_cast<std::int8_t*>(memory.data);
+    for (Index n = 0; n < x.rows(); ++n) {
+      const float scale = quantise_row(x.data + n * w.cols, w.cols, p);
+      for (Index i = 0; i < y.cols(); ++i) {
+        const std::int8_t* const row = w.values.view().data + i * w.values.shape()[1];
+        std::int32_t sum = 0;
+        for (Index j = 0; j < w.cols; ++j) sum += std::int32_t{row[j]} * p[j];
+        y.data[n * y.cols() + i] = static_cast<T>(static_cast<float>(sum) * (scale * w.scale.view().data[i]));
+      }
+    }
+  }
+};
+
+}  // namespace binllm
+
+#include <binllm/packed/cpu/vocabulary_product.hpp>
