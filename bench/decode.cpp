@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// A random packed model of a known shape reads a prompt and then token by token, beside the sum of its matrix-vector
+// products alone: every linear layer and the head, once each, from where they lie in memory.
+#include <binllm/infer/decoder.hpp>
+#include <binllm/nn/packed.hpp>
+
+#include "support/arguments.hpp"
+#include "support/gemm_shares.hpp"
+
+namespace bl = binllm;
+
+namespace {
+
+using Model = bl::Llama<float, bl::Cpu, bl::Packed>;
+using Product = bl::Kernel<bl::PackedLinear<bl::Int8Activations>, bl::Cpu>;
+
+/// SmolLM-135M, Llama-3.2-1B and Llama-2-7B.
+bl::LlamaConfig shape_named(const std::string& name, bl::bench::Arguments& arguments) {
+  bl::LlamaConfig c;
+  c.max_position_embeddings = 2048;
+  const auto set = [&c](bl::Index vocabulary, bl::Index hidden, bl::Index intermediate, bl::Index layers,
+                        bl::Index heads, bl::Index kv_heads, bool tied) {
+    c.vocab_size = vocabulary, c.hidden_size = hidden, c.intermediate_size = intermediate;
+    c.num_hidden_layers = layers, c.num_attention_heads = heads, c.num_key_value_heads = kv_heads;
+    c.head_dim = hidden / heads, c.tie_word_embeddings = tied;
+  };
+  if (name == "135M") {
+    set(49152, 576, 1536, 30, 9, 3, true);
+  } else if (name == "1B") {
+    set(128256, 2048, 8192, 16, 32, 8, true);
+  } else if (name == "7B") {
+    set(32000, 4096, 11008, 32, 32, 32, false);
+  } else {
+    arguments.refuse("--shape " + name);
+  }
+  return c;
+}
+
+/// Numbers between -0.05 and 0.05, quickly.
+void fill(bl::View<float> values, std::uint32_t state) {
+  for (bl::Index i = 0; i < values.size(); ++i) {
+    state = state * 1664525u + 1013904223u;
+    values.data[i] = static_cast<float>(static_cast<std::int32_t>(state)) * (0.05f / 2147483648.0f);
+  }
+}
+
+/// Calls f(linear) for the linear layers in the order in which a token meets them.
+template <class F>
+void for_each_packed(Model& model, F&& f) {
+  for (auto& layer : model.layers) {
+    auto& a = layer.self_attn;
+    auto& m = layer.mlp;
+    for (auto* linear : {&a.q_proj, &a.k_proj, &a.v_proj, &a.o_proj, &m.gate_proj, &m.up_proj, &m.down_proj})
+      f(linear->weight);
+  }
+}
+
+Model random_model(const bl::LlamaConfig& config) {
+  Model model(config);
+  fill(model.embed_tokens.value, 1);
+  if (model.lm_head.size() > 0) fill(model.lm_head.value, 2);
+  std::uint32_t state = 3;
+  for_each_packed(model, [&](auto& weight) {
+    const auto signs = weight.tiles.view();
+    for (bl::Index i = 0; i + 4 <= signs.size(); i += 4) {
+      state = state * 1664525u + 1013904223u;
+      bl::SignTiles::store(signs.data + i, state ^ state >> 16);
+    }
+    weight.scale.view().flat().setConstant(1.0f / std::sqrt(static_cast<float>(weight.cols)));
+  });
+  for (auto& layer : model.layers) {
+    layer.input_layernorm.value.flat().setOnes();
+    layer.post_attention_layernorm.value.flat().setOnes();
+  }
+  model.norm.value.flat().setOnes();
+  return model;
+}
+
+/// What the matrix-vector products of one token cost when nothing else is done.
+class Products {
+ public:
+  Products(Model& model, bl::VocabularyPrecision precision)
+      : model_(model),
+        head_(bl::read(model.config.tie_word_embeddings ? model.embed_tokens.value : model.lm_head.value), precision),
+        logits_({1, model.config.vocab_size}),
+        memory_({static_cast<bl::Index>(head_.workspace(1))}) {
+    const auto& c = model.config;
+    const bl::Index widest = std::max(c.hidden_size, c.intermediate_size);
+    x_ = bl::bench::random_tensor({1, widest}, 0);
+    y_ = bl::Tensor<float>(bl::Shape{1, widest});
+    workspace_ = bl::Tensor<std::uint8_t>(bl::Shape{Product::workspace<float>(1, widest)});
+  }
+  [[nodiscard]] double seconds() {
+    const double start = bl::bench::now();
+    for_each_packed(model_, [&](const auto& weight) {
+      const bl::View<const float> x(x_.view().data, bl::Shape{1, weight.cols});
+      Product::forward<float>(x, weight, workspace_.view(), {y_.view().data, bl::Shape{1, weight.rows()}});
+    });
+    const bl::View<const float> h(x_.view().data, bl::Shape{1, model_.config.hidden_size});
+    head_.logits(h, memory_.view(), logits_.view());
+    return bl::bench::now() - start;
+  }
+
+ private:
+  Model& model_;
+  bl::VocabularyMatrix<float> head_;
+  bl::Tensor<float> x_, y_, logits_;
+  bl::Tensor<std::uint8_t> workspace_;
+  bl::Tensor<std::byte> memory_;
+};
+
+struct Result {
+  double prefill = 0, decode = 0, products = 0;  ///< seconds of the prompt, of a token, of its products
+};
+
+Result measure(Model& model, bl::VocabularyPrecision precision, bl::Index prompt, bl::Index tokens, int rounds) {
+  bl::Decoder decoder(model, {.capacity = prompt + tokens, .vocabulary = precision});
+  Products products(model, precision);
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(prompt));
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i * 37 % 1000);
+  std::vector<double> prefill, decode, alone;
+  const bl::Index only = 0;
+  for (int round = 0; round <= rounds; ++round) {
+    decoder.restart(0);
+    double start = bl::bench::now();
+    static_cast<void>(decoder.prefill(0, ids));
+    const double read = bl::bench::now() - start;
+    std::vector<double> steps, sums;
+    for (bl::Index i = 0; i < tokens; ++i) {
+      const auto token = static_cast<std::int32_t>(i * 53 % 1000);
+      start = bl::bench::now();
+      static_cast<void>(decoder.step({&only, 1}, {&token, 1}));
+      steps.push_back(bl::bench::now() - start);
+      sums.push_back(products.seconds());
+    }
+    if (round == 0) continue;  // warms up
+    prefill.push_back(read);
+    decode.push_back(bl::bench::median(steps));
+    alone.push_back(bl::bench::median(sums));
+  }
+  return {bl::bench::median(prefill), bl::bench::median(decode), bl::bench::median(alone)};
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  bl::bench::Arguments arguments(
+      count, words,
+      "bench_decode [--shape 135M|1B|7B] [--threads T] [--head float|bf16|int8] [--prompt N] [--tokens N] [--rounds R] "
+      "[--isa NAME] [--json]");
+  const std::string shape = arguments.text("--shape", "135M"), head = arguments.text("--head", "bf16");
+  const int threads = arguments.number("--threads", 2), rounds = arguments.number("--rounds", 5);
+  const bl::Index prompt = arguments.number("--prompt", 128), tokens = arguments.number("--tokens", 32);
+  const std::string isa = arguments.text("--isa", "");
+  const bool json = arguments.flag("--json");
+  const bl::LlamaConfig config = shape_named(shape, arguments);
+  arguments.end();
+  try {
+    if (!isa.empty()) bl::set_instruction_set(bl::instruction_set_named(isa));
+    bl::set_thread_count(threads);
+    const auto precision = bl::vocabulary_precision_named(head);
+    Model model = random_model(config);
+    const Result r = measure(model, precision, prompt, tokens, rounds);
+    const bl::DecoderMemory memory =
+        bl::Decoder(std::move(model), {.capacity = prompt + tokens, .vocabulary = precision}).memory();
+    const double read = static_cast<double>(prompt) / r.prefill, share = r.products / r.decode;
+    const auto isa_name = bl::name_of(bl::instruction_set());
+    if (json) {
+      fmt::print(
+          "{{\"shape\": \"{}\", \"threads\": {}, \"head\": \"{}\", \"isa\": \"{}\", \"prompt\": {}, \"tokens\": {}, "
+          "\"prefill_tokens_per_second\": {:.1f}, \"decode_tokens_per_second\": {:.2f}, \"decode_microseconds\": {:.1f}, "
+          "\"product_microseconds\": {:.1f}, \"share_of_products\": {:.3f}, \"linear_bytes\": {}, "
+          "\"vocabulary_bytes\": {}, \"cache_bytes\": {}, \"bytes\": {}}}\n",
+          shape, threads, head, isa_name, prompt, tokens, read, 1 / r.decode, r.decode * 1e6, r.products * 1e6, share,
+          memory.linear_layers, memory.vocabulary, memory.key_value_cache, memory.total());
+      return 0;
+    }
+    fmt::print("{} shape, {} threads, head in {}, {}: a prompt of {}, then {} tokens\n", shape, threads, head, isa_name,
+               prompt, tokens);
+    fmt::print("prefill  {:9.1f} tokens/s\ndecode   {:9.1f} tokens/s, {:.0f} us a token\n", read, 1 / r.decode,
+               r.decode * 1e6);
+    fmt::print("products {:9.0f} us a token: decoding runs at {:.2f} of their speed\n", r.products * 1e6, share);
+    fmt::print("bytes    {:9.1f} MB: linear layers {:.1f}, vocabulary {:.1f}, cache {:.1f}\n",
+               static_cast<double>(memory.total()) * 1e-6, static_cast<double>(memory.linear_layers) * 1e-6,
+               static_cast<double>(memory.vocabulary) * 1e-6, static_cast<double>(memory.key_value_cache) * 1e-6);
+  } catch (const bl::Error& error) {
+    fmt::print(stderr, "bench_decode: {}\n", error.what());
+    return 1;
+  }
+}
