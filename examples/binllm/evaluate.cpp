@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+#include "chosen_model.hpp"
 #include "command.hpp"
 #include "model_report.hpp"
 
-#include <binllm/io/folders/model.hpp>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -17,7 +17,7 @@ namespace {
 
 struct EvaluateOptions {
   Common common;
-  fs::path model;
+  ChosenModel model;
   TextSource text;
   std::string tokenizer, hardness = "inf";
   binllm::PerplexityOptions perplexity{.context = 0};
@@ -47,11 +47,11 @@ void print(const binllm::Perplexity& result, double seconds, bool json) {
 
 void evaluate(const EvaluateOptions& options) {
   options.common.apply();
-  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model);
+  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model.folder);
   const auto stream = options.text.load(tokenizer, binllm::Split::held_out, options.common.seed, std::size_t{1} << 20);
   auto perplexity = options.perplexity;
   perplexity.hardness = parse_hardness(options.hardness);
-  binllm::with_model<float>(options.model, [&](auto model) {
+  options.model.run([&](auto model) {
     if (perplexity.context == 0)
       perplexity.context = std::min<binllm::Index>(256, model.config.max_position_embeddings);
     const auto start = std::chrono::steady_clock::now();
@@ -65,7 +65,7 @@ void evaluate(const EvaluateOptions& options) {
 void add_evaluate(CLI::App& app) {
   const auto options = std::make_shared<EvaluateOptions>();
   CLI::App& command = *app.add_subcommand("evaluate", "perplexity of a model on a text");
-  command.add_option("--model", options->model, "model folder: full precision, binary or packed")->required();
+  options->model.add_to(command);
   command.add_option("--text", options->text.files, "text file (several are read one after the other)");
   command.add_flag("--built-in", options->text.built_in, "the held-out built-in stories");
   command

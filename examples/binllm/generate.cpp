@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "chosen_model.hpp"
 #include "command.hpp"
 #include "interruption.hpp"
 #include "model_report.hpp"
@@ -6,7 +7,6 @@
 
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/infer/generate.hpp>
-#include <binllm/io/folders/model.hpp>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -19,7 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   Common common;
-  fs::path model;
+  ChosenModel model;
   std::vector<std::string> prompts, prompt_files;
   std::string tokenizer, hardness = "inf", head;
   bool stream = true, stats = false;
@@ -141,9 +141,8 @@ void run(Options options) {
   if (!options.head.empty()) options.generate.vocabulary = binllm::vocabulary_precision_named(options.head);
   options.generate.check();
   const auto prompts = read_prompts(options);
-  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model);
-  binllm::with_model<float>(options.model,
-                            [&](auto model) { continue_prompts(std::move(model), tokenizer, prompts, options); });
+  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model.folder);
+  options.model.run([&](auto model) { continue_prompts(std::move(model), tokenizer, prompts, options); });
 }
 
 void add_sampling(CLI::App& command, binllm::GenerateOptions& options) {
@@ -164,7 +163,7 @@ void add_generate(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   auto& generate = options->generate;
   CLI::App& command = *app.add_subcommand("generate", "continue prompts");
-  command.add_option("--model", options->model, "model folder: full precision, binary or packed")->required();
+  options->model.add_to(command);
   command.add_option("--prompt", options->prompts, "text to continue; again for another")->allow_extra_args(false);
   command.add_option("--prompt-file", options->prompt_files, "file whose text is a prompt; again for another")
       ->allow_extra_args(false);

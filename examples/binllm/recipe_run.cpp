@@ -71,12 +71,13 @@ std::vector<ResultRow> run(binllm::Llama<float>& dense, const fs::path& source, 
     if (row < rows.size()) add_cost(rows[row], folder);
   };
   if (binary.format.scale.traits().granularity != binllm::Granularity::group) {
-    auto packed = binllm::pack(binary);
+    auto packed = binllm::pack<binllm::FloatActivations>(binary);
     binllm::save(packed, job.out / "packed", {.tokenizer = job.tokenizer});
+    const std::size_t with_f = rows.size() - 1;  // of the rows, where there are any
     judge_row("packed", packed, infinity);
-    for (std::size_t row = 1; row + 2 < rows.size(); ++row) cost(row, job.out / "packed");
-    if (!rows.empty()) cost(rows.size() - 1, job.out / "packed");
-    if (rows.size() > 1) cost(rows.size() - 2, job.out / "binary");
+    auto integer = binllm::pack(binary);
+    judge_row("packed, int8 activations", integer, infinity);
+    for (std::size_t row = 1; row < rows.size(); ++row) cost(row, job.out / (row == with_f ? "binary" : "packed"));
   } else {
     judge_row("sign, not packed", binary, infinity);
     progress.say("group scales cannot be packed: only the binary folder is written");

@@ -107,7 +107,7 @@ TEST_CASE("packed logits equal those of the Sign model and of the unpacked one")
           if (linear.scale.size() > 0) linear.scale.value.data[0] *= -1;
         },
         binary);
-    auto packed = pack(binary);
+    auto packed = pack<FloatActivations>(binary);
     auto unpacked = unpack(packed);
     const auto wanted = logits_of(binary, read(ids().view()), infinity);
     CHECK(largest_difference(wanted, logits_of(packed, read(ids().view()))) < 1e-5);
@@ -123,7 +123,7 @@ TEST_CASE("an explicit S_t survives packing as an input scale") {
         linear.input_scale.value.flat() = 0.5f + 0.01f * Eigen::ArrayXf::LinSpaced(linear.input_scale.size(), 0, 10);
       },
       binary);
-  auto packed = pack(binary);
+  auto packed = pack<FloatActivations>(binary);
   CHECK(packed.layers[0].mlp.down_proj.weight.input_scale.size() == 40);
   CHECK(largest_difference(logits_of(binary, read(ids().view()), infinity), logits_of(packed, read(ids().view()))) <
         1e-5);

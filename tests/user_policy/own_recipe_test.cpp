@@ -46,7 +46,7 @@ TEST_CASE("a model is binarised, trained and packed with a user's own estimator 
   CHECK(log.seen == std::set<double>{6.25, 25, 56.25, 100});  // c = 5, 10, 15, 20
 
   const auto prompt = test::random_ids({1, 9}, 37, 1);
-  auto packed = pack(binary);
+  auto packed = pack<FloatActivations>(binary);
   const auto sign = test::logits_of(binary, prompt.view());
   CHECK(test::largest_difference(test::logits_of(packed, prompt.view()), sign) < 1e-4);
 }

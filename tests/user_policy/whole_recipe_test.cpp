@@ -69,7 +69,7 @@ TEST_CASE("a user's estimator and schedule train, pack and generate without touc
   CHECK(heard.t == std::vector<double>{6.25, 25, 56.25, 100});  // c = 5, 10, 15, 20
 
   const double sign = bl::evaluate_perplexity(binary, corpus, {.context = 16}).nll;
-  auto packed = bl::pack(binary);
+  auto packed = bl::pack<bl::FloatActivations>(binary);
   CHECK(bl::evaluate_perplexity(packed, corpus, {.context = 16}).nll == doctest::Approx(sign).epsilon(1e-5));
   CHECK(bl::generate(packed, bl::byte_tokenizer(), "A", {.max_tokens = 3}).size() == 4);
 }

@@ -85,7 +85,7 @@ template <class Model>
   return {load_model<Model>(folder), std::move(tokenizer)};
 }
 
-/// A packed model. Errors: as load_model.
+/// A packed model, with activations in eight bits or as they are. Errors: as load_model.
 template <class T, class Activations = Int8Activations>
 [[nodiscard]] Llama<T, Cpu, PackedFormat<Activations>> load_packed(const std::filesystem::path& folder) {
   return load_model<Llama<T, Cpu, PackedFormat<Activations>>>(folder);
@@ -98,11 +98,12 @@ template <class Model>
 }
 
 /// Calls f(model) with the model of a folder of any format, and returns what f returns (one type for all models).
-/// Binary models come as RuntimeBinary<T, shared or per_linear>. Errors: as load_model.
-template <class T, class F>
+/// Binary models come as RuntimeBinary<T, shared or per_linear>, packed ones with the activations asked for. Errors: as
+/// load_model.
+template <class T, class Activations = Int8Activations, class F>
 decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
   const ModelDescription description = read_config(folder);
-  if (description.format == Packed::name) return f(load_model<Llama<T, Cpu, Packed>>(folder));
+  if (description.format == Packed::name) return f(load_packed<T, Activations>(folder));
   if (description.format == Dense::name) return f(load_model<Llama<T, Cpu, Dense>>(folder));
   if (channel_sharing_named(recipe_entry(description, "channel_scale")) == ChannelSharing::per_linear) {
     return f(load_model<Llama<T, Cpu, RuntimeBinary<T, ChannelSharing::per_linear>>>(folder));
