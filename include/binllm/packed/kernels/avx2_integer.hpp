@@ -246,16 +246,15 @@ struct Avx2IntegerSums {
   /// Adds the tables of one token for a chunk of blocks.
   [[BINLLM_AVX2]] static void add_chunk(const std::byte* indices, Index blocks, const std::uint8_t* tables,
                                         std::int32_t* sums) {
-    Partial sum[2];
-    clear(sum[0]);
-    clear(sum[1]);
-    for (Index block = 0; block < blocks; ++block) {
-      const auto* const index = reinterpret_cast<const __m256i*>(indices + block * 2 * index_bytes);
-      add(tables + block * table_bytes, index, sum[0]);
-      add(tables + block * table_bytes, index + 8, sum[1]);
+    for (Index half = 0; half < 2; ++half) {
+      Partial sum;
+      clear(sum);
+      for (Index block = 0; block < blocks; ++block) {
+        const std::byte* const index = indices + (2 * block + half) * index_bytes;
+        add(tables + block * table_bytes, reinterpret_cast<const __m256i*>(index), sum);
+      }
+      carry(sum, sums + half * half_rows);
     }
-    carry(sum[0], sums);
-    carry(sum[1], sums + half_rows);
   }
 
   /// Adds what did not fit, and takes the constant away.

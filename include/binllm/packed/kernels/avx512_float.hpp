@@ -83,7 +83,7 @@ struct Avx512FloatSums {
   template <int count>
   [[BINLLM_AVX512, gnu::always_inline]] static inline void add_block(const std::uint8_t* signs, const float* table,
                                                                      Index stride, __m512 (&sum)[count][vectors]) {
-#pragma GCC unroll 4
+#pragma GCC unroll 2
     for (int byte = 0; byte < 4; ++byte) {
       __m512i low[vectors], high[vectors];
 #pragma GCC unroll 4
@@ -108,7 +108,7 @@ struct Avx512FloatSums {
   /// up and adds; it reads on into the next dword, which must be there.
   [[BINLLM_AVX512, gnu::always_inline]] static inline __m512i dwords_from(const std::uint8_t* signs, int byte, bool more) {
     if (more) return _mm512_loadu_si512(signs + byte);
-    return _mm512_srli_epi32(_mm512_load_si512(signs), static_cast<unsigned>(8 * byte));
+    return _mm512_srl_epi32(_mm512_load_si512(signs), _mm_cvtsi32_si128(8 * byte));
   }
 
  public:
