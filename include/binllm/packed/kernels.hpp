@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Which kernel runs: one line for each instruction set and type of activations.
 #pragma once
+#include <binllm/packed/kernels/amx_float.hpp>
 #include <binllm/packed/kernels/amx_integer.hpp>
+#include <binllm/packed/kernels/avx2_float.hpp>
+#include <binllm/packed/kernels/avx2_integer.hpp>
+#include <binllm/packed/kernels/avx512_float.hpp>
 #include <binllm/packed/kernels/avx512_integer.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>
 #include <binllm/packed/sign_sums.hpp>
@@ -17,6 +21,11 @@ template <class X, class Sum>
   if constexpr (std::is_same_v<X, std::int8_t>) {
     if (set >= InstructionSet::amx && tokens >= AmxIntegerSums::least_tokens) return AmxIntegerSums::kernel;
     if (set >= InstructionSet::avx512) return Avx512IntegerSums::kernel;
+    if (set >= InstructionSet::avx2) return Avx2IntegerSums::kernel;
+  } else if constexpr (std::is_same_v<X, float>) {
+    if (set >= InstructionSet::amx && tokens >= AmxFloatSums::least_tokens) return AmxFloatSums::kernel;
+    if (set >= InstructionSet::avx512) return Avx512FloatSums::kernel;
+    if (set >= InstructionSet::avx2) return Avx2FloatSums::kernel;
   }
 #endif
   return PlainSignSums<X, Sum>::kernel;
