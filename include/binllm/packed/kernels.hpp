@@ -5,6 +5,7 @@
 #include <binllm/packed/kernels/amx_integer.hpp>
 #include <binllm/packed/kernels/avx2_float.hpp>
 #include <binllm/packed/kernels/avx2_integer.hpp>
+#include <binllm/packed/kernels/avx2_quantize.hpp>
 #include <binllm/packed/kernels/avx512_float.hpp>
 #include <binllm/packed/kernels/avx512_integer.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>
@@ -38,6 +39,7 @@ template <class Activations, class T>
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
     if (set >= InstructionSet::avx512) return Avx512Quantize::load(x, cols, to);
+    if (set >= InstructionSet::avx2) return Avx2Quantize::load(x, cols, to);
   }
 #endif
   return Activations::load(x, cols, to);
