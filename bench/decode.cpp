@@ -168,7 +168,8 @@ int main(int count, char** words) {
     if (json) {
       fmt::print(
           "{{\"shape\": \"{}\", \"threads\": {}, \"head\": \"{}\", \"isa\": \"{}\", \"prompt\": {}, \"tokens\": {}, "
-          "\"prefill_tokens_per_second\": {:.1f}, \"decode_tokens_per_second\": {:.2f}, \"decode_microseconds\": {:.1f}, "
+          "\"prefill_tokens_per_second\": {:.1f}, \"decode_tokens_per_second\": {:.2f}, \"decode_microseconds\": "
+          "{:.1f}, "
           "\"product_microseconds\": {:.1f}, \"share_of_products\": {:.3f}, \"linear_bytes\": {}, "
           "\"vocabulary_bytes\": {}, \"cache_bytes\": {}, \"bytes\": {}}}\n",
           shape, threads, head, isa_name, prompt, tokens, read, 1 / r.decode, r.decode * 1e6, r.products * 1e6, share,

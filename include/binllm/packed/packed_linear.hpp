@@ -105,15 +105,19 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
   static void finish(const Sum<T>* sums, View<const T> steps, Index first, View<const T> scale, View<T> y) {
     const Index rows = y.cols(), count = std::min(SignTiles::rows, rows - first);
     for (Index n = 0; n < steps.size(); ++n, sums += SignTiles::rows) {
-      T* __restrict const to = y.data + n * rows + first;  // y overlaps nothing
+      T* const to = y.data + n * rows + first;
       const T* const factor = scale.data + first;
-      const T step = steps.data[n];
-      if (count == SignTiles::rows) {  // a constant count: vectors
-        for (Index i = 0; i < SignTiles::rows; ++i) to[i] = static_cast<T>(sums[i]) * (factor[i] * step);
+      if (count == SignTiles::rows) {
+        finish_row<T>(sums, factor, steps.data[n], SignTiles::rows, to);  // a constant count: vectors
       } else {
-        for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(sums[i]) * (factor[i] * step);
+        finish_row<T>(sums, factor, steps.data[n], count, to);
       }
     }
+  }
+  template <class T>
+  static void finish_row(const Sum<T>* __restrict sums, const T* __restrict scale, T step, Index count,
+                         T* __restrict to) {
+    for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(sums[i]) * (scale[i] * step);
   }
 };
 
