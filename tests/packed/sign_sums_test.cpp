@@ -100,7 +100,7 @@ void check_exact(const PackedMatrix<float>& matrix, const Activations<std::int8_
   }
 }
 
-/// Bounds on |sum - exact|: roundings of sums of |x|, and what `tdpbf16ps` takes for zero.
+/// |sum - exact| is at most 1e-6 sum |x|, and with tiles what they take for zero.
 void check_close(const PackedMatrix<float>& matrix, const Activations<float>& x) {
   static const auto all = kernels<float, float>();
   std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(x.cols)));
@@ -124,8 +124,7 @@ void check_close(const PackedMatrix<float>& matrix, const Activations<float>& x)
         if (std::isnan(error)) worst = std::numeric_limits<double>::infinity();
       }
     }
-    const bool plain = kernel->set == InstructionSet::plain;
-    CHECK(worst <= (plain ? 2e-6 : 3e-7));
+    CHECK(worst <= 1e-6);
   }
 }
 
