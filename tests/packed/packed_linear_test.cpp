@@ -59,7 +59,8 @@ void with_each_instruction_set(const Body& body) {
   set_instruction_set(before);
 }
 
-constexpr std::array<std::array<Index, 3>, 5> shapes{{{1, 1, 1}, {3, 65, 7}, {17, 130, 33}, {2, 64, 200}, {40, 200, 523}}};
+constexpr std::array<std::array<Index, 3>, 5> shapes{
+    {{1, 1, 1}, {3, 65, 7}, {17, 130, 33}, {2, 64, 200}, {40, 200, 523}}};
 
 }  // namespace
 

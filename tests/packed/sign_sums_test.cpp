@@ -78,8 +78,8 @@ Tensor<Sum> sums_of(const SignSumKernel<X, Sum>& kernel, const PackedMatrix<floa
       kernel.prepare(x.values.view().data + (first + n) * padded_cols(cols), n, cols, memory);
     for (Index tile = 0; tile < tiles; ++tile) {
       Tensor<Sum> sums({tokens, SignTiles::rows});
-      kernel.sums(matrix.tiles.view().data + tile * SignTiles::blocks(cols) * SignTiles::block_bytes, cols, memory, tokens,
-                  reinterpret_cast<std::byte*>(scratch.view().data), sums.view().data);
+      kernel.sums(matrix.tiles.view().data + tile * SignTiles::blocks(cols) * SignTiles::block_bytes, cols, memory,
+                  tokens, reinterpret_cast<std::byte*>(scratch.view().data), sums.view().data);
       for (Index n = 0; n < tokens; ++n)
         std::copy_n(sums.view().data + n * SignTiles::rows, SignTiles::rows,
                     all.view().data + (first + n) * width + tile * SignTiles::rows);
@@ -162,8 +162,8 @@ TEST_CASE("every integer kernel gives the exact sums for any size") {
     CAPTURE(tokens);
     const Random random(seed, Purpose::test);
     check_exact(random_signs(rows, cols, seed), fill<std::int8_t>(tokens, cols, [&](Index n, Index j) {
-      return static_cast<int>(random.below(static_cast<std::uint64_t>(n * cols + j), 256)) - 128;
-    }));
+                  return static_cast<int>(random.below(static_cast<std::uint64_t>(n * cols + j), 256)) - 128;
+                }));
     tokens = tokens % 40 + 1;
     rows = (rows + 37) % 130 + 1;
   }
@@ -174,10 +174,11 @@ TEST_CASE("every integer kernel serves any number of tokens") {
   for (Index tokens = 1; tokens <= 40; ++tokens) {
     CAPTURE(tokens);
     const Random random(8, Purpose::test);
-    check_exact(matrix, fill<std::int8_t>(tokens, 530, [&](Index n, Index j) {  // like activations: some blocks overflow
-      const double value = 40 * random.normal(static_cast<std::uint64_t>(n * 530 + j));
-      return std::lround(std::clamp(value, -127.0, 127.0));
-    }));
+    check_exact(matrix,
+                fill<std::int8_t>(tokens, 530, [&](Index n, Index j) {  // like activations: some blocks overflow
+                  const double value = 40 * random.normal(static_cast<std::uint64_t>(n * 530 + j));
+                  return std::lround(std::clamp(value, -127.0, 127.0));
+                }));
   }
 }
 
@@ -192,9 +193,11 @@ TEST_CASE("every integer kernel is exact at the ends of the range, where tables 
     for (const int value : {127, -127, -128, 64, 0}) {
       CAPTURE(value);
       check_exact(matrix, fill<std::int8_t>(5, cols, [&](Index, Index) { return value; }));
-      check_exact(matrix, fill<std::int8_t>(5, cols, [&](Index n, Index j) { return (n + j) % 3 == 0 ? -value / 2 : value; }));
+      check_exact(matrix,
+                  fill<std::int8_t>(5, cols, [&](Index n, Index j) { return (n + j) % 3 == 0 ? -value / 2 : value; }));
     }
-    check_exact(matrix, fill<std::int8_t>(5, cols, [&](Index n, Index j) { return j == n * (cols - 1) / 4 ? -128 : 0; }));
+    check_exact(matrix,
+                fill<std::int8_t>(5, cols, [&](Index n, Index j) { return j == n * (cols - 1) / 4 ? -128 : 0; }));
   }
 }
 
@@ -210,8 +213,8 @@ TEST_CASE("every float kernel is within a few roundings of the exact sums for an
     CAPTURE(tokens);
     const Random random(seed, Purpose::test);
     check_close(random_signs(rows, cols, seed), fill<float>(tokens, cols, [&](Index n, Index j) {
-      return random.normal(static_cast<std::uint64_t>(n * cols + j));
-    }));
+                  return random.normal(static_cast<std::uint64_t>(n * cols + j));
+                }));
     tokens = tokens % 40 + 1;
     rows = (rows + 37) % 130 + 1;
   }
@@ -226,8 +229,11 @@ TEST_CASE("every float kernel keeps its bounds for numbers far apart, of one siz
   };
   check_close(matrix, fill<float>(9, cols, [&](Index n, Index j) { return std::ldexp(1.2345678f, exponent(n, j)); }));
   check_close(matrix, fill<float>(9, cols, [&](Index, Index) { return 16777215.0f; }));
-  check_close(matrix, fill<float>(9, cols, [&](Index n, Index j) { return std::ldexp(1.2345678f, exponent(n, j) / 4 - 120); }));
-  check_close(matrix, fill<float>(9, cols, [&](Index n, Index j) { return std::ldexp(1.0f, -149) * static_cast<float>(n + j); }));
+  check_close(matrix,
+              fill<float>(9, cols, [&](Index n, Index j) { return std::ldexp(1.2345678f, exponent(n, j) / 4 - 120); }));
+  check_close(matrix, fill<float>(9, cols, [&](Index n, Index j) {
+                return std::ldexp(1.0f, -149) * static_cast<float>(n + j);
+              }));
   check_close(matrix, fill<float>(9, cols, [&](Index, Index j) { return j % 2 == 0 ? 0.0f : -0.0f; }));
 }
 
@@ -258,9 +264,8 @@ TEST_CASE("NaN and infinity of a token give no finite sum, and do not reach the 
   const Index cols = 77, tokens = 19, struck = 9;
   const auto matrix = random_signs(64, cols, 9);
   const Random random(10, Purpose::test);
-  const auto sound = fill<float>(tokens, cols, [&](Index n, Index j) {
-    return random.normal(static_cast<std::uint64_t>(n * cols + j));
-  });
+  const auto sound = fill<float>(
+      tokens, cols, [&](Index n, Index j) { return random.normal(static_cast<std::uint64_t>(n * cols + j)); });
   for (const float value : {infinity, -infinity, signalling, quiet}) {
     for (const Index column : {Index{0}, Index{38}, cols - 1}) {
       CAPTURE(value);
@@ -285,9 +290,8 @@ TEST_CASE("the sums of a token are the same bits whichever tokens stand beside i
   const Index cols = 1000, tokens = 37;
   const auto matrix = random_signs(64, cols, 11);
   const Random random(12, Purpose::test);
-  const auto x = fill<float>(tokens, cols, [&](Index n, Index j) {
-    return random.normal(static_cast<std::uint64_t>(n * cols + j));
-  });
+  const auto x = fill<float>(tokens, cols,
+                             [&](Index n, Index j) { return random.normal(static_cast<std::uint64_t>(n * cols + j)); });
   for (const auto* const kernel : kernels<float, float>()) {
     CAPTURE(name_of(kernel->set));
     CAPTURE(kernel->tokens_at_once);

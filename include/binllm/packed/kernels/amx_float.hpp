@@ -170,8 +170,8 @@ struct AmxFloatSums {
   }
 
  public:
-  static constexpr SignSumKernel<float, float> kernel{InstructionSet::amx, tokens_at_once, prepared_bytes,
-                                                      prepare,             scratch_bytes,  sums};
+  static constexpr SignSumKernel<float, float> kernel{
+      InstructionSet::amx, tokens_at_once, prepared_bytes, prepare, scratch_bytes, sums};
 };
 
 #undef BINLLM_AMX
