@@ -92,12 +92,13 @@ namespace detail {
               fmt::format("at most '{}', the best of this processor", name_of(best_instruction_set())),
               fmt::format("'{}'", name_of(set)));
 }
+/// What the environment variable asks for; the best set where it is absent or empty.
+[[nodiscard]] inline InstructionSet instruction_set_asked_for(const char* name) {
+  if (name == nullptr || *name == '\0') return best_instruction_set();
+  return checked(instruction_set_named(name), "BINLLM_FORCE_ISA");
+}
 [[nodiscard]] inline InstructionSet& chosen_instruction_set() {
-  static InstructionSet chosen = [] {
-    const char* const forced = std::getenv("BINLLM_FORCE_ISA");
-    if (forced == nullptr || *forced == '\0') return best_instruction_set();
-    return checked(instruction_set_named(forced), "BINLLM_FORCE_ISA");
-  }();
+  static InstructionSet chosen = instruction_set_asked_for(std::getenv("BINLLM_FORCE_ISA"));
   return chosen;
 }
 

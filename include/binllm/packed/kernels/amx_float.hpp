@@ -17,6 +17,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace binllm {
 
 #define BINLLM_AMX gnu::target("avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16")
@@ -164,11 +170,15 @@ struct AmxFloatSums {
   }
 
  public:
-  static constexpr SignSumKernel<float, float> kernel{InstructionSet::amx, tokens_at_once, prepared_bytes,
-                                                      prepare,             scratch_bytes,  sums};
+  static constexpr SignSumKernel<float, float> kernel{
+      InstructionSet::amx, tokens_at_once, prepared_bytes, prepare, scratch_bytes, sums};
 };
 
 #undef BINLLM_AMX
 
 }  // namespace binllm
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif

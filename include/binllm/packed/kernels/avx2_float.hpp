@@ -57,7 +57,8 @@ struct Avx2FloatSums {
   /// The sign bit in those of eight entries whose number does not have this bit.
   [[BINLLM_AVX2, gnu::always_inline]] static inline __m256 signs_of(int bit) {
     const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m256i absent = _mm256_cmpeq_epi32(_mm256_and_si256(numbers, _mm256_set1_epi32(bit)), _mm256_setzero_si256());
+    const __m256i absent =
+        _mm256_cmpeq_epi32(_mm256_and_si256(numbers, _mm256_set1_epi32(bit)), _mm256_setzero_si256());
     return _mm256_castsi256_ps(_mm256_slli_epi32(absent, 31));
   }
 
@@ -88,19 +89,20 @@ struct Avx2FloatSums {
   template <int count>
   [[BINLLM_AVX2, gnu::always_inline]] static inline void add_block(const std::uint8_t* signs, const float* table,
                                                                    Index stride, __m256 (&sum)[count][vectors]) {
-    const auto* const dwords = reinterpret_cast<const __m256i*>(signs);
-#pragma GCC unroll 11
-    for (int group = 0; group < tables; ++group) {
-      __m256 entry[count];
-#pragma GCC unroll 2
-      for (int n = 0; n < count; ++n) entry[n] = _mm256_load_ps(table + n * stride + group * entries);
+    __m256i index[vectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) {
-        const __m256i index = _mm256_srli_epi32(_mm256_load_si256(dwords + v), 3 * group);
+    for (int v = 0; v < vectors; ++v) index[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(signs) + v);
+#pragma GCC unroll 1
+    for (Index group = 0; group < tables; ++group, table += entries) {
 #pragma GCC unroll 2
-        for (int n = 0; n < count; ++n)
-          sum[n][v] = _mm256_add_ps(sum[n][v], _mm256_permutevar8x32_ps(entry[n], index));
+      for (int n = 0; n < count; ++n) {
+        const __m256 entry = _mm256_load_ps(table + n * stride);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v)
+          sum[n][v] = _mm256_add_ps(sum[n][v], _mm256_permutevar8x32_ps(entry, index[v]));
       }
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; ++v) index[v] = _mm256_srli_epi32(index[v], 3);
     }
   }
 
@@ -118,8 +120,8 @@ struct Avx2FloatSums {
   }
 
  public:
-  static constexpr SignSumKernel<float, float> kernel{InstructionSet::avx2, tokens_at_once, prepared_bytes,
-                                                      prepare,              scratch_bytes,  sums};
+  static constexpr SignSumKernel<float, float> kernel{
+      InstructionSet::avx2, tokens_at_once, prepared_bytes, prepare, scratch_bytes, sums};
 };
 
 #undef BINLLM_AVX2

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// Packed products of integer activations with AVX2: look-ups in tables of 16 bytes, as in avx512_integer.hpp. For every
-/// four columns a table holds the sum of |x_j| over those j whose product with the sign in the index is positive,
+/// Packed products of integer activations with AVX2: look-ups in tables of 16 bytes, as in avx512_integer.hpp. For
+/// every four columns a table holds the sum of |x_j| over those j whose product with the sign in the index is positive,
 ///   sum_j (+-1)_j x_j = 2 u - sum_j |x_j|,      u = sum of |x_j| where (+-1)_j x_j > 0
 /// up to 255; what is above stands in a second (third) table of its block of 32 columns, where there is any.
 ///
-/// `vpshufb` looks up in one table all the bytes of a register, so that a byte there must be a row: the dwords of 32 rows
-/// are transposed. The sums over a block's eight tables p_1..p_8 need more than a byte, but not at every step:
+/// `vpshufb` looks up in one table all the bytes of a register, so that a byte there must be a row: the dwords of 32
+/// rows are transposed. The sums over a block's eight tables p_1..p_8 need more than a byte, but not at every step:
 ///   low  = sum p_i mod 256                                    one `vpaddb` a table
 ///   mean = the mean of all p_i, halves rounded up on each of three levels: sum p_i <= 8 mean <= sum p_i + 12
 /// Added over 16 blocks, 8 sum(mean) is above the true sum by at most 192, and sum(low) says by how much exactly.
@@ -95,7 +95,8 @@ struct Avx2IntegerSums {
         }
       }
     }
-    for (Index n = 0; n < tokens; ++n) finish(tile, Tables(prepared + prepared_bytes(n, cols), cols), sums + n * SignTiles::rows);
+    for (Index n = 0; n < tokens; ++n)
+      finish(tile, Tables(prepared + prepared_bytes(n, cols), cols), sums + n * SignTiles::rows);
   }
 
  private:
@@ -103,9 +104,10 @@ struct Avx2IntegerSums {
     return _mm256_load_si256(static_cast<const __m256i*>(from));
   }
 
-  /// For each of the eight groups of four columns, min(255, u) for all 16 patterns of signs: two groups at a time, whose
-  /// columns stand at the same places of the two halves.
-  [[BINLLM_AVX2, gnu::always_inline]] static inline void subset_sums(__m256i values, __m256i sizes, std::uint8_t* tables) {
+  /// For each of the eight groups of four columns, min(255, u) for all 16 patterns of signs: two groups at a time,
+  /// whose columns stand at the same places of the two halves.
+  [[BINLLM_AVX2, gnu::always_inline]] static inline void subset_sums(__m256i values, __m256i sizes,
+                                                                     std::uint8_t* tables) {
     const __m256i plus[4] = {_mm256_set1_epi16(-256), _mm256_set1_epi32(-65536), _mm256_set1_epi64x(-4294967296),
                              _mm256_set_epi64x(-1, 0, -1, 0)};
     const __m256i negative = _mm256_cmpgt_epi8(_mm256_setzero_si256(), values);
@@ -125,7 +127,8 @@ struct Avx2IntegerSums {
   }
 
   /// What 255 cuts off, in as many tables as it takes.
-  static std::int32_t add_overflows(const std::int8_t* x, Index block, const Tables<std::byte>& to, std::int32_t overflows) {
+  static std::int32_t add_overflows(const std::int8_t* x, Index block, const Tables<std::byte>& to,
+                                    std::int32_t overflows) {
     for (int above = 255; above <= 255 + 255; above += 255) {
       std::uint8_t* const table = to.overflow(overflows);
       int most = 0;
@@ -175,7 +178,8 @@ struct Avx2IntegerSums {
   }
 
   /// Adds what the eight tables of a block say.
-  [[BINLLM_AVX2, gnu::always_inline]] static inline void add(const std::uint8_t* tables, const __m256i* index, Partial& sum) {
+  [[BINLLM_AVX2, gnu::always_inline]] static inline void add(const std::uint8_t* tables, const __m256i* index,
+                                                             Partial& sum) {
     __m256i pairs[4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
@@ -267,7 +271,8 @@ struct Avx2IntegerSums {
   }
 
   /// Adds what did not fit, and takes the constant away.
-  [[BINLLM_AVX2]] static void finish(const std::uint8_t* tile, const Tables<const std::byte>& from, std::int32_t* sums) {
+  [[BINLLM_AVX2]] static void finish(const std::uint8_t* tile, const Tables<const std::byte>& from,
+                                     std::int32_t* sums) {
     add_blocks(tile, from.overflow_block(), from.header().overflows, from.overflow(0), sums);
     for (Index r = 0; r < SignTiles::rows; ++r) sums[r] = 2 * sums[r] - from.header().magnitude;
   }

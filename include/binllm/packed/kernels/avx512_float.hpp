@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Packed products of float activations with AVX-512: for every four columns a table of 16 floats holds
 ///   (+-1)_0 x_0 + (+-1)_1 x_1 + (+-1)_2 x_2 + (+-1)_3 x_3
-/// for all patterns of signs. `vpermps` looks up 16 rows at once; it takes the last four bits of a dword and ignores the
-/// others, so that shifts alone bring the eight groups of a block, one after the other, to where they are indices.
+/// for all patterns of signs. `vpermps` looks up 16 rows at once; it takes the last four bits of a dword and ignores
+/// the others, so that shifts alone bring the eight groups of a block, one after the other, to where they are indices.
 /// A row is summed in chunks, and these one to the other: roundings then grow with the number of chunks and with their
 /// length, not with the number of columns. The order depends on the number of columns alone.
 #pragma once
@@ -12,6 +12,12 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 namespace binllm {
 
@@ -97,7 +103,8 @@ struct Avx512FloatSums {
         const __m512 of_high = _mm512_load_ps(table + n * stride + (2 * byte + 1) * entries);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; ++v) {
-          const __m512 both = _mm512_add_ps(_mm512_permutexvar_ps(low[v], of_low), _mm512_permutexvar_ps(high[v], of_high));
+          const __m512 both =
+              _mm512_add_ps(_mm512_permutexvar_ps(low[v], of_low), _mm512_permutexvar_ps(high[v], of_high));
           sum[n][v] = _mm512_add_ps(sum[n][v], both);
         }
       }
@@ -106,17 +113,22 @@ struct Avx512FloatSums {
 
   /// Dwords whose last byte is the given one of those at `signs`. A load from there spares the shift, whose port looks
   /// up and adds; it reads on into the next dword, which must be there.
-  [[BINLLM_AVX512, gnu::always_inline]] static inline __m512i dwords_from(const std::uint8_t* signs, int byte, bool more) {
+  [[BINLLM_AVX512, gnu::always_inline]] static inline __m512i dwords_from(const std::uint8_t* signs, int byte,
+                                                                          bool more) {
     if (more) return _mm512_loadu_si512(signs + byte);
     return _mm512_srl_epi32(_mm512_load_si512(signs), _mm_cvtsi32_si128(8 * byte));
   }
 
  public:
-  static constexpr SignSumKernel<float, float> kernel{InstructionSet::avx512, tokens_at_once, prepared_bytes,
-                                                      prepare,                scratch_bytes,  sums};
+  static constexpr SignSumKernel<float, float> kernel{
+      InstructionSet::avx512, tokens_at_once, prepared_bytes, prepare, scratch_bytes, sums};
 };
 
 #undef BINLLM_AVX512
 
 }  // namespace binllm
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif
