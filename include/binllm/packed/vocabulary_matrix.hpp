@@ -76,9 +76,9 @@ class VocabularyMatrix {
       case VocabularyPrecision::float32:
         return 0;
       case VocabularyPrecision::bfloat16:
-        return Kernel<HalfRowsProduct, Device>::workspace(halves_, tokens);
+        return Kernel<HalfRowsProduct, Device>::workspace(halves_.width(), tokens);
       case VocabularyPrecision::int8:
-        return Kernel<ByteRowsProduct, Device>::workspace(bytes_, tokens);
+        return Kernel<ByteRowsProduct, Device>::workspace(bytes_.width(), tokens);
     }
     return 0;
   }

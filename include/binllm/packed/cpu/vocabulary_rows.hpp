@@ -28,7 +28,7 @@ struct PlainHalfRows {
   }
   static void multiply(const Matrix& w, Index first, Index count, const float* x, const float*, float* y, Index,
                        std::integer_sequence<int, 0>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     for (Index r = 0; r < count; ++r) {
       const std::uint16_t* const row = w.values.view().data + (first + r) * width;
       float sums[lanes] = {};
@@ -52,7 +52,7 @@ struct PlainByteRows {
   static void multiply(const Matrix& w, Index first, Index count, const std::int8_t* x, const float* scale, float* y,
                        Index, std::integer_sequence<int, 0>) {
     constexpr Index lanes = 16;
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     for (Index r = 0; r < count; ++r) {
       const std::int8_t* const row = w.values.view().data + (first + r) * width;
       std::int32_t sums[lanes] = {};
@@ -88,7 +88,7 @@ struct Avx512HalfRows : EvenBeforeOdd {
                                                                              const float* x, const float*, float* y,
                                                                              Index y_stride,
                                                                              std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::uint16_t* row = w.values.view().data + first * width;
     const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
     for (Index r = 0; r < count; ++r, row += width) {
@@ -113,7 +113,7 @@ struct Avx2HalfRows : EvenBeforeOdd {
   [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const float* x,
                                                    const float*, float* y, Index y_stride,
                                                    std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::uint16_t* row = w.values.view().data + first * width;
     const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
     for (Index r = 0; r < count; ++r, row += width) {
@@ -153,7 +153,7 @@ struct Avx512ByteRows {
   [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] static void multiply(
       const Matrix& w, Index first, Index count, const std::uint8_t* x, const float* scale, float* y, Index y_stride,
       std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::int8_t* row = w.values.view().data + first * width;
     for (Index r = 0; r < count; ++r, row += width) {
       __m512i sums[] = {(static_cast<void>(t), _mm512_setzero_si512())...};
@@ -187,7 +187,7 @@ struct Avx2ByteRows {
   [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const std::int16_t* x,
                                                    const float* scale, float* y, Index y_stride,
                                                    std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::int8_t* row = w.values.view().data + first * width;
     for (Index r = 0; r < count; ++r, row += width) {
       __m256i sums[] = {(static_cast<void>(t), _mm256_setzero_si256())...};
