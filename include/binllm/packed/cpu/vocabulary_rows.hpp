@@ -68,6 +68,9 @@ struct PlainByteRows {
 
 #if defined(__x86_64__)
 
+/// Rows on their way from memory: with several tokens, the instructions at work reach too few of them by themselves.
+inline constexpr Index bytes_ahead = 4096;
+
 /// Of a vector of bf16, a shift gives the even columns as floats and a mask the odd ones: so are the tokens ordered,
 /// the even columns of each 32 before the odd ones.
 struct EvenBeforeOdd {
@@ -95,6 +98,7 @@ struct Avx512HalfRows : EvenBeforeOdd {
       __m512 even[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
       __m512 odd[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
       for (Index j = 0; j < width; j += 32) {
+        _mm_prefetch(reinterpret_cast<const char*>(row + j) + bytes_ahead, _MM_HINT_T0);
         const __m512i pair = _mm512_loadu_si512(row + j);
         const __m512 low = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
         const __m512 high = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
@@ -158,6 +162,7 @@ struct Avx512ByteRows {
     for (Index r = 0; r < count; ++r, row += width) {
       __m512i sums[] = {(static_cast<void>(t), _mm512_setzero_si512())...};
       for (Index j = 0; j < width; j += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(row + j) + bytes_ahead, _MM_HINT_T0);
         const __m512i weights = _mm512_loadu_si512(row + j);
         ((sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_loadu_si512(x + t * width + j), weights)), ...);
       }
