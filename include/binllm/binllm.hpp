@@ -13,12 +13,14 @@
 #include <binllm/device/meta.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/eval/trigram.hpp>
+#include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>
 #include <binllm/ops/binarize.hpp>
+#include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/channel_scale.hpp>
 #include <binllm/ops/cross_entropy.hpp>
 #include <binllm/ops/elementwise.hpp>

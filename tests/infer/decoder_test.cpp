@@ -54,7 +54,7 @@ TEST_CASE("a decoder's logits are those of the whole sequence, whatever the part
     Tensor<std::int32_t> ids({1, 30});
     std::copy(tokens.begin(), tokens.end(), ids.view().data);
     const auto whole = logits_of(model, read(ids.view()));
-    for (const std::size_t part : {1, 2, 3, 4, 5, 7, 30}) {
+    for (const std::size_t part : std::array<std::size_t, 7>{1, 2, 3, 4, 5, 7, 30}) {
       CAPTURE(part);
       Decoder decoder(model, in_float);
       const auto logits = read_in_parts(decoder, 0, tokens, part);

@@ -23,7 +23,7 @@ constexpr std::array<Case, 7> cases{
 template <class T>
 Tensor<T> logits_of(const VocabularyMatrix<T>& vocabulary, View<const T> x) {
   Tensor<T> y({x.rows(), vocabulary.shape()[0]});
-  Tensor<std::byte> memory({static_cast<Index>(vocabulary.workspace(x.rows()))});
+  Tensor<std::byte> memory({vocabulary.workspace(x.rows())});
   vocabulary.logits(x, memory.view(), y.view());
   return y;
 }
@@ -32,14 +32,14 @@ Tensor<T> logits_of(const VocabularyMatrix<T>& vocabulary, View<const T> x) {
 template <class Op, class Rows>
 Tensor<float> defined(const Rows& w, const Tensor<float>& x) {
   Tensor<float> y({x.shape()[0], w.values.shape()[0]});
-  Tensor<std::byte> memory({static_cast<Index>(GenericKernel<Op, Cpu>::workspace(w.width(), x.shape()[0]))});
+  Tensor<std::byte> memory({GenericKernel<Op, Cpu>::workspace(w.width(), x.shape()[0])});
   GenericKernel<Op, Cpu>::forward(w, read(x.view()), memory.view(), y.view());
   return y;
 }
 template <class Rows>
 Tensor<float> computed(const typename Rows::Matrix& w, View<const float> x) {
   Tensor<float> y({x.rows(), w.values.shape()[0]});
-  Tensor<std::byte> memory({static_cast<Index>(cpu::vocabulary_workspace(w.width(), x.rows()))});
+  Tensor<std::byte> memory({cpu::vocabulary_workspace(w.width(), x.rows())});
   cpu::multiply_rows<Rows>(w, x, memory.view().data, y.view());
   return y;
 }

@@ -71,7 +71,7 @@ class VocabularyMatrix {
     }
   }
   /// Bytes of working memory for the logits of n tokens.
-  [[nodiscard]] std::size_t workspace(Index tokens) const {
+  [[nodiscard]] Index workspace(Index tokens) const {
     switch (precision_) {
       case VocabularyPrecision::float32:
         return 0;

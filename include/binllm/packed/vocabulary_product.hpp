@@ -83,7 +83,7 @@ struct ByteRowsProduct {};
 template <class Device>
 struct GenericKernel<HalfRowsProduct, Device> {
   /// Bytes of working memory for rows of `width` numbers.
-  static std::size_t workspace(Index, Index) { return 0; }
+  static Index workspace(Index, Index) { return 0; }
   template <class T>
   static void gather(const HalfRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {
@@ -106,7 +106,7 @@ struct GenericKernel<HalfRowsProduct, Device> {
 
 template <class Device>
 struct GenericKernel<ByteRowsProduct, Device> {
-  static std::size_t workspace(Index width, Index) { return static_cast<std::size_t>(width); }
+  static Index workspace(Index width, Index) { return width; }
   template <class T>
   static void gather(const ByteRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {

@@ -77,6 +77,8 @@ class KeyChunk {
   }
 
  private:
+  static constexpr Index keys_ahead = 8;  ///< on their way from memory
+
   template <int rows>
   void block(Index row, T* to) const {
     const Index group = p_.a.group(), dim = p_.a.head_dim;
@@ -104,6 +106,7 @@ class KeyChunk {
     Vector sums[] = {(static_cast<void>(r), Vector{Lanes::constant(T(0))})...};
     Index d = 0;
     for (; d + Lanes::size <= p_.a.head_dim; d += Lanes::size) {
+      simd::prefetch(key + d + keys_ahead * p_.key_step);
       const Packet k = Lanes::load(key + d);
       ((sums[r].value = simd::pmadd(k, Lanes::load(q[r] + d), sums[r].value)), ...);
     }
@@ -144,6 +147,7 @@ class KeyChunk {
     const T* value = p_.values + at_ + d;
     const bool whole = count == static_cast<Index>(sizeof...(c)) * Lanes::size;
     for (Index j = 0; j < last_ - first_; ++j, value += p_.key_step) {
+      (Eigen::internal::prefetch(value + c * Lanes::size + keys_ahead * p_.key_step), ...);
       const Vector v[] = {Vector{whole ? Lanes::load(value + c * Lanes::size) : Lanes::load_part(value, count)}...};
       (add(sums[r], weights[r * size + j], v, across), ...);
     }

@@ -38,16 +38,16 @@ void multiply_rows(const typename Rows::Matrix& w, View<const float> x, std::byt
   });
 }
 
-[[nodiscard]] inline std::size_t vocabulary_workspace(Index width, Index tokens) {
+[[nodiscard]] inline Index vocabulary_workspace(Index width, Index tokens) {
   constexpr Index bytes = sizeof(float);  // and no number of a prepared token is larger
-  return static_cast<std::size_t>((tokens * bytes + 63) / 64 * 64 + tokens * width * bytes);
+  return (tokens * bytes + 63) / 64 * 64 + tokens * width * bytes;
 }
 
 }  // namespace cpu
 
 template <>
 struct Kernel<HalfRowsProduct, Cpu> : GenericKernel<HalfRowsProduct, Cpu> {
-  static std::size_t workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
+  static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
   static void forward(const HalfRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {
@@ -60,7 +60,7 @@ struct Kernel<HalfRowsProduct, Cpu> : GenericKernel<HalfRowsProduct, Cpu> {
 
 template <>
 struct Kernel<ByteRowsProduct, Cpu> : GenericKernel<ByteRowsProduct, Cpu> {
-  static std::size_t workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
+  static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
   static void forward(const ByteRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {
