@@ -20,6 +20,7 @@
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>
 #include <binllm/ops/binarize.hpp>
+#include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/channel_scale.hpp>
 #include <binllm/ops/cross_entropy.hpp>
 #include <binllm/ops/elementwise.hpp>

@@ -96,6 +96,26 @@ TEST_CASE("attention: the same bits at any number of threads") {
   }
 }
 
+TEST_CASE_TEMPLATE("attention: few queries against many keys agree with the generic kernel", T, float, double) {
+  const double tolerance = std::is_same_v<T, float> ? 2e-5 : 1e-13;
+  for (const Index group : {1, 3, 4}) {
+    for (const Index dim : {1, 3, 64, 80}) {
+      for (const Index keys : {1, 2, 5, 127, 128, 129, 300}) {
+        for (const Index queries : {1, 2, 4}) {
+          if (queries > keys) continue;
+          CAPTURE(group);
+          CAPTURE(dim);
+          CAPTURE(keys);
+          CAPTURE(queries);
+          const Attention a{2, queries, keys, 2 * group, 2, dim};
+          const Outputs<T> generic(GenericKernel<Attention, Cpu>{}, a), fast(Kernel<Attention, Cpu>{}, a);
+          CHECK(fast.difference(generic) < tolerance);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("attention: large scores do not overflow") {
   Tape tape;
   const auto q = tape.constant<double>({{1e200}, {1e200}}).reshaped({1, 2, 1});

@@ -123,7 +123,7 @@ class Decoder {
   }
   View<const T> logits_of(View<const T, Device> h) {
     const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
-    const Temporary<std::byte, Device> memory(tape_, Shape{static_cast<Index>(head.workspace(h.rows()))});
+    const Temporary<std::byte, Device> memory(tape_, Shape{head.workspace(h.rows())});
     const View<T, Device> made = logits_.view().middle_rows(0, h.rows());
     head.logits(h, memory.view(), made);
     if constexpr (host_accessible<Device>) {

@@ -71,14 +71,14 @@ class VocabularyMatrix {
     }
   }
   /// Bytes of working memory for the logits of n tokens.
-  [[nodiscard]] std::size_t workspace(Index tokens) const {
+  [[nodiscard]] Index workspace(Index tokens) const {
     switch (precision_) {
       case VocabularyPrecision::float32:
         return 0;
       case VocabularyPrecision::bfloat16:
-        return Kernel<HalfRowsProduct, Device>::workspace(halves_, tokens);
+        return Kernel<HalfRowsProduct, Device>::workspace(halves_.width(), tokens);
       case VocabularyPrecision::int8:
-        return Kernel<ByteRowsProduct, Device>::workspace(bytes_, tokens);
+        return Kernel<ByteRowsProduct, Device>::workspace(bytes_.width(), tokens);
     }
     return 0;
   }

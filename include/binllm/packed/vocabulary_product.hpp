@@ -39,10 +39,11 @@ struct HalfRows {
   HalfRows() = default;
   HalfRows(Index row_count, Index col_count)
       : values(Shape{row_count, (col_count + unit - 1) / unit * unit}), cols(col_count) {}
+  [[nodiscard]] Index width() const noexcept { return values.shape().cols(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return static_cast<std::size_t>(values.size()) * 2; }
   template <class T>
   void set_row(Index i, const T* from) {
-    std::uint16_t* const to = values.view().data + i * values.shape()[1];
+    std::uint16_t* const to = values.view().data + i * width();
     for (Index j = 0; j < cols; ++j) to[j] = bf16_from_float(static_cast<float>(from[j]));
   }
 };
@@ -61,12 +62,13 @@ struct ByteRows {
         scale(Shape{row_count}),
         total(Shape{row_count}),
         cols(col_count) {}
+  [[nodiscard]] Index width() const noexcept { return values.shape().cols(); }
   [[nodiscard]] std::size_t bytes() const noexcept {
     return static_cast<std::size_t>(values.size() + 4 * scale.size() + 4 * total.size());
   }
   template <class T>
   void set_row(Index i, const T* from) {
-    std::int8_t* const to = values.view().data + i * values.shape()[1];
+    std::int8_t* const to = values.view().data + i * width();
     scale.view().data[i] = quantise_row(from, cols, to);
     std::int32_t sum = 0;
     for (Index j = 0; j < cols; ++j) sum += to[j];
@@ -80,11 +82,12 @@ struct ByteRowsProduct {};
 /// The definition, for devices whose memory the host reads.
 template <class Device>
 struct GenericKernel<HalfRowsProduct, Device> {
-  static std::size_t workspace(const HalfRows<Device>&, Index) { return 0; }
+  /// Bytes of working memory for rows of `width` numbers.
+  static Index workspace(Index, Index) { return 0; }
   template <class T>
   static void gather(const HalfRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {
-      const std::uint16_t* const row = w.values.view().data + ids.data[n] * w.values.shape()[1];
+      const std::uint16_t* const row = w.values.view().data + ids.data[n] * w.width();
       for (Index j = 0; j < w.cols; ++j) y.data[n * w.cols + j] = static_cast<T>(float_from_bf16(row[j]));
     }
   }
@@ -92,7 +95,7 @@ struct GenericKernel<HalfRowsProduct, Device> {
   static void forward(const HalfRows<Device>& w, View<const T, Device> x, View<std::byte, Device>, View<T, Device> y) {
     for (Index n = 0; n < x.rows(); ++n) {
       for (Index i = 0; i < y.cols(); ++i) {
-        const std::uint16_t* const row = w.values.view().data + i * w.values.shape()[1];
+        const std::uint16_t* const row = w.values.view().data + i * w.width();
         T sum = 0;
         for (Index j = 0; j < w.cols; ++j) sum += static_cast<T>(float_from_bf16(row[j])) * x.data[n * w.cols + j];
         y.data[n * y.cols() + i] = sum;
@@ -103,11 +106,11 @@ struct GenericKernel<HalfRowsProduct, Device> {
 
 template <class Device>
 struct GenericKernel<ByteRowsProduct, Device> {
-  static std::size_t workspace(const ByteRows<Device>& w, Index) { return static_cast<std::size_t>(w.cols); }
+  static Index workspace(Index width, Index) { return width; }
   template <class T>
   static void gather(const ByteRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {
-      const std::int8_t* const row = w.values.view().data + ids.data[n] * w.values.shape()[1];
+      const std::int8_t* const row = w.values.view().data + ids.data[n] * w.width();
       const float scale = w.scale.view().data[ids.data[n]];
       for (Index j = 0; j < w.cols; ++j) y.data[n * w.cols + j] = static_cast<T>(scale * static_cast<float>(row[j]));
     }
@@ -119,7 +122,7 @@ struct GenericKernel<ByteRowsProduct, Device> {
     for (Index n = 0; n < x.rows(); ++n) {
       const float scale = quantise_row(x.data + n * w.cols, w.cols, p);
       for (Index i = 0; i < y.cols(); ++i) {
-        const std::int8_t* const row = w.values.view().data + i * w.values.shape()[1];
+        const std::int8_t* const row = w.values.view().data + i * w.width();
         std::int32_t sum = 0;
         for (Index j = 0; j < w.cols; ++j) sum += std::int32_t{row[j]} * p[j];
         y.data[n * y.cols() + i] = static_cast<T>(static_cast<float>(sum) * (scale * w.scale.view().data[i]));

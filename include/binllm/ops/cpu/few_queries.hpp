@@ -77,6 +77,8 @@ class KeyChunk {
   }
 
  private:
+  static constexpr Index keys_ahead = 8;  ///< on their way from memory
+
   template <int rows>
   void block(Index row, T* to) const {
     const Index group = p_.a.group(), dim = p_.a.head_dim;
@@ -104,6 +106,7 @@ class KeyChunk {
     Vector sums[] = {(static_cast<void>(r), Vector{Lanes::constant(T(0))})...};
     Index d = 0;
     for (; d + Lanes::size <= p_.a.head_dim; d += Lanes::size) {
+      simd::prefetch(key + d + keys_ahead * p_.key_step);
       const Packet k = Lanes::load(key + d);
       ((sums[r].value = simd::pmadd(k, Lanes::load(q[r] + d), sums[r].value)), ...);
     }
@@ -117,10 +120,9 @@ class KeyChunk {
   /// e^{score - m} where query t sees the key, 0 elsewhere; m and the sum go to the part.
   void exponentials(T* scores, Index t, T* to) const {
     const Index all = last_ - first_, seen = std::clamp<Index>(p_.a.offset() + t + 1 - first_, 0, all);
-    Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>> row(scores, seen);
-    to[0] = seen > 0 ? row.maxCoeff() : -std::numeric_limits<T>::infinity();
-    if (seen > 0) row = (row - to[0]).exp();
-    to[1] = seen > 0 ? row.sum() : T(0);
+    const Elements<T> row{scores, size};
+    to[0] = reduce_row<Max, T>(0, seen, formula::Identity{}, row);
+    to[1] = map_and_reduce_row<Sum>(scores, 0, seen, Softmax::Exponential{}, row, PerRow<T>{to});
     std::fill(scores + seen, scores + all, T(0));
   }
 
@@ -145,6 +147,7 @@ class KeyChunk {
     const T* value = p_.values + at_ + d;
     const bool whole = count == static_cast<Index>(sizeof...(c)) * Lanes::size;
     for (Index j = 0; j < last_ - first_; ++j, value += p_.key_step) {
+      (Eigen::internal::prefetch(value + c * Lanes::size + keys_ahead * p_.key_step), ...);
       const Vector v[] = {Vector{whole ? Lanes::load(value + c * Lanes::size) : Lanes::load_part(value, count)}...};
       (add(sums[r], weights[r * size + j], v, across), ...);
     }
@@ -170,22 +173,21 @@ class KeyChunk {
   T scale_;
 };
 
-/// Puts the parts of all chunks of one query together.
+/// Puts the parts of all chunks of one query together, in an order that does not depend on where they lie.
 template <class T>
 void join_parts(const FewQueries<T>& p, Index t, Index h, const T* parts, Index step) {
   const Index dim = p.a.head_dim, chunks = KeyChunk<T>::count(p.a.keys);
-  using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
-  using ConstRow = Eigen::Map<const Eigen::Array<T, Eigen::Dynamic, 1>>;
   T most = parts[0], total = 0;
   for (Index c = 1; c < chunks; ++c) most = std::max(most, parts[c * step]);
-  Row y(p.y + (t * p.a.heads + h) * dim, dim);
-  y.setZero();
+  T* const y = p.y + (t * p.a.heads + h) * dim;
+  std::fill_n(y, dim, T(0));
   for (Index c = 0; c < chunks; ++c) {
     const T factor = std::exp(parts[c * step] - most);
     total += factor * parts[c * step + 1];
-    y += factor * ConstRow(parts + c * step + 2, dim);
+    axpy(factor, parts + c * step + 2, y, dim);
   }
-  y *= T(1) / total;
+  const T inverse = T(1) / total;
+  for (Index d = 0; d < dim; ++d) y[d] *= inverse;
   if (p.lse != nullptr) p.lse[h * p.a.queries + t] = std::log(total) + most;
 }
 

@@ -15,18 +15,18 @@ namespace cpu {
 template <class Rows, Index most = Rows::most_tokens>
 void multiply_tokens(const typename Rows::Matrix& w, Index first, Index count, const typename Rows::Number* x,
                      const float* scale, Index tokens, float* y, Index y_stride) {
-  const Index width = w.values.shape()[1];
+  const Index width = w.width();
   for (; tokens >= most; tokens -= most, x += most * width, scale += most, y += most * y_stride)
     Rows::multiply(w, first, count, x, scale, y, y_stride, std::make_integer_sequence<int, int(most)>{});
   if constexpr (most > 1) multiply_tokens<Rows, most / 2>(w, first, count, x, scale, tokens, y, y_stride);
 }
 
-/// All logits. `memory` holds vocabulary_workspace(w, tokens) bytes.
+/// All logits. `memory` holds vocabulary_workspace bytes.
 template <class Rows>
 void multiply_rows(const typename Rows::Matrix& w, View<const float> x, std::byte* memory, View<float> y) {
   using Number = typename Rows::Number;
   constexpr Index tile_bytes = Index{1} << 17, few = 16;  // rows that stay in the cache from one token to the next
-  const Index width = w.values.shape()[1], tokens = x.rows(), vocabulary = y.cols();
+  const Index width = w.width(), tokens = x.rows(), vocabulary = y.cols();
   auto* const scale = reinterpret_cast<float*>(memory);
   auto* const numbers = reinterpret_cast<Number*>(memory + (tokens * Index(sizeof(float)) + 63) / 64 * 64);
   for (Index n = 0; n < tokens; ++n) scale[n] = Rows::prepare(x.data + n * w.cols, w.cols, numbers + n * width, width);
@@ -38,17 +38,16 @@ void multiply_rows(const typename Rows::Matrix& w, View<const float> x, std::byt
   });
 }
 
-template <class Matrix>
-[[nodiscard]] std::size_t vocabulary_workspace(const Matrix& w, Index tokens) {
-  const Index numbers = tokens * w.values.shape()[1] * Index(sizeof(float));
-  return static_cast<std::size_t>((tokens * Index(sizeof(float)) + 63) / 64 * 64 + numbers);
+[[nodiscard]] inline Index vocabulary_workspace(Index width, Index tokens) {
+  constexpr Index bytes = sizeof(float);  // and no number of a prepared token is larger
+  return (tokens * bytes + 63) / 64 * 64 + tokens * width * bytes;
 }
 
 }  // namespace cpu
 
 template <>
 struct Kernel<HalfRowsProduct, Cpu> : GenericKernel<HalfRowsProduct, Cpu> {
-  static std::size_t workspace(const HalfRows<Cpu>& w, Index tokens) { return cpu::vocabulary_workspace(w, tokens); }
+  static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
   static void forward(const HalfRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {
@@ -61,7 +60,7 @@ struct Kernel<HalfRowsProduct, Cpu> : GenericKernel<HalfRowsProduct, Cpu> {
 
 template <>
 struct Kernel<ByteRowsProduct, Cpu> : GenericKernel<ByteRowsProduct, Cpu> {
-  static std::size_t workspace(const ByteRows<Cpu>& w, Index tokens) { return cpu::vocabulary_workspace(w, tokens); }
+  static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
   static void forward(const ByteRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {

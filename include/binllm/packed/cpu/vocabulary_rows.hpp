@@ -28,7 +28,7 @@ struct PlainHalfRows {
   }
   static void multiply(const Matrix& w, Index first, Index count, const float* x, const float*, float* y, Index,
                        std::integer_sequence<int, 0>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     for (Index r = 0; r < count; ++r) {
       const std::uint16_t* const row = w.values.view().data + (first + r) * width;
       float sums[lanes] = {};
@@ -52,7 +52,7 @@ struct PlainByteRows {
   static void multiply(const Matrix& w, Index first, Index count, const std::int8_t* x, const float* scale, float* y,
                        Index, std::integer_sequence<int, 0>) {
     constexpr Index lanes = 16;
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     for (Index r = 0; r < count; ++r) {
       const std::int8_t* const row = w.values.view().data + (first + r) * width;
       std::int32_t sums[lanes] = {};
@@ -67,6 +67,9 @@ struct PlainByteRows {
 };
 
 #if defined(__x86_64__)
+
+/// Rows on their way from memory: with several tokens, the instructions at work reach too few of them by themselves.
+inline constexpr Index bytes_ahead = 4096;
 
 /// Of a vector of bf16, a shift gives the even columns as floats and a mask the odd ones: so are the tokens ordered,
 /// the even columns of each 32 before the odd ones.
@@ -88,13 +91,14 @@ struct Avx512HalfRows : EvenBeforeOdd {
                                                                              const float* x, const float*, float* y,
                                                                              Index y_stride,
                                                                              std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::uint16_t* row = w.values.view().data + first * width;
     const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
     for (Index r = 0; r < count; ++r, row += width) {
       __m512 even[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
       __m512 odd[] = {(static_cast<void>(t), _mm512_setzero_ps())...};
       for (Index j = 0; j < width; j += 32) {
+        _mm_prefetch(reinterpret_cast<const char*>(row + j) + bytes_ahead, _MM_HINT_T0);
         const __m512i pair = _mm512_loadu_si512(row + j);
         const __m512 low = _mm512_castsi512_ps(_mm512_slli_epi32(pair, 16));
         const __m512 high = _mm512_castsi512_ps(_mm512_and_si512(pair, upper));
@@ -113,7 +117,7 @@ struct Avx2HalfRows : EvenBeforeOdd {
   [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const float* x,
                                                    const float*, float* y, Index y_stride,
                                                    std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::uint16_t* row = w.values.view().data + first * width;
     const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
     for (Index r = 0; r < count; ++r, row += width) {
@@ -153,11 +157,12 @@ struct Avx512ByteRows {
   [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] static void multiply(
       const Matrix& w, Index first, Index count, const std::uint8_t* x, const float* scale, float* y, Index y_stride,
       std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::int8_t* row = w.values.view().data + first * width;
     for (Index r = 0; r < count; ++r, row += width) {
       __m512i sums[] = {(static_cast<void>(t), _mm512_setzero_si512())...};
       for (Index j = 0; j < width; j += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(row + j) + bytes_ahead, _MM_HINT_T0);
         const __m512i weights = _mm512_loadu_si512(row + j);
         ((sums[t] = _mm512_dpbusd_epi32(sums[t], _mm512_loadu_si512(x + t * width + j), weights)), ...);
       }
@@ -187,7 +192,7 @@ struct Avx2ByteRows {
   [[gnu::target("avx2,fma")]] static void multiply(const Matrix& w, Index first, Index count, const std::int16_t* x,
                                                    const float* scale, float* y, Index y_stride,
                                                    std::integer_sequence<int, t...>) {
-    const Index width = w.values.shape()[1];
+    const Index width = w.width();
     const std::int8_t* row = w.values.view().data + first * width;
     for (Index r = 0; r < count; ++r, row += width) {
       __m256i sums[] = {(static_cast<void>(t), _mm256_setzero_si256())...};
