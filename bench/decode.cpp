@@ -131,8 +131,8 @@ Result measure(Model& model, bl::VocabularyPrecision precision, bl::Index prompt
       start = bl::bench::now();
       static_cast<void>(decoder.step({&only, 1}, {&token, 1}));
       steps.push_back(bl::bench::now() - start);
-      sums.push_back(products.seconds());
     }
+    for (bl::Index i = 0; i < tokens; ++i) sums.push_back(products.seconds());
     if (round == 0) continue;  // warms up
     prefill.push_back(read);
     decode.push_back(bl::bench::median(steps));

@@ -8,6 +8,10 @@
 #include <binllm/device/gemm/serial.hpp>
 #include <binllm/device/thread_pool.hpp>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <algorithm>
 #include <array>
 #include <concepts>
@@ -55,6 +59,16 @@ void over_bytes(std::size_t bytes, const Body& body) {
   });
 }
 
+/// Asks for pages of 2 MiB where a block holds whole ones: long streams then wait less for addresses.
+inline void advise_huge_pages([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(__linux__)
+  constexpr std::uintptr_t page = std::uintptr_t{1} << 21;
+  const auto begin = (reinterpret_cast<std::uintptr_t>(block) + page - 1) / page * page;
+  const auto end = (reinterpret_cast<std::uintptr_t>(block) + bytes) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 }  // namespace cpu
 
 template <>
@@ -69,6 +83,7 @@ struct Backend<Cpu> {
       throw Error(ErrorId::out_of_memory, "Backend<Cpu>::allocate", "bytes", "memory for the request",
                   fmt::format("{} bytes refused", bytes));
     }
+    cpu::advise_huge_pages(pointer, bytes);
     return pointer;
   }
   static void release(void* pointer) noexcept { ::operator delete (pointer, std::align_val_t{alignment}); }

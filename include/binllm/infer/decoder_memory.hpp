@@ -40,14 +40,7 @@ template <class T, class Device>
 }
 template <class T, class Device>
 [[nodiscard]] std::size_t bytes_of(const PackedMatrix<T, Device>& matrix) {
-  const auto signs = [](const auto& m) {
-    if constexpr (requires { m.tiles; }) {
-      return bytes_of(m.tiles);
-    } else {
-      return bytes_of(m.signs);
-    }
-  };
-  return signs(matrix) + bytes_of(matrix.scale) + bytes_of(matrix.input_scale);
+  return bytes_of(matrix.tiles) + bytes_of(matrix.scale) + bytes_of(matrix.input_scale);
 }
 
 /// The model's part of the memory.

@@ -5,10 +5,10 @@
 #include <binllm/core/dtype.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/device/kernel.hpp>
+#include <binllm/packed/activations.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstdint>
 
 namespace binllm {
@@ -17,17 +17,6 @@ namespace binllm {
 [[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
-/// The whole numbers next to x / scale, with scale = max |x| / 127, and the scale. Ties go to the even one.
-template <class T>
-[[nodiscard]] float quantise_row(const T* x, Index cols, std::int8_t* to) {
-  float most = 0;
-  for (Index j = 0; j < cols; ++j) most = std::max(most, std::abs(static_cast<float>(x[j])));
-  const float scale = most / 127, inverse = most > 0 ? 127 / most : 0;
-  for (Index j = 0; j < cols; ++j)
-    to[j] = static_cast<std::int8_t>(std::nearbyint(std::clamp(static_cast<float>(x[j]) * inverse, -127.0f, 127.0f)));
-  return scale;
 }
 
 template <class Device>
@@ -69,7 +58,7 @@ struct ByteRows {
   template <class T>
   void set_row(Index i, const T* from) {
     std::int8_t* const to = values.view().data + i * width();
-    scale.view().data[i] = quantise_row(from, cols, to);
+    scale.view().data[i] = static_cast<float>(Int8Activations::load(from, cols, to));
     std::int32_t sum = 0;
     for (Index j = 0; j < cols; ++j) sum += to[j];
     total.view().data[i] = sum;
@@ -120,7 +109,7 @@ struct GenericKernel<ByteRowsProduct, Device> {
                       View<T, Device> y) {
     auto* const p = reinterpret_cast<std::int8_t*>(memory.data);
     for (Index n = 0; n < x.rows(); ++n) {
-      const float scale = quantise_row(x.data + n * w.cols, w.cols, p);
+      const auto scale = static_cast<float>(Int8Activations::load(x.data + n * w.cols, w.cols, p));
       for (Index i = 0; i < y.cols(); ++i) {
         const std::int8_t* const row = w.values.view().data + i * w.width();
         std::int32_t sum = 0;

@@ -5,7 +5,10 @@
 /// Each has `prepare`, which brings a token into the order of reading and returns its scale, and `multiply`, which
 /// writes y[t * y_stride + r] for rows r in [0, count) behind `first` and tokens t...
 #pragma once
+#include <binllm/packed/kernels/avx2_quantize.hpp>
+#include <binllm/packed/kernels/avx512_quantize.hpp>
 #include <binllm/packed/vocabulary_product.hpp>
+#include <binllm/simd/instruction_set.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -47,7 +50,7 @@ struct PlainByteRows {
 
   static float prepare(const float* x, Index cols, std::int8_t* to, Index width) {
     std::fill(to + cols, to + width, std::int8_t{0});
-    return quantise_row(x, cols, to);
+    return Int8Activations::load(x, cols, to);
   }
   static void multiply(const Matrix& w, Index first, Index count, const std::int8_t* x, const float* scale, float* y,
                        Index, std::integer_sequence<int, 0>) {
@@ -148,7 +151,7 @@ struct Avx512ByteRows {
   static constexpr Index most_tokens = 8;
 
   static float prepare(const float* x, Index cols, std::uint8_t* to, Index width) {
-    const float scale = quantise_row(x, cols, reinterpret_cast<std::int8_t*>(to));
+    const float scale = Avx512Quantize::load(x, cols, reinterpret_cast<std::int8_t*>(to));
     for (Index j = 0; j < cols; ++j) to[j] ^= 0x80;
     std::fill(to + cols, to + width, std::uint8_t{0x80});
     return scale;
@@ -183,7 +186,7 @@ struct Avx2ByteRows {
 
   static float prepare(const float* x, Index cols, std::int16_t* to, Index width) {
     auto* const bytes = reinterpret_cast<std::int8_t*>(to);
-    const float scale = quantise_row(x, cols, bytes);
+    const float scale = Avx2Quantize::load(x, cols, bytes);
     for (Index j = cols - 1; j >= 0; --j) to[j] = bytes[j];  // from the end, so that none is overwritten unread
     std::fill(to + cols, to + width, std::int16_t{0});
     return scale;
@@ -216,37 +219,20 @@ struct Avx2ByteRows {
 
 #endif
 
-/// The vector instructions of this processor that the rows above use.
-enum class RowInstructions { plain, avx2, avx512 };
-[[nodiscard]] inline RowInstructions row_instructions() {
-#if defined(__x86_64__)
-  static const RowInstructions best = [] {
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512vnni");
-    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    return wide ? RowInstructions::avx512 : narrow ? RowInstructions::avx2 : RowInstructions::plain;
-  }();
-  return best;
-#else
-  return RowInstructions::plain;
-#endif
-}
-
-/// Calls body(rows) with the best rows.
+/// Calls body(rows) with those of the instruction set in use.
 template <class Body>
 void with_half_rows(const Body& body) {
 #if defined(__x86_64__)
-  if (row_instructions() == RowInstructions::avx512) return body(Avx512HalfRows{});
-  if (row_instructions() == RowInstructions::avx2) return body(Avx2HalfRows{});
+  if (instruction_set() >= InstructionSet::avx512) return body(Avx512HalfRows{});
+  if (instruction_set() >= InstructionSet::avx2) return body(Avx2HalfRows{});
 #endif
   body(PlainHalfRows{});
 }
 template <class Body>
 void with_byte_rows(const Body& body) {
 #if defined(__x86_64__)
-  if (row_instructions() == RowInstructions::avx512) return body(Avx512ByteRows{});
-  if (row_instructions() == RowInstructions::avx2) return body(Avx2ByteRows{});
+  if (instruction_set() >= InstructionSet::avx512) return body(Avx512ByteRows{});
+  if (instruction_set() >= InstructionSet::avx2) return body(Avx2ByteRows{});
 #endif
   body(PlainByteRows{});
 }
