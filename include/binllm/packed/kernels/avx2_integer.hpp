@@ -132,22 +132,27 @@ struct Avx2IntegerSums {
     for (int above = 255; above <= 255 + 255; above += 255) {
       std::uint8_t* const table = to.overflow(overflows);
       int most = 0;
-      for (int group = 0; group < 8; ++group) {
-        for (int signs = 0; signs < 16; ++signs) {
-          int sum = -above;
-          for (int j = 0; j < 4; ++j) {
-            const int value = x[4 * group + j];
-            if ((signs >> j & 1) != 0 ? value > 0 : value < 0) sum += value < 0 ? -value : value;
-          }
-          const int rest = std::clamp(sum, 0, 255);
-          table[16 * group + signs] = static_cast<std::uint8_t>(rest);
-          most = std::max(most, rest);
-        }
-      }
+      for (int group = 0; group < 8; ++group)
+        most = std::max(most, add_rests(x + 4 * group, above, table + 16 * group));
       if (most == 0) break;
       to.overflow_block()[overflows++] = static_cast<std::int32_t>(block);
     }
     return overflows;
+  }
+  /// The same for one group; returns the largest rest. In a block that overflows most groups do not.
+  static int add_rests(const std::int8_t* x, int above, std::uint8_t* table) {
+    std::fill(table, table + 16, std::uint8_t{0});
+    int most = -above;
+    for (int j = 0; j < 4; ++j) most += x[j] < 0 ? -x[j] : x[j];
+    if (most <= 0) return 0;
+    for (int signs = 0; signs < 16; ++signs) {
+      int sum = -above;
+      for (int j = 0; j < 4; ++j) {
+        if ((signs >> j & 1) != 0 ? x[j] > 0 : x[j] < 0) sum += x[j] < 0 ? -x[j] : x[j];
+      }
+      table[signs] = static_cast<std::uint8_t>(std::clamp(sum, 0, 255));
+    }
+    return most;
   }
 
   /// The indices of 32 rows into the eight tables of a block. Byte 16 l + 4 v + i of a register is row 8 v + 4 l + i.
