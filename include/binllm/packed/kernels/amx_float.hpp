@@ -8,10 +8,10 @@
 /// some or all of the 24 bits are lost (below 2^-126 in a sum, for each x). Infinity has no parts: Inf - Inf = NaN, so
 /// that a token with an infinity or a NaN has NaN in all its sums.
 #pragma once
+#include <binllm/packed/kernels/amx_tiles.hpp>
 #include <binllm/packed/sign_sums.hpp>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 
 #if defined(__x86_64__)
@@ -29,20 +29,8 @@ namespace binllm {
 
 namespace detail {
 
-/// Shapes of tiles, as `ldtilecfg` reads them: 0..3 are sums of 16 rows each, 4 signs, 5..7 the three parts of the
-/// activations of so many tokens. Constants, because compilers do not know that the instruction reads all of them.
-struct alignas(64) AmxFloatTiles {
-  std::uint8_t palette = 1, start = 0, reserved[14] = {};
-  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {};
-};
-inline constexpr auto amx_float_tiles = [] {
-  std::array<AmxFloatTiles, 17> of_tokens{};
-  for (std::uint8_t tokens = 1; tokens <= 16; ++tokens) {
-    for (std::uint8_t tile = 0; tile < 8; ++tile) of_tokens[tokens].rows[tile] = tile == 4 ? std::uint8_t{16} : tokens;
-  }
-  return of_tokens;
-}();
+/// Tiles 0..3 are sums of 16 rows each, 4 signs, 5..7 the three parts of the activations.
+inline constexpr auto amx_float_tiles = amx_tiles_of_tokens(0b11101111);
 
 }  // namespace detail
 

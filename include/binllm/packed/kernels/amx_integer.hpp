@@ -4,16 +4,32 @@
 /// `tdpbsud` adds to 16 x 16 sums the products of 16 tokens with 16 rows over 64 columns, 16384 in 16 cycles. Signs are
 /// unpacked while the tiles multiply, again for every 16 tokens. For a few tokens the look-up kernel is faster.
 #pragma once
-#include <binllm/packed/kernels/avx512_integer.hpp>
+#include <binllm/packed/kernels/amx_tiles.hpp>
+#include <binllm/packed/sign_sums.hpp>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace binllm {
 
 #define BINLLM_AMX gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,amx-tile,amx-int8")
+
+namespace detail {
+
+/// Tiles 0..3 are sums of 16 rows each, 4 activations, 5..7 signs.
+inline constexpr auto amx_integer_tiles = amx_tiles_of_tokens(0b00011111);
+
+}  // namespace detail
 
 struct AmxIntegerSums {
   static constexpr Index tokens_at_once = 256, least_tokens = 6;
@@ -45,7 +61,8 @@ struct AmxIntegerSums {
     const Signs signs{tile, SignTiles::blocks(cols), reinterpret_cast<std::uint8_t*>(scratch)};
     const Index group = group_bytes(cols), steps = padded_cols(cols) / step_cols;
     for (Index n = 0; n < tokens; n += 16) {
-      if (n == 0 || tokens - n < 16) shape_tiles(std::min<Index>(tokens - n, 16));
+      const Index here = std::min<Index>(tokens - n, 16);
+      if (n == 0 || here < 16) _tile_loadconfig(&detail::amx_integer_tiles[static_cast<std::size_t>(here)]);
       multiply(signs, steps, prepared + n / 16 * group, sums + n * SignTiles::rows);
     }
     _tile_release();
@@ -57,16 +74,6 @@ struct AmxIntegerSums {
   }
 
  private:
-  struct alignas(64) Config {  // as `ldtilecfg` reads it
-    std::uint8_t palette = 1, start = 0, reserved[14] = {};
-    std::uint16_t row_bytes[16] = {};
-    std::uint8_t rows[16] = {};
-    void shape(int tile, Index row_count) {
-      rows[tile] = static_cast<std::uint8_t>(row_count);
-      row_bytes[tile] = row_count == 0 ? 0 : 64;
-    }
-  };
-
   /// Signs of one tile of the matrix, and where they are unpacked to.
   struct Signs {
     const std::uint8_t* packed;
@@ -103,13 +110,6 @@ struct AmxIntegerSums {
 
   static constexpr Index sum_stride = SignTiles::rows * 4;
 
-  /// Tiles 0..3 are sums, 4 activations, 5..7 signs.
-  [[BINLLM_AMX]] static void shape_tiles(Index tokens) {
-    Config config;
-    for (int i = 0; i < 8; ++i) config.shape(i, i < 5 ? tokens : 16);
-    _tile_loadconfig(&config);
-  }
-
   /// Up to 16 tokens with all 64 rows. To unpack the signs again for every 16 tokens is no slower than to keep them for
   /// more, which costs loads and stores of sums.
   [[BINLLM_AMX]] static void multiply(const Signs& signs, Index steps, const std::byte* x, std::int32_t* sums) {
@@ -119,7 +119,8 @@ struct AmxIntegerSums {
     _tile_zero(3);
     signs.unpack(0);
     for (Index step = 0; step < steps; ++step) {
-      if (step + 1 < steps) signs.unpack(step + 1);  // while the tiles multiply
+      if (step + 1 < steps) signs.unpack(step + 1);         // while the tiles multiply
+      std::atomic_signal_fence(std::memory_order_seq_cst);  // compilers do not see what tiles load
       const std::uint8_t* const slot = signs.slot(step);
       _tile_loadd(4, x + step * tile_bytes, 64);
       _tile_loadd(5, slot, 64);
@@ -154,4 +155,8 @@ struct AmxIntegerSums {
 #undef BINLLM_AMX
 
 }  // namespace binllm
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif

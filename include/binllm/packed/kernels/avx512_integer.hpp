@@ -18,6 +18,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace binllm {
 
 #define BINLLM_AVX512 gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni")
@@ -217,4 +223,8 @@ struct Avx512IntegerSums {
 #undef BINLLM_AVX512
 
 }  // namespace binllm
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif

@@ -8,6 +8,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
 namespace binllm {
 
 #define BINLLM_AVX512 gnu::target("avx512f,avx512bw,avx512dq,avx512vl")
@@ -43,4 +49,8 @@ struct Avx512Quantize {
 #undef BINLLM_AVX512
 
 }  // namespace binllm
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #endif
