@@ -47,10 +47,10 @@ int main(int count, char** words) {
                                   {"AVX2", "#1e8449", InstructionSet::avx2, Resident::cache, all},
                                   {"plain C++", "#7d6608", InstructionSet::plain, Resident::cache, few},
                                   {"from memory", "#000000", bl::best_instruction_set(), Resident::dram, {1, 2, 4, 8}}};
-  constexpr double left = 5, right = 1500, bottom = 2e10, top = 5e12;
+  constexpr double left = 5, right = 3000, bottom = 2e9, top = 5e12;
   bl::bench::LogPicture picture(left, right, bottom, top);
   for (const int tokens : {1, 2, 4, 8, 16, 32, 64, 128}) picture.grid_x(8.0 * tokens, fmt::format("{}", 8 * tokens));
-  for (const double rate : {1e11, 1e12}) picture.grid_y(rate, fmt::format("{:.0f} G", rate * 1e-9));
+  for (const double rate : {1e10, 1e11, 1e12}) picture.grid_y(rate, fmt::format("{:.0f} G", rate * 1e-9));
   picture.titles("products for a packed byte (8 a token)", "products a second");
 
   for (const Resident resident : {Resident::cache, Resident::dram}) {
@@ -59,22 +59,26 @@ int main(int count, char** words) {
     fmt::print("read from {:<12} {:7.1f} GB/s\n", where, bytes * 1e-9);
     const double first = std::max(left, bottom / bytes), last = std::min(right, top / bytes);
     picture.line(first, bytes * first, last, bytes * last, "#888", 2);
-    picture.note(first * 1.1, bytes * first * 1.5, "start", "#666", fmt::format("{} {:.0f} GB/s", where, bytes * 1e-9));
+    const double at = resident == Resident::cache ? 50 : 110;
+    picture.note(at, bytes * at, "end", "#666", fmt::format("{} {:.0f} GB/s", where, bytes * 1e-9));
   }
   if (const double rate = bl::bench::int8_rate(); rate > 0) {
     fmt::print("vpdpbusd           {:7.1f} G products/s\n", rate * 1e-9);
     picture.line(left, rate, right, rate, "#888", 2);
-    picture.note(right * 0.95, rate, "end", "#666", fmt::format("vpdpbusd {:.0f} G/s", rate * 1e-9));
+    picture.note(right * 0.97, rate, "end", "#666", fmt::format("vpdpbusd {:.0f} G/s", rate * 1e-9));
   }
   for (const Series& series : every) {
     if (!bl::is_supported(series.set)) continue;
-    double last = 0;
+    double last = 0, before = 0, rate = 0;
     for (const bl::Index tokens : series.tokens) {
       last = products_per_second(series, tokens);
       fmt::print("{:<12} {:4} tokens {:7.1f} G products/s\n", series.name, tokens, last * 1e-9);
-      picture.point(8.0 * static_cast<double>(tokens), last, series.colour);
+      const double across = 8.0 * static_cast<double>(tokens);
+      if (before > 0) picture.line(before, rate, across, last, series.colour, 1);
+      picture.point(across, last, series.colour);
+      before = across, rate = last;
     }
-    picture.note(8.0 * static_cast<double>(series.tokens.back()) * 1.05, last, "start", series.colour, series.name);
+    picture.note(8.0 * static_cast<double>(series.tokens.back()) * 1.1, last, "start", series.colour, series.name);
   }
   std::ofstream file(out);
   file << picture.finish();
