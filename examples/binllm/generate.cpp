@@ -83,6 +83,7 @@ void print_json(const std::vector<std::string>& prompts, const binllm::Generated
   object["results"] = std::move(results);
   object["statistics"] = to_json(made.statistics);
   object["memory"] = to_json(memory);
+  object["instructions"] = binllm::name_of(binllm::instruction_set());
   fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -92,6 +93,7 @@ void print_statistics(const binllm::GenerationStatistics& s) {
   fmt::print(stderr, "decode              {} tokens in {} steps in {:.3f} s: {:.1f} tokens/s\n", s.step_tokens, s.steps,
              s.decode_seconds, s.decode_tokens_per_second());
   fmt::print(stderr, "generated           {} tokens\n", s.generated_tokens);
+  fmt::print(stderr, "instructions        {}\n", binllm::name_of(binllm::instruction_set()));
 }
 
 std::string in_units(std::size_t bytes) {

@@ -4,6 +4,8 @@
 #include "io/support.hpp"
 #include "support/sanitizers.hpp"
 
+#include <binllm/simd/instruction_set.hpp>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -27,9 +29,9 @@ struct Outcome {
   std::string out, error;
 };
 
-Outcome run(const TemporaryFolder& folder, const std::string& arguments) {
+Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
   const fs::path errors = folder / "stderr";
-  const std::string command = std::string(BINLLM_PROGRAM) + " " + arguments + " 2>" + errors.string();
+  const std::string command = environment + " " + BINLLM_PROGRAM + " " + arguments + " 2>" + errors.string();
   std::FILE* pipe = ::popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Outcome outcome{};
@@ -64,9 +66,10 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   INFO(binarized.error);
   REQUIRE(binarized.code == 0);
   const auto results = nlohmann::json::parse(binarized.out).at("results");
-  REQUIRE(results.size() == 5);
+  REQUIRE(results.size() == 6);
   CHECK(results[0].at("model") == "full precision");
   CHECK(results[4].at("model") == "packed");
+  CHECK(results[5].at("model") == "packed, int8 activations");
   CHECK(results[0].at("bits_per_weight") == 32);
   for (const auto& row : results) CHECK(row.at("nll").get<double>() < 8);
   for (const char* file :
@@ -78,7 +81,8 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   const std::array<std::string, 3> folders{model, made + "/binary", made + "/packed"};
   for (std::size_t i = 0; i < 3; ++i) {
     const auto judged =
-        run(folder, "evaluate --model " + folders[i] + " --built-in --context 32 --windows 20 --json --threads 1");
+        run(folder, "evaluate --activations float --built-in --context 32 --windows 20 --json --threads 1 --model " +
+                        folders[i]);
     INFO(judged.error);
     REQUIRE(judged.code == 0);
     const auto line = nlohmann::json::parse(judged.out);
@@ -88,12 +92,27 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
     nll[i] = line.at("nll").get<double>();
   }
   CHECK(nll[1] == doctest::Approx(nll[2]).epsilon(1e-5));  // the binary folder with Sign, and its packed form
+  const auto rounded = run(folder, "evaluate --built-in --context 32 --windows 20 --json --model " + folders[2]);
+  CHECK(nlohmann::json::parse(rounded.out).at("nll") == results[5].at("nll"));
 
   const auto text =
       run(folder, "generate --model " + made + "/packed --prompt 'One day' --max-tokens 5 --temperature 0 --threads 1");
   CHECK(text.code == 0);
   CHECK(text.out.size() == 7 + 5 + 1);
   CHECK(text.out.starts_with("One day"));
+  const std::string exact = "generate --model " + made + "/packed --prompt 'One day' --head int8 --stats";
+  for (const binllm::InstructionSet set : binllm::instruction_sets) {
+    const auto forced = "BINLLM_FORCE_ISA=" + std::string(name_of(set));
+    const auto chosen = run(folder, exact, forced);
+    INFO(chosen.error);
+    CHECK((chosen.code == 0) == is_supported(set));
+    if (chosen.code != 0) continue;
+    CHECK(chosen.out == run(folder, exact).out);
+    CHECK(chosen.error.find("instructions        " + std::string(name_of(set))) != std::string::npos);
+  }
+  const auto unknown = run(folder, exact, "BINLLM_FORCE_ISA=sse9");
+  CHECK(unknown.code == 1);
+  CHECK(unknown.error.find("plain, avx2, avx512 or amx") != std::string::npos);
   const auto shown = run(folder, "inspect --model " + made + "/packed --json");
   REQUIRE(shown.code == 0);
   CHECK(nlohmann::json::parse(shown.out).at("bits").at("signs_only") == 1);
