@@ -49,7 +49,10 @@ struct TensorBytes {
     const auto size = static_cast<std::size_t>(view.size()) * sizeof(T);
     bytes[name] = to_string(view.shape) + std::string(reinterpret_cast<const char*>(view.data), size);
   }
-  void signs(const std::string& name, View<const std::uint8_t> view, Index) { values(name, view); }
+  template <class T>
+  void signs(const std::string& name, const PackedMatrix<T>& matrix) {
+    values(name, matrix.tiles.view());
+  }
 };
 
 template <class A, class B>
