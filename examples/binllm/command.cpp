@@ -19,6 +19,7 @@ void Common::add_to(CLI::App& command) {
 }
 
 void Common::apply() const {
+  static_cast<void>(binllm::instruction_set());  // a wrong BINLLM_FORCE_ISA is to be known before a long run
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   binllm::set_thread_count(threads == 0 ? cores : threads);
 }

@@ -214,6 +214,23 @@ TEST_CASE("texts: pieces are the continuation, and a stop string is no part of i
   CHECK(id_of([&] { static_cast<void>(generate(model, tokenizer, "Once", options)); }) == ErrorId::option_out_of_range);
 }
 
+TEST_CASE("who wants no more text hears none, held-back pieces included") {
+  auto model = small_byte_llama();
+  const Tokenizer tokenizer = byte_tokenizer();
+  GenerateOptions options{.max_tokens = 12, .temperature = 2};
+  for (options.seed = 1; options.seed <= 20; ++options.seed) {
+    CAPTURE(options.seed);
+    bool ended = false;
+    const auto listen = [&](Index, std::string_view) {
+      CHECK_FALSE(ended);
+      ended = true;
+      return false;
+    };
+    options.stop = {"no such text"};  // so that something is held back at times
+    static_cast<void>(generate_texts(model, tokenizer, {{'a'}}, options, listen));
+  }
+}
+
 TEST_CASE("a text receiver ends a text, or does not let it begin") {
   class Impatient final : public TextReceiver {
    public:

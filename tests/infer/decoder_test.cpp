@@ -180,6 +180,11 @@ TEST_CASE("what a decoder refuses, and nothing has happened then") {
   CHECK(decoder.length(1) == 0);
   const auto made = [&](const DecoderOptions& options) { return id_of([&] { Decoder wrong(model, options); }); };
   CHECK(made({.sequences = 0}) == ErrorId::option_out_of_range);
+  CHECK(made({.sequences = Index{1} << 61}) == ErrorId::option_out_of_range);
+  for (const Index none : {-1, 2}) {
+    CHECK(id_of([&] { decoder.restart(none); }) == ErrorId::index_out_of_range);
+    CHECK(id_of([&] { static_cast<void>(decoder.length(none)); }) == ErrorId::index_out_of_range);
+  }
   CHECK(made({.capacity = 33}) == ErrorId::option_out_of_range);
   CHECK(made({.capacity = -1}) == ErrorId::option_out_of_range);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/packed/packed_matrix.hpp>
 
+#include "support/errors.hpp"
 #include "support/tensors.hpp"
 
 #include <doctest/doctest.h>
@@ -101,4 +102,10 @@ TEST_CASE("a row that is set again forgets what it was") {
   matrix.set_row(1, zeros.data());
   const auto* const bytes = matrix.tiles.view().data;
   CHECK(std::all_of(bytes, bytes + matrix.tiles.size(), [](std::uint8_t byte) { return byte == 0; }));
+}
+
+TEST_CASE("a matrix has a column at least, and no more than its sums hold") {
+  for (const Index cols : {Index{0}, Index{-1}, PackedMatrix<float>::most_cols + 1})
+    CHECK(id_of([&] { PackedMatrix<float> none(1, cols); }) == ErrorId::config_inconsistent);
+  CHECK(PackedMatrix<float>(0, 5).rows() == 0);
 }

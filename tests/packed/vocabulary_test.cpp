@@ -53,19 +53,19 @@ Rows rows_of(const Case& c, std::uint64_t seed) {
 
 /// Calls check(rows) for the rows of every instruction set that this processor has.
 template <class Check>
-void on_half_rows(const Check& check) {
-  check(cpu::PlainHalfRows{});
+void on_bf16_rows(const Check& check) {
+  check(cpu::PlainBf16Rows{});
 #if defined(__x86_64__)
-  if (is_supported(InstructionSet::avx2)) check(cpu::Avx2HalfRows{});
-  if (is_supported(InstructionSet::avx512)) check(cpu::Avx512HalfRows{});
+  if (is_supported(InstructionSet::avx2)) check(cpu::Avx2Bf16Rows{});
+  if (is_supported(InstructionSet::avx512)) check(cpu::Avx512Bf16Rows{});
 #endif
 }
 template <class Check>
-void on_byte_rows(const Check& check) {
-  check(cpu::PlainByteRows{});
+void on_int8_rows(const Check& check) {
+  check(cpu::PlainInt8Rows{});
 #if defined(__x86_64__)
-  if (is_supported(InstructionSet::avx2)) check(cpu::Avx2ByteRows{});
-  if (is_supported(InstructionSet::avx512)) check(cpu::Avx512ByteRows{});
+  if (is_supported(InstructionSet::avx2)) check(cpu::Avx2Int8Rows{});
+  if (is_supported(InstructionSet::avx512)) check(cpu::Avx512Int8Rows{});
 #endif
 }
 
@@ -83,11 +83,11 @@ TEST_CASE("bf16: rounded to nearest, ties to even, exact where it can be") {
 TEST_CASE("bf16 rows: every instruction set agrees with the definition") {
   for (const Case& c : cases) {
     CAPTURE(c.cols);
-    const auto w = rows_of<HalfRows<Cpu>>(c, 1);
+    const auto w = rows_of<Bf16Rows<Cpu>>(c, 1);
     const auto x = normal_tensor<float>({c.tokens, c.cols}, 2);
-    const auto wanted = defined<HalfRowsProduct>(w, x);
+    const auto wanted = defined<Bf16RowsProduct>(w, x);
     const double tolerance = 1e-6 * static_cast<double>(c.cols);
-    on_half_rows([&](auto rows) {
+    on_bf16_rows([&](auto rows) {
       CHECK(largest_difference(computed<decltype(rows)>(w, x.view()).view(), wanted.view()) < tolerance);
     });
   }
@@ -96,23 +96,23 @@ TEST_CASE("bf16 rows: every instruction set agrees with the definition") {
 TEST_CASE("int8 rows: every instruction set computes the sums of a plain loop, bit for bit") {
   for (const Case& c : cases) {
     CAPTURE(c.cols);
-    const auto w = rows_of<ByteRows<Cpu>>(c, 1);
+    const auto w = rows_of<Int8Rows<Cpu>>(c, 1);
     auto x = normal_tensor<float>({c.tokens, c.cols}, 2);
     if (c.tokens > 2) x.view().row(1).setZero();
-    const auto wanted = defined<ByteRowsProduct>(w, x);
-    on_byte_rows([&](auto rows) { CHECK(same_bits(computed<decltype(rows)>(w, x.view()).view(), wanted.view())); });
+    const auto wanted = defined<Int8RowsProduct>(w, x);
+    on_int8_rows([&](auto rows) { CHECK(same_bits(computed<decltype(rows)>(w, x.view()).view(), wanted.view())); });
   }
 }
 
 TEST_CASE("int8 rows: the largest sums do not overflow") {
   const Index cols = Index{1} << 16;
-  ByteRows<Cpu> w(2, cols);
+  Int8Rows<Cpu> w(2, cols);
   Tensor<float> x({1, cols});
   x.view().flat().setConstant(-1);
   w.set_row(0, x.view().data);
   x.view().flat().setConstant(1);
   w.set_row(1, x.view().data);
-  on_byte_rows([&](auto rows) {
+  on_int8_rows([&](auto rows) {
     const auto y = computed<decltype(rows)>(w, x.view());
     CHECK(y.view().data[0] == doctest::Approx(-65536));
     CHECK(y.view().data[1] == doctest::Approx(65536));

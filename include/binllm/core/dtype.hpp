@@ -39,6 +39,12 @@ enum class DType : std::uint8_t { f64, f32, f16, bf16, i32, u8 };
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
+/// Rounded to the nearest bf16, of two equally near ones the even one. For finite numbers.
+[[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
+}
+
 /// IEEE half precision, subnormals, infinities and NaN included.
 [[nodiscard]] constexpr float float_from_f16(std::uint16_t bits) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;

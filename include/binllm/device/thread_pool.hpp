@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -54,7 +55,8 @@ class ThreadPool {
 
   [[nodiscard]] int size() const noexcept { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Errors: option_out_of_range unless 1 <= threads <= 1024. Not to be called from inside a tile.
+  /// Errors: option_out_of_range unless 1 <= threads <= 1024; out_of_memory where the system has none to give, and then
+  /// there is one. Not to be called from inside a tile.
   void resize(int threads) {
     if (threads < 1 || threads > 1024) {
       throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", fmt::format("{}", threads));
@@ -63,13 +65,18 @@ class ThreadPool {
     stop();
     stopping_ = false;
     scratch_.resize(static_cast<std::size_t>(threads));
-    for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
+    try {
+      for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
+    } catch (const std::system_error& error) {
+      stop();
+      throw Error(ErrorId::out_of_memory, "ThreadPool", "threads", fmt::format("{} threads", threads), error.what());
+    }
   }
 
   /// Runs tile(0), ..., tile(count - 1), each once, on any thread, with `scratch_bytes` of its own for each running
-  /// tile. Inside a tile a nested call runs on the calling thread and may not ask for scratch; a call of one tile
-  /// without scratch is no more than that tile, and calls in it are not nested. Calls from several host threads wait
-  /// for each other.
+  /// tile. A tile must not throw. Inside a tile a nested call runs on the calling thread and may not ask for scratch; a
+  /// call of one tile without scratch is no more than that tile, and calls in it are not nested. Calls from several
+  /// host threads wait for each other.
   template <class Tile>
   void run(Index count, std::size_t scratch_bytes, const Tile& tile) {
     run({&tile, [](const void* object, Index i, std::byte* memory) { (*static_cast<const Tile*>(object))(i, memory); }},

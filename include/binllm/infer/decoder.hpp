@@ -33,8 +33,9 @@ template <class F>
 }
 
 /// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
-/// not depend on the others that are read beside it: bit for bit with packed linear layers and a vocabulary in bf16 or
-/// int8; where a product of floats is involved, up to rounding, because that of one row adds up in another order.
+/// not depend on the others that are read beside it: bit for bit with Packed linear layers (activations of eight bits)
+/// and a vocabulary in bf16 or int8; where a product of floats is involved, up to rounding, because that of one row
+/// adds up in another order.
 template <class T, class Device, class F>
 class Decoder {
  public:
@@ -52,10 +53,10 @@ class Decoder {
   [[nodiscard]] Index capacity() const noexcept { return cache_.capacity(); }
   /// In which embedding and head are kept.
   [[nodiscard]] VocabularyPrecision precision() const noexcept { return embedding_.precision(); }
-  /// Tokens that a sequence has read.
-  [[nodiscard]] Index length(Index sequence) const { return cache_.length(sequence); }
-  /// Forgets what a sequence has read.
-  void restart(Index sequence) { cache_.restart(sequence); }
+  /// Tokens that a sequence has read. Errors: index_out_of_range.
+  [[nodiscard]] Index length(Index sequence) const { return cache_.length(checked(sequence)); }
+  /// Forgets what a sequence has read. Errors: index_out_of_range.
+  void restart(Index sequence) { cache_.restart(checked(sequence)); }
 
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
   /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),
@@ -82,6 +83,11 @@ class Decoder {
   }
 
  private:
+  [[nodiscard]] Index checked(Index sequence) const {
+    if (sequence >= 0 && sequence < sequences()) return sequence;
+    throw Error(ErrorId::index_out_of_range, "Decoder", "sequence", fmt::format("one below {}", sequences()),
+                fmt::format("{}", sequence));
+  }
   Decoder(std::optional<Model> owned, Model* borrowed, const DecoderOptions& options)
       : owned_(std::move(owned)),
         model_(owned_ ? *owned_ : *borrowed),
@@ -95,10 +101,12 @@ class Decoder {
   }
   [[nodiscard]] static Index checked_capacity(const LlamaConfig& config, const DecoderOptions& options) {
     const Index positions = config.max_position_embeddings;
-    const bool fits = options.sequences > 0 && options.capacity >= 0 && options.capacity <= positions;
+    constexpr Index most_sequences = Index{1} << 20;
+    const bool fits = options.sequences > 0 && options.sequences <= most_sequences && options.capacity >= 0 &&
+                      options.capacity <= positions;
     if (fits) return options.capacity > 0 ? options.capacity : positions;
     throw Error(ErrorId::option_out_of_range, "Decoder", "sequences, capacity",
-                fmt::format("a sequence or more, and up to {} tokens", positions),
+                fmt::format("1 to {} sequences, and up to {} tokens", most_sequences, positions),
                 fmt::format("{}, {}", options.sequences, options.capacity));
   }
 

@@ -122,7 +122,7 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const std::string name = fmt::format("prompts[{}]", i);
     const Index size = std::ssize(prompts[i]);
-    check_not_empty("generate", name, Shape{size});
+    if (size == 0) throw Error(ErrorId::empty_tensor, "generate", name, "a token or more", "none");
     if (size > limit)
       throw Error(ErrorId::index_out_of_range, "generate", name, fmt::format("at most {} tokens", limit),
                   fmt::format("{}", size));

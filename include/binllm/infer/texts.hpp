@@ -55,14 +55,14 @@ class TextWriter final : public TokenReceiver {
              const std::vector<std::string>& stop, TextReceiver* receiver)
       : prompts_(prompts),
         receiver_(receiver),
-        lines_(prompts.size(), Line{TextStream(tokenizer), StopStrings(stop), {}}) {}
+        lines_(prompts.size(), Line{TextStream(tokenizer), StopStrings(stop), {}, true}) {}
 
   [[nodiscard]] bool on_begin(Index sequence) override {
     Line& line = at(sequence);
     const auto& prompt = prompts_[static_cast<std::size_t>(sequence)];
     line.text.prompt = line.stream.add(prompt);
     line.text.prompt_tokens = std::ssize(prompt);
-    return receiver_ == nullptr || receiver_->on_begin(sequence, line.text.prompt);
+    return line.wanted = receiver_ == nullptr || receiver_->on_begin(sequence, line.text.prompt);
   }
   [[nodiscard]] bool on_token(Index sequence, std::int32_t token) override {
     Line& line = at(sequence);
@@ -95,11 +95,14 @@ class TextWriter final : public TokenReceiver {
     TextStream stream;
     StopStrings stops;
     GeneratedText text;
+    bool wanted = true;  ///< by the receiver: once it has said no, it hears no more text
   };
   [[nodiscard]] Line& at(Index sequence) { return lines_[static_cast<std::size_t>(sequence)]; }
   [[nodiscard]] bool write(Index sequence, const std::string& piece) {
-    at(sequence).text.continuation += piece;
-    return receiver_ == nullptr || receiver_->on_text(sequence, piece);
+    Line& line = at(sequence);
+    line.text.continuation += piece;
+    if (line.wanted && receiver_ != nullptr) line.wanted = receiver_->on_text(sequence, piece);
+    return line.wanted;
   }
 
   const std::vector<std::vector<std::int32_t>>& prompts_;

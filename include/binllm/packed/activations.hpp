@@ -26,9 +26,9 @@ struct Int8Activations {
   static T load(const T* x, Index cols, std::int8_t* q) {
     T most = 0;
     for (Index j = 0; j < cols; ++j) most = std::isnan(x[j]) || std::abs(x[j]) > most ? std::abs(x[j]) : most;
-    const T steps = T(127) / most;
-    if (!(steps > 0 && steps < std::numeric_limits<T>::infinity())) return load_nothing(most, cols, q);
-    for (Index j = 0; j < cols; ++j) q[j] = static_cast<std::int8_t>(std::nearbyint(x[j] * steps));
+    const T inverse = T(127) / most;
+    if (!(inverse > 0 && inverse < std::numeric_limits<T>::infinity())) return load_nothing(most, cols, q);
+    for (Index j = 0; j < cols; ++j) q[j] = static_cast<std::int8_t>(std::nearbyint(x[j] * inverse));
     return most / T(127);
   }
   /// Zeros, where the largest magnitude is zero, almost zero, infinite or NaN.

@@ -17,7 +17,8 @@ namespace binllm {
 
 /// The kernel of an instruction set that suits so many tokens; the results of integer kernels do not depend on it.
 template <class X, class Sum>
-[[nodiscard]] const SignSumKernel<X, Sum>& sign_sum_kernel(InstructionSet set, Index tokens) {
+[[nodiscard]] const SignSumKernel<X, Sum>& sign_sum_kernel([[maybe_unused]] InstructionSet set,
+                                                           [[maybe_unused]] Index tokens) {
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<X, std::int8_t>) {
     if (set >= InstructionSet::amx && tokens >= AmxIntegerSums::least_tokens) return AmxIntegerSums::kernel;

@@ -61,10 +61,10 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     for (Index first = 0; first < x.rows(); first += kernel.tokens_at_once) {
       const Index tokens = std::min(x.rows() - first, kernel.tokens_at_once);
       std::byte* const prepared = reinterpret_cast<std::byte*>(memory.data);
-      T* const steps =
+      T* const scales =
           reinterpret_cast<T*>(prepared + aligned(static_cast<Index>(kernel.prepared_bytes(tokens, x.cols()))));
-      prepare(kernel, x.middle_rows(first, tokens), prepared, steps);
-      multiply(kernel, matrix, prepared, View<const T>(steps, Shape{tokens}), y.middle_rows(first, tokens));
+      prepare(kernel, x.middle_rows(first, tokens), prepared, scales);
+      multiply(kernel, matrix, prepared, View<const T>(scales, Shape{tokens}), y.middle_rows(first, tokens));
     }
   }
 
@@ -72,11 +72,11 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
   [[nodiscard]] static constexpr Index aligned(Index bytes) noexcept { return (bytes + 63) / 64 * 64; }
 
   template <class T>
-  static void prepare(const SignSumKernel<Value<T>, Sum<T>>& kernel, View<const T> x, std::byte* prepared, T* steps) {
+  static void prepare(const SignSumKernel<Value<T>, Sum<T>>& kernel, View<const T> x, std::byte* prepared, T* scales) {
     const Index cols = x.cols(), padded = padded_cols(cols);
     parallel_for(x.rows(), static_cast<std::size_t>(padded) * sizeof(Value<T>), [&](Index n, std::byte* scratch) {
       auto* const row = reinterpret_cast<Value<T>*>(scratch);
-      steps[n] = load_activations<Activations>(kernel.set, x.data + n * cols, cols, row);
+      scales[n] = load_activations<Activations>(kernel.set, x.data + n * cols, cols, row);
       std::fill(row + cols, row + padded, Value<T>(0));
       kernel.prepare(row, n, cols, prepared);
     });
@@ -84,40 +84,40 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
 
   template <class T>
   static void multiply(const SignSumKernel<Value<T>, Sum<T>>& kernel, const PackedMatrix<T>& matrix,
-                       const std::byte* prepared, View<const T> steps, View<T> y) {
-    const Index rows = matrix.rows(), cols = matrix.cols, tokens = steps.size(), tiles = SignTiles::tiles(rows);
+                       const std::byte* prepared, View<const T> scales, View<T> y) {
+    const Index rows = matrix.rows(), cols = matrix.cols, tokens = scales.size(), tiles = SignTiles::tiles(rows);
     const Index tile_bytes = SignTiles::blocks(cols) * SignTiles::block_bytes;
     const auto sums_bytes = static_cast<std::size_t>(tokens * SignTiles::rows) * sizeof(Sum<T>);
     const std::uint8_t* const signs = matrix.tiles.view().data;
     const View<const T> scale = matrix.scale.view();
-    const Index run = std::max<Index>(1, tiles / (4 * thread_pool().size()));  // a thread reads long streams
+    const Index run = std::max<Index>(1, tiles / (2 * thread_pool().size()));  // a thread reads long streams
     parallel_for((tiles + run - 1) / run, sums_bytes + kernel.scratch_bytes(cols), [&](Index task, std::byte* scratch) {
       auto* const sums = reinterpret_cast<Sum<T>*>(scratch);
       for (Index tile = task * run; tile < std::min(tiles, (task + 1) * run); ++tile) {
         kernel.sums(signs + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes, sums);
-        finish(sums, steps, tile * SignTiles::rows, scale, y);
+        finish(sums, scales, tile * SignTiles::rows, scale, y);
       }
     });
   }
 
   /// y[n,i] = sums[n,i] * (scale_i * s_n) for the rows of one tile.
   template <class T>
-  static void finish(const Sum<T>* sums, View<const T> steps, Index first, View<const T> scale, View<T> y) {
+  static void finish(const Sum<T>* sums, View<const T> scales, Index first, View<const T> scale, View<T> y) {
     const Index rows = y.cols(), count = std::min(SignTiles::rows, rows - first);
-    for (Index n = 0; n < steps.size(); ++n, sums += SignTiles::rows) {
+    for (Index n = 0; n < scales.size(); ++n, sums += SignTiles::rows) {
       T* const to = y.data + n * rows + first;
       const T* const factor = scale.data + first;
       if (count == SignTiles::rows) {
-        finish_row<T>(sums, factor, steps.data[n], SignTiles::rows, to);  // a constant count: vectors
+        finish_row<T>(sums, factor, scales.data[n], SignTiles::rows, to);  // a constant count: vectors
       } else {
-        finish_row<T>(sums, factor, steps.data[n], count, to);
+        finish_row<T>(sums, factor, scales.data[n], count, to);
       }
     }
   }
   template <class T>
-  static void finish_row(const Sum<T>* __restrict sums, const T* __restrict scale, T step, Index count,
+  static void finish_row(const Sum<T>* __restrict sums, const T* __restrict scale, T token_scale, Index count,
                          T* __restrict to) {
-    for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(sums[i]) * (scale[i] * step);
+    for (Index i = 0; i < count; ++i) to[i] = static_cast<T>(sums[i]) * (scale[i] * token_scale);
   }
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A matrix of signs at one bit a weight, with one scale a row, laid out for the kernels.
 #pragma once
+#include <binllm/core/error.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/packed/sign_row.hpp>
 
@@ -60,12 +61,15 @@ struct PackedMatrix {
   Index cols = 0;
 
   PackedMatrix() = default;
+  /// All signs -1, all scales 0. Errors: config_inconsistent for no columns, or more than sums of 32 bits allow.
   PackedMatrix(Index row_count, Index col_count)
-      : tiles(Shape{SignTiles::tiles(row_count), SignTiles::blocks(col_count), SignTiles::block_bytes}),
+      : tiles(Shape{SignTiles::tiles(row_count), SignTiles::blocks(checked(col_count)), SignTiles::block_bytes}),
         scale(Shape{row_count}),
-        cols(col_count) {}
+        cols(checked(col_count)) {}
 
   [[nodiscard]] Index rows() const noexcept { return scale.size(); }
+  /// Four times the sum of 2^22 magnitudes of 127 is below 2^31.
+  static constexpr Index most_cols = Index{1} << 22;
 
   /// Row i from its bits in the layout of files, and back: exact inverses.
   void set_row(Index i, const std::uint8_t* bits) {
@@ -85,6 +89,11 @@ struct PackedMatrix {
   }
 
  private:
+  [[nodiscard]] static Index checked(Index col_count) {
+    if (col_count >= 1 && col_count <= most_cols) return col_count;
+    throw Error(ErrorId::config_inconsistent, "PackedMatrix", "columns", fmt::format("1 to {}", most_cols),
+                fmt::format("{}", col_count));
+  }
   template <class Byte>
   [[nodiscard]] Byte* dword(Byte* data, Index i, Index block) const noexcept {
     const Index tile = i / SignTiles::rows, row = i % SignTiles::rows;

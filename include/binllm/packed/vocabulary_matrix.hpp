@@ -26,12 +26,13 @@ class VocabularyMatrix {
   static_assert(std::is_same_v<T, master_t<T>>, "a vocabulary in float is multiplied as it is");
 
   VocabularyMatrix() = default;
-  /// Float weights must outlive the matrix. Errors: rank_unsupported, out_of_memory; config_inconsistent for int8 sums
-  /// that 32 bits do not hold, above 2^16 columns; option_out_of_range for fewer bits than a float where the host
-  /// cannot read the weights.
+  /// Float weights must outlive the matrix. Errors: rank_unsupported, empty_tensor, out_of_memory; config_inconsistent
+  /// for int8 sums that 32 bits do not hold, above 2^16 columns; option_out_of_range for fewer bits than a float where
+  /// the host cannot read the weights.
   VocabularyMatrix(View<const T, Device> weights, VocabularyPrecision precision)
       : precision_(precision), shape_(weights.shape) {
     check_rank("VocabularyMatrix", "weights", weights.shape, 2);
+    check_not_empty("VocabularyMatrix", "weights", weights.shape);
     if (precision == VocabularyPrecision::int8 && shape_[1] > (Index{1} << 16)) {
       throw Error(ErrorId::config_inconsistent, "VocabularyMatrix", "columns", "at most 2^16 for int8",
                   fmt::format("{}", shape_[1]));
@@ -45,11 +46,11 @@ class VocabularyMatrix {
         borrowed_ = weights;
         break;
       case VocabularyPrecision::bfloat16:
-        halves_ = HalfRows<Device>(shape_[0], shape_[1]);
+        halves_ = Bf16Rows<Device>(shape_[0], shape_[1]);
         for_rows(weights, [&](Index i, const T* row) { halves_.set_row(i, row); });
         break;
       case VocabularyPrecision::int8:
-        bytes_ = ByteRows<Device>(shape_[0], shape_[1]);
+        bytes_ = Int8Rows<Device>(shape_[0], shape_[1]);
         for_rows(weights, [&](Index i, const T* row) { bytes_.set_row(i, row); });
         break;
     }
@@ -65,9 +66,9 @@ class VocabularyMatrix {
       case VocabularyPrecision::float32:
         return Backend<Device>::gather_rows(ids, borrowed_, y);
       case VocabularyPrecision::bfloat16:
-        return Kernel<HalfRowsProduct, Device>::gather(halves_, ids, y);
+        return Kernel<Bf16RowsProduct, Device>::gather(halves_, ids, y);
       case VocabularyPrecision::int8:
-        return Kernel<ByteRowsProduct, Device>::gather(bytes_, ids, y);
+        return Kernel<Int8RowsProduct, Device>::gather(bytes_, ids, y);
     }
   }
   /// Bytes of working memory for the logits of n tokens.
@@ -76,9 +77,9 @@ class VocabularyMatrix {
       case VocabularyPrecision::float32:
         return 0;
       case VocabularyPrecision::bfloat16:
-        return Kernel<HalfRowsProduct, Device>::workspace(halves_.width(), tokens);
+        return Kernel<Bf16RowsProduct, Device>::workspace(halves_.width(), tokens);
       case VocabularyPrecision::int8:
-        return Kernel<ByteRowsProduct, Device>::workspace(bytes_.width(), tokens);
+        return Kernel<Int8RowsProduct, Device>::workspace(bytes_.width(), tokens);
     }
     return 0;
   }
@@ -88,9 +89,9 @@ class VocabularyMatrix {
       case VocabularyPrecision::float32:
         return Backend<Device>::gemm(Product::nt, x, borrowed_, y);
       case VocabularyPrecision::bfloat16:
-        return Kernel<HalfRowsProduct, Device>::forward(halves_, x, memory, y);
+        return Kernel<Bf16RowsProduct, Device>::forward(halves_, x, memory, y);
       case VocabularyPrecision::int8:
-        return Kernel<ByteRowsProduct, Device>::forward(bytes_, x, memory, y);
+        return Kernel<Int8RowsProduct, Device>::forward(bytes_, x, memory, y);
     }
   }
 
@@ -107,8 +108,8 @@ class VocabularyMatrix {
   VocabularyPrecision precision_ = VocabularyPrecision::float32;
   Shape shape_;
   View<const T, Device> borrowed_;
-  HalfRows<Device> halves_;
-  ByteRows<Device> bytes_;
+  Bf16Rows<Device> halves_;
+  Int8Rows<Device> bytes_;
 };
 
 }  // namespace binllm

@@ -13,20 +13,14 @@
 
 namespace binllm {
 
-/// Rounded to the nearest bf16, of two equally near ones the even one. For finite numbers.
-[[nodiscard]] constexpr std::uint16_t bf16_from_float(float value) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
-
 template <class Device>
-struct HalfRows {
+struct Bf16Rows {
   static constexpr Index unit = 32;      ///< columns are filled up to a multiple of it
   Tensor<std::uint16_t, Device> values;  ///< (V, columns filled up)
   Index cols = 0;
 
-  HalfRows() = default;
-  HalfRows(Index row_count, Index col_count)
+  Bf16Rows() = default;
+  Bf16Rows(Index row_count, Index col_count)
       : values(Shape{row_count, (col_count + unit - 1) / unit * unit}), cols(col_count) {}
   [[nodiscard]] Index width() const noexcept { return values.shape().cols(); }
   [[nodiscard]] std::size_t bytes() const noexcept { return static_cast<std::size_t>(values.size()) * 2; }
@@ -38,15 +32,15 @@ struct HalfRows {
 };
 
 template <class Device>
-struct ByteRows {
+struct Int8Rows {
   static constexpr Index unit = 64;
   Tensor<std::int8_t, Device> values;  ///< (V, columns filled up)
   Tensor<float, Device> scale;         ///< (V)
   Tensor<std::int32_t, Device> total;  ///< (V), the sum of the row's values
   Index cols = 0;
 
-  ByteRows() = default;
-  ByteRows(Index row_count, Index col_count)
+  Int8Rows() = default;
+  Int8Rows(Index row_count, Index col_count)
       : values(Shape{row_count, (col_count + unit - 1) / unit * unit}),
         scale(Shape{row_count}),
         total(Shape{row_count}),
@@ -65,23 +59,23 @@ struct ByteRows {
   }
 };
 
-struct HalfRowsProduct {};
-struct ByteRowsProduct {};
+struct Bf16RowsProduct {};
+struct Int8RowsProduct {};
 
 /// The definition, for devices whose memory the host reads.
 template <class Device>
-struct GenericKernel<HalfRowsProduct, Device> {
+struct GenericKernel<Bf16RowsProduct, Device> {
   /// Bytes of working memory for rows of `width` numbers.
   static Index workspace(Index, Index) { return 0; }
   template <class T>
-  static void gather(const HalfRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
+  static void gather(const Bf16Rows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {
       const std::uint16_t* const row = w.values.view().data + ids.data[n] * w.width();
       for (Index j = 0; j < w.cols; ++j) y.data[n * w.cols + j] = static_cast<T>(float_from_bf16(row[j]));
     }
   }
   template <class T>
-  static void forward(const HalfRows<Device>& w, View<const T, Device> x, View<std::byte, Device>, View<T, Device> y) {
+  static void forward(const Bf16Rows<Device>& w, View<const T, Device> x, View<std::byte, Device>, View<T, Device> y) {
     for (Index n = 0; n < x.rows(); ++n) {
       for (Index i = 0; i < y.cols(); ++i) {
         const std::uint16_t* const row = w.values.view().data + i * w.width();
@@ -94,10 +88,10 @@ struct GenericKernel<HalfRowsProduct, Device> {
 };
 
 template <class Device>
-struct GenericKernel<ByteRowsProduct, Device> {
+struct GenericKernel<Int8RowsProduct, Device> {
   static Index workspace(Index width, Index) { return width; }
   template <class T>
-  static void gather(const ByteRows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
+  static void gather(const Int8Rows<Device>& w, View<const std::int32_t, Device> ids, View<T, Device> y) {
     for (Index n = 0; n < ids.size(); ++n) {
       const std::int8_t* const row = w.values.view().data + ids.data[n] * w.width();
       const float scale = w.scale.view().data[ids.data[n]];
@@ -105,7 +99,7 @@ struct GenericKernel<ByteRowsProduct, Device> {
     }
   }
   template <class T>
-  static void forward(const ByteRows<Device>& w, View<const T, Device> x, View<std::byte, Device> memory,
+  static void forward(const Int8Rows<Device>& w, View<const T, Device> x, View<std::byte, Device> memory,
                       View<T, Device> y) {
     auto* const p = reinterpret_cast<std::int8_t*>(memory.data);
     for (Index n = 0; n < x.rows(); ++n) {

@@ -35,11 +35,11 @@ inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionS
 }
 
 /// The set of that name. Errors: unknown_name, listing the known ones.
-[[nodiscard]] inline InstructionSet instruction_set_named(std::string_view name) {
+[[nodiscard]] inline InstructionSet instruction_set_named(std::string_view name, std::string_view argument = "name") {
   for (const InstructionSet set : instruction_sets) {
     if (name_of(set) == name) return set;
   }
-  throw Error(ErrorId::unknown_name, "instruction_set_named", "name", "plain, avx2, avx512 or amx", name);
+  throw Error(ErrorId::unknown_name, "instruction_set", argument, "plain, avx2, avx512 or amx", name);
 }
 
 namespace detail {
@@ -62,27 +62,42 @@ namespace detail {
 }
 #endif
 
-/// The best set that this processor and its operating system have.
-[[nodiscard]] inline InstructionSet detect_instruction_set() noexcept {
+/// The best set without tiles, for which nobody's permission is needed.
+[[nodiscard]] inline InstructionSet detect_vector_set() noexcept {
 #if defined(__x86_64__)
   if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return InstructionSet::plain;
   const bool vectors = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool look_up = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
   if (!(vectors && look_up)) return InstructionSet::avx2;
-  return has_amx() ? InstructionSet::amx : InstructionSet::avx512;
+  return InstructionSet::avx512;
 #else
   return InstructionSet::plain;
 #endif
 }
 
-}  // namespace detail
-
-[[nodiscard]] inline InstructionSet best_instruction_set() noexcept {
-  static const InstructionSet best = detail::detect_instruction_set();
+[[nodiscard]] inline InstructionSet best_vector_set() noexcept {
+  static const InstructionSet best = detect_vector_set();
   return best;
 }
-[[nodiscard]] inline bool is_supported(InstructionSet set) noexcept { return set <= best_instruction_set(); }
+
+}  // namespace detail
+
+/// The best set that this processor and its operating system have.
+[[nodiscard]] inline InstructionSet best_instruction_set() noexcept {
+#if defined(__x86_64__)
+  static const InstructionSet best = detail::best_vector_set() == InstructionSet::avx512 && detail::has_amx()
+                                         ? InstructionSet::amx
+                                         : detail::best_vector_set();
+  return best;
+#else
+  return InstructionSet::plain;
+#endif
+}
+/// Asks for the permission to use tiles only where the set is amx.
+[[nodiscard]] inline bool is_supported(InstructionSet set) noexcept {
+  return set <= detail::best_vector_set() || (set == InstructionSet::amx && best_instruction_set() == set);
+}
 
 namespace detail {
 
@@ -95,7 +110,7 @@ namespace detail {
 /// What the environment variable asks for; the best set where it is absent or empty.
 [[nodiscard]] inline InstructionSet instruction_set_asked_for(const char* name) {
   if (name == nullptr || *name == '\0') return best_instruction_set();
-  return checked(instruction_set_named(name), "BINLLM_FORCE_ISA");
+  return checked(instruction_set_named(name, "BINLLM_FORCE_ISA"), "BINLLM_FORCE_ISA");
 }
 [[nodiscard]] inline InstructionSet& chosen_instruction_set() {
   static InstructionSet chosen = instruction_set_asked_for(std::getenv("BINLLM_FORCE_ISA"));

@@ -46,27 +46,27 @@ void multiply_rows(const typename Rows::Matrix& w, View<const float> x, std::byt
 }  // namespace cpu
 
 template <>
-struct Kernel<HalfRowsProduct, Cpu> : GenericKernel<HalfRowsProduct, Cpu> {
+struct Kernel<Bf16RowsProduct, Cpu> : GenericKernel<Bf16RowsProduct, Cpu> {
   static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
-  static void forward(const HalfRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
+  static void forward(const Bf16Rows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {
-      cpu::with_half_rows([&](auto rows) { cpu::multiply_rows<decltype(rows)>(w, x, memory.data, y); });
+      cpu::with_bf16_rows([&](auto rows) { cpu::multiply_rows<decltype(rows)>(w, x, memory.data, y); });
     } else {
-      GenericKernel<HalfRowsProduct, Cpu>::forward(w, x, memory, y);
+      GenericKernel<Bf16RowsProduct, Cpu>::forward(w, x, memory, y);
     }
   }
 };
 
 template <>
-struct Kernel<ByteRowsProduct, Cpu> : GenericKernel<ByteRowsProduct, Cpu> {
+struct Kernel<Int8RowsProduct, Cpu> : GenericKernel<Int8RowsProduct, Cpu> {
   static Index workspace(Index width, Index tokens) { return cpu::vocabulary_workspace(width, tokens); }
   template <class T>
-  static void forward(const ByteRows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
+  static void forward(const Int8Rows<Cpu>& w, View<const T> x, View<std::byte> memory, View<T> y) {
     if constexpr (std::is_same_v<T, float>) {
-      cpu::with_byte_rows([&](auto rows) { cpu::multiply_rows<decltype(rows)>(w, x, memory.data, y); });
+      cpu::with_int8_rows([&](auto rows) { cpu::multiply_rows<decltype(rows)>(w, x, memory.data, y); });
     } else {
-      GenericKernel<ByteRowsProduct, Cpu>::forward(w, x, memory, y);
+      GenericKernel<Int8RowsProduct, Cpu>::forward(w, x, memory, y);
     }
   }
 };

@@ -7,7 +7,6 @@
 #pragma once
 #include <binllm/packed/kernels/avx2_quantize.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>
-#include <binllm/packed/vocabulary_product.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
 #include <algorithm>
@@ -20,8 +19,8 @@
 
 namespace binllm::cpu {
 
-struct PlainHalfRows {
-  using Matrix = HalfRows<Cpu>;
+struct PlainBf16Rows {
+  using Matrix = Bf16Rows<Cpu>;
   using Number = float;
   static constexpr Index most_tokens = 1, lanes = Matrix::unit;
 
@@ -43,8 +42,8 @@ struct PlainHalfRows {
   }
 };
 
-struct PlainByteRows {
-  using Matrix = ByteRows<Cpu>;
+struct PlainInt8Rows {
+  using Matrix = Int8Rows<Cpu>;
   using Number = std::int8_t;
   static constexpr Index most_tokens = 1;
 
@@ -77,7 +76,7 @@ inline constexpr Index bytes_ahead = 4096;
 /// Of a vector of bf16, a shift gives the even columns as floats and a mask the odd ones: so are the tokens ordered,
 /// the even columns of each 32 before the odd ones.
 struct EvenBeforeOdd {
-  using Matrix = HalfRows<Cpu>;
+  using Matrix = Bf16Rows<Cpu>;
   using Number = float;
 
   static float prepare(const float* x, Index cols, float* to, Index width) {
@@ -86,7 +85,7 @@ struct EvenBeforeOdd {
   }
 };
 
-struct Avx512HalfRows : EvenBeforeOdd {
+struct Avx512Bf16Rows : EvenBeforeOdd {
   static constexpr Index most_tokens = 8;
 
   template <int... t>
@@ -113,7 +112,7 @@ struct Avx512HalfRows : EvenBeforeOdd {
   }
 };
 
-struct Avx2HalfRows : EvenBeforeOdd {
+struct Avx2Bf16Rows : EvenBeforeOdd {
   static constexpr Index most_tokens = 4;
 
   template <int... t>
@@ -145,8 +144,8 @@ struct Avx2HalfRows : EvenBeforeOdd {
 
 /// The instruction multiplies unsigned bytes with signed ones: tokens get 128 added, and 128 times the sum of the row
 /// is taken away again.
-struct Avx512ByteRows {
-  using Matrix = ByteRows<Cpu>;
+struct Avx512Int8Rows {
+  using Matrix = Int8Rows<Cpu>;
   using Number = std::uint8_t;
   static constexpr Index most_tokens = 8;
 
@@ -179,8 +178,8 @@ struct Avx512ByteRows {
   }
 };
 
-struct Avx2ByteRows {
-  using Matrix = ByteRows<Cpu>;
+struct Avx2Int8Rows {
+  using Matrix = Int8Rows<Cpu>;
   using Number = std::int16_t;
   static constexpr Index most_tokens = 4;
 
@@ -221,20 +220,20 @@ struct Avx2ByteRows {
 
 /// Calls body(rows) with those of the instruction set in use.
 template <class Body>
-void with_half_rows(const Body& body) {
+void with_bf16_rows(const Body& body) {
 #if defined(__x86_64__)
-  if (instruction_set() >= InstructionSet::avx512) return body(Avx512HalfRows{});
-  if (instruction_set() >= InstructionSet::avx2) return body(Avx2HalfRows{});
+  if (instruction_set() >= InstructionSet::avx512) return body(Avx512Bf16Rows{});
+  if (instruction_set() >= InstructionSet::avx2) return body(Avx2Bf16Rows{});
 #endif
-  body(PlainHalfRows{});
+  body(PlainBf16Rows{});
 }
 template <class Body>
-void with_byte_rows(const Body& body) {
+void with_int8_rows(const Body& body) {
 #if defined(__x86_64__)
-  if (instruction_set() >= InstructionSet::avx512) return body(Avx512ByteRows{});
-  if (instruction_set() >= InstructionSet::avx2) return body(Avx2ByteRows{});
+  if (instruction_set() >= InstructionSet::avx512) return body(Avx512Int8Rows{});
+  if (instruction_set() >= InstructionSet::avx2) return body(Avx2Int8Rows{});
 #endif
-  body(PlainByteRows{});
+  body(PlainInt8Rows{});
 }
 
 }  // namespace binllm::cpu

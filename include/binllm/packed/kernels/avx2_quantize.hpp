@@ -28,24 +28,24 @@ struct Avx2Quantize {
       largest = largest < bits ? bits : largest;
     }
     const auto peak = std::bit_cast<float>(largest);
-    const float steps = 127.0f / peak;
-    if (!(steps > 0 && steps < std::numeric_limits<float>::infinity())) {
+    const float inverse = 127.0f / peak;
+    if (!(inverse > 0 && inverse < std::numeric_limits<float>::infinity())) {
       return Int8Activations::load_nothing(peak, cols, q);
     }
     for (Index j = 0; j < whole; j += 32) {
-      const __m256i low = _mm256_packs_epi32(nearest(x + j, steps), nearest(x + j + 8, steps));
-      const __m256i high = _mm256_packs_epi32(nearest(x + j + 16, steps), nearest(x + j + 24, steps));
+      const __m256i low = _mm256_packs_epi32(nearest(x + j, inverse), nearest(x + j + 8, inverse));
+      const __m256i high = _mm256_packs_epi32(nearest(x + j + 16, inverse), nearest(x + j + 24, inverse));
       const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // the packs work on halves
       const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(q + j), bytes);
     }
-    for (Index j = whole; j < cols; ++j) q[j] = static_cast<std::int8_t>(std::nearbyint(x[j] * steps));
+    for (Index j = whole; j < cols; ++j) q[j] = static_cast<std::int8_t>(std::nearbyint(x[j] * inverse));
     return peak / 127.0f;
   }
 
  private:
-  [[BINLLM_AVX2, gnu::always_inline]] static inline __m256i nearest(const float* x, float steps) {
-    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(steps)));
+  [[BINLLM_AVX2, gnu::always_inline]] static inline __m256i nearest(const float* x, float inverse) {
+    return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x), _mm256_set1_ps(inverse)));
   }
   [[BINLLM_AVX2]] static std::int32_t largest_of(__m256i lanes) {
     alignas(32) std::int32_t values[8];

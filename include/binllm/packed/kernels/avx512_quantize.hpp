@@ -28,13 +28,13 @@ struct Avx512Quantize {
       most = _mm512_max_epi32(most, _mm512_and_si512(bits, magnitude));
     }
     const auto largest = std::bit_cast<float>(_mm512_reduce_max_epi32(most));
-    const float steps = 127.0f / largest;
-    if (!(steps > 0 && steps < std::numeric_limits<float>::infinity())) {
+    const float inverse = 127.0f / largest;
+    if (!(inverse > 0 && inverse < std::numeric_limits<float>::infinity())) {
       return Int8Activations::load_nothing(largest, cols, q);
     }
     for (Index j = 0; j < cols; j += 16) {
       const __m512 values = _mm512_maskz_loadu_ps(lanes(cols - j), x + j);
-      const __m512i nearest = _mm512_cvtps_epi32(_mm512_mul_ps(values, _mm512_set1_ps(steps)));
+      const __m512i nearest = _mm512_cvtps_epi32(_mm512_mul_ps(values, _mm512_set1_ps(inverse)));
       _mm512_mask_cvtepi32_storeu_epi8(q + j, lanes(cols - j), nearest);
     }
     return largest / 127.0f;
