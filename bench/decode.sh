@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MIT
 # Packed decoding beside llama.cpp: bench_decode and its peer turn by turn, medians over the rounds, one table.
 # usage: bench/decode.sh BUILD_FOLDER        e.g. build/release
-#   SHAPES   which models (default "135M 1B"; also 7B, which wants 4 GB)
+#   SHAPES   which models (default "135M 1B"; also 7B)
 #   THREADS  default "1 2"
 #   HEADS    default "bf16 int8"; the peer's embedding and head are f16 and q8_0 then
 #   TYPES    the peer's linear layers (default "Q1_0 TQ2_0"; also TQ1_0, Q4_0)
-#   ROUNDS   turns of each program (default 3); PROMPT and TOKENS of a turn (default 128 and 32)
+#   ROUNDS   turns of each program (default 3), each the median of REPEATS (default 3) of PROMPT and TOKENS (128 and 32)
 #   PREFIX   what stands before each program, e.g. "taskset -c 2,3" (default: nothing)
 #   PYTHON   default python3; the peer is skipped where it has no llama-cpp-python and gguf, and the table says so
 #   LOG      a file that keeps every run (default: none)
@@ -15,7 +15,7 @@ build=${1:?usage: decode.sh BUILD_FOLDER}/bench
 here=$(dirname "$0")
 shapes=${SHAPES:-135M 1B} threads=${THREADS:-1 2} heads=${HEADS:-bf16 int8} types=${TYPES:-Q1_0 TQ2_0}
 rounds=${ROUNDS:-3} python=${PYTHON:-python3}
-size=(--prompt "${PROMPT:-128}" --tokens "${TOKENS:-32}")
+size=(--prompt "${PROMPT:-128}" --tokens "${TOKENS:-32}" --rounds "${REPEATS:-3}")
 read -ra prefix <<<"${PREFIX:-}"
 log=${LOG:-$(mktemp)}
 [ -n "${LOG:-}" ] || trap 'rm -f "$log"' EXIT
