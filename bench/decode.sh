@@ -27,7 +27,7 @@ for head in $heads; do
   case $head in bf16 | int8) ;; *) echo "no such head: $head" >&2; exit 2 ;; esac
 done
 
-# One run: the row's name, "ours" or the peer's type, and what prints a line of JSON. 3: the peer's packages are missing.
+# One run: the row's name, "ours" or the peer's type, and what prints a line of JSON. The peer's 3: no packages.
 run() {
   local row=$1 who=$2 json code=0
   shift 2
@@ -35,8 +35,9 @@ run() {
   json=$("${prefix[@]}" "$@" "${size[@]}" --json) || code=$?
   if [ $code = 3 ] && [ "$who" != ours ]; then
     skipped[$who]=yes
-  elif [ $code != 0 ]; then
-    exit $code
+  elif [ $code != 0 ] || [ -z "$json" ]; then
+    echo "failed with $code: $*" >&2
+    exit 1
   else
     echo "$row $who $json" >>"$log"
   fi
@@ -85,7 +86,8 @@ def compare(what, row, kind, field, digits, bound=""):
     if kind not in runs[row]:
         return line(f"{what} over {kind}", f"{ours:.{digits}f} tokens/s", "skipped: no llama-cpp-python", "", bound, "")
     peer = median(row, kind, field)
-    line(f"{what} over {kind}", f"{ours:.{digits}f} tokens/s", f"{peer:.{digits}f} tokens/s", f"{ours / peer:.2f}", bound, "")
+    line(f"{what} over {kind}", f"{ours:.{digits}f} tokens/s", f"{peer:.{digits}f} tokens/s", f"{ours / peer:.2f}",
+         bound, "")
 
 line("row", "ours", "llama.cpp", "ratio or share", "floor", "aim")
 line(*["---"] * 6)
@@ -98,6 +100,6 @@ for row in runs:
         compare(what + ": prefill", row, kind, "prefill_tokens_per_second", 0)
     whole, products = (median(row, "ours", field) for field in ("decode_microseconds", "product_microseconds"))
     share = median(row, "ours", "share_of_products")
-    line(what + ": decode over its products alone", f"{1e6 / whole:.1f} tokens/s", f"{1e6 / products:.1f} tokens/s (ours)",
-         f"{share:.2f}", "≥ 0.75", "≥ 0.90")
+    line(what + ": decode over its products alone", f"{1e6 / whole:.1f} tokens/s",
+         f"{1e6 / products:.1f} tokens/s (ours)", f"{share:.2f}", "≥ 0.75", "≥ 0.90")
 END

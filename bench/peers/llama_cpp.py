@@ -3,7 +3,7 @@
 """The peer of bench/decode.cpp: random Llamas of its shapes in llama.cpp, called as a library.
 
 Needs the packages llama-cpp-python (built for this machine) and gguf; without them it says so and exits with 3.
-Prints one line of JSON with the fields of bench_decode: prompt and tokens per second, medians after one round to warm up.
+Prints one line of JSON with the fields of bench_decode: medians over the rounds after one to warm up.
 
 A row of weights is a whole number of blocks of the type, which 576 (135M) is not for the types of 128 or 256 weights a
 block. There two widths around it are run and their seconds and bytes interpolated. Their operations make those of 576
@@ -192,7 +192,7 @@ def main():
     parser.add_argument("--tokens", type=positive, default=32)
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--plain", action="store_true",
-                        help="weights as they lie in the file, not repacked: for processors where AMX with Q4_0 crashes")
+                        help="weights as they lie in the file: for processors where AMX with Q4_0 crashes")
     parser.add_argument("--verbose", action="store_true", help="what llama.cpp says, to the standard error output")
     parser.add_argument("--json", action="store_true", help="as bench_decode; the output is JSON anyway")
     options = parser.parse_args()
