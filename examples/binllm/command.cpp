@@ -3,6 +3,7 @@
 
 #include <binllm/core/error.hpp>
 #include <binllm/device/thread_pool.hpp>
+#include <binllm/simd/instruction_set.hpp>
 
 #include <algorithm>
 #include <thread>
