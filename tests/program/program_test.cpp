@@ -386,8 +386,9 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(prompt + "--context 33", "context: wanted the model's 32 positions at most, found 33");
   refused(prompt + "--stop ''", "stop");
   refused(prompt + "--head half", "float, bf16 or int8");
+  refused(prompt + "--activations half", "--activations");
   refused(prompt + "--top-k many", "--top-k");
-  refused(prompt + "--prompt ''", "prompts[1]: wanted at least one element");
+  refused(prompt + "--prompt ''", "prompts[1]: wanted a token or more, found none");
   refused(prompt + "--prompt 'more than the thirty-two bytes that fit'", "prompts[1]: wanted at most 32 tokens");
   refused(prompt + "--prompt-file " + (folder / "absent.txt").string(), "absent.txt");
   refused("generate --model " + model + " --prompt x --hardness soft", "--hardness");
