@@ -77,7 +77,7 @@ struct Avx2FloatSums {
           for (auto& vector : token) vector = _mm256_setzero_ps();
         }
         for (Index block = first; block < std::min(first + chunk_blocks, blocks); ++block) {
-          if constexpr (count == 1) fetch_ahead(signs);
+          if constexpr (count == 1) fetch_ahead(signs, 4 * half_rows);
           add_block<count>(signs, table, stride, sum);
           table += tables * entries;
           signs += SignTiles::block_bytes;
@@ -85,13 +85,6 @@ struct Avx2FloatSums {
         add_to<count>(sum, first == 0, sums + half * half_rows);
       }
     }
-  }
-
-  /// The processor's own prefetching ends with the page.
-  static void fetch_ahead(const std::uint8_t* signs) {
-    constexpr Index page = 4096;
-    for (Index line = 0; line < 4 * half_rows; line += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(signs + page + line), _MM_HINT_T0);
   }
 
   template <int count>

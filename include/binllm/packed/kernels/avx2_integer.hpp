@@ -220,13 +220,6 @@ struct Avx2IntegerSums {
     }
   }
 
-  /// The processor's own prefetching ends with the page.
-  [[BINLLM_AVX2, gnu::always_inline]] static inline void fetch_ahead(const std::uint8_t* signs) {
-    constexpr Index page = 4096;
-    _mm_prefetch(reinterpret_cast<const char*>(signs + page), _MM_HINT_T0);
-    _mm_prefetch(reinterpret_cast<const char*>(signs + page + 64), _MM_HINT_T0);
-  }
-
   /// Adds the tables of `count` blocks of a tile: the first ones, or those that `which` lists.
   [[BINLLM_AVX2]] static void add_blocks(const std::uint8_t* tile, const std::int32_t* which, Index count,
                                          const std::uint8_t* tables, std::int32_t* sums) {
@@ -240,7 +233,7 @@ struct Avx2IntegerSums {
 #pragma GCC unroll 2
         for (int half = 0; half < 2; ++half) {
           const std::uint8_t* const here = signs + 4 * half_rows * half;
-          fetch_ahead(here);
+          fetch_ahead(here, 4 * half_rows);
           __m256i index[8];
           indices_of(here, index);
           add(tables + entry * table_bytes, index, sum[half]);

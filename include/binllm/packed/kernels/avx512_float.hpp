@@ -75,7 +75,7 @@ struct Avx512FloatSums {
       }
       for (Index block = first; block < std::min(first + chunk_blocks, blocks); ++block) {
         const std::uint8_t* const signs = tile + block * SignTiles::block_bytes;
-        if constexpr (count == 1) fetch_ahead(signs);
+        if constexpr (count == 1) fetch_ahead(signs, SignTiles::block_bytes);
         add_block<count>(signs, table + block * tables * entries, stride, sum);
       }
 #pragma GCC unroll 4
@@ -87,13 +87,6 @@ struct Avx512FloatSums {
         }
       }
     }
-  }
-
-  /// The processor's own prefetching ends with the page.
-  static void fetch_ahead(const std::uint8_t* signs) {
-    constexpr Index page = 4096;
-    for (Index line = 0; line < SignTiles::block_bytes; line += 64)
-      _mm_prefetch(reinterpret_cast<const char*>(signs + page + line), _MM_HINT_T0);
   }
 
   template <int count>

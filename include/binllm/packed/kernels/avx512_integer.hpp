@@ -168,6 +168,7 @@ struct Avx512IntegerSums {
     for (Index block = 0; block < blocks; ++block) {
       const std::uint8_t* const signs = tile + block * SignTiles::block_bytes;
       const std::uint8_t* const table = tables + block * 128;
+      fetch_ahead(signs, SignTiles::block_bytes);
       __m512i index[vectors];
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) {
