@@ -6,11 +6,11 @@
 #include <binllm/packed/sign_row.hpp>
 
 #include <cstdint>
-#include <string_view>
 
 namespace binllm {
 
-/// The layout in memory. A tile is 64 rows; for each block of 32 columns it holds 256 bytes, a dword a row:
+/// The layout in memory, sign-tiles-v1. A tile is 64 rows; for each block of 32 columns it holds 256 bytes, a dword a
+/// row:
 ///
 ///   tile t:  | block 0: row 64t, row 64t+1, ..., row 64t+63 | block 1: ... | ...       one sequential stream
 ///   dword:   bit 8b + i  is the sign of column 4b + i,  bit 8b + 4 + i  that of column 16 + 4b + i   (b, i = 0..3)
@@ -18,7 +18,6 @@ namespace binllm {
 /// so that byte b of a dword is two indices into tables of 16: its low half for columns 4b..4b+3, its high half for
 /// columns 16+4b..16+4b+3. Rows and columns that fill up the last tile and block are zero bits.
 struct SignTiles {
-  static constexpr std::string_view name = "sign-tiles-v1";
   static constexpr Index rows = 64, cols = 32, block_bytes = rows * cols / 8;
 
   [[nodiscard]] static constexpr Index tiles(Index row_count) noexcept { return (row_count + rows - 1) / rows; }
