@@ -63,7 +63,7 @@ template <class X>
   }
 }
 template <class X>
-[[nodiscard]] X abs(const X& x) {
+[[nodiscard]] constexpr X abs(const X& x) {
   if constexpr (is_pack<X>) {
     return x.abs();
   } else {
@@ -71,7 +71,7 @@ template <class X>
   }
 }
 template <class X>
-[[nodiscard]] X exp(const X& x) {
+[[nodiscard]] constexpr X exp(const X& x) {
   if constexpr (is_pack<X>) {
     return x.exp();
   } else {
@@ -79,7 +79,7 @@ template <class X>
   }
 }
 template <class X>
-[[nodiscard]] X tanh(const X& x) {
+[[nodiscard]] constexpr X tanh(const X& x) {
   if constexpr (is_pack<X>) {
     return x.tanh();
   } else {
@@ -89,13 +89,13 @@ template <class X>
 /// y = x.
 struct Identity {
   template <class X>
-  [[nodiscard]] X operator()(const X& x) const {
+  [[nodiscard]] constexpr X operator()(const X& x) const {
     return x;
   }
 };
 /// sgn with sgn(0) = +1, so that one bit is enough.
 template <class X>
-[[nodiscard]] X sign(const X& x) {
+[[nodiscard]] constexpr X sign(const X& x) {
   if constexpr (is_pack<X> && has_packets<lane_t<X>>) {
     return by_packets(x, [](const auto& lanes) {
       using Packet = std::decay_t<decltype(lanes)>;
@@ -110,7 +110,7 @@ template <class X>
 }
 /// The derivative of |x|: -1, 0, +1, with 0 at 0.
 template <class X>
-[[nodiscard]] X abs_slope(const X& x) {
+[[nodiscard]] constexpr X abs_slope(const X& x) {
   if constexpr (is_pack<X> && has_packets<lane_t<X>>) {
     return by_packets(x, [](const auto& lanes) {
       using Packet = std::decay_t<decltype(lanes)>;

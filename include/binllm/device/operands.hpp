@@ -17,7 +17,7 @@ namespace binllm {
 
 /// The first `count` lanes of what an operand gives.
 template <class X, class Operand>
-[[nodiscard]] X load_part(const Operand& in, Index row, Index col, Index count) {
+[[nodiscard]] constexpr X load_part(const Operand& in, Index row, Index col, Index count) {
   if constexpr (requires { in.template load_part<X>(row, col, count); }) {
     return in.template load_part<X>(row, col, count);
   } else {
@@ -33,7 +33,7 @@ struct Elements {
   const T* data;
   Index stride;
   template <class X>
-  [[nodiscard]] X load(Index row, Index col) const {
+  [[nodiscard]] constexpr X load(Index row, Index col) const {
     if constexpr (formula::is_pack<X>) {
       return Eigen::Map<const X>(data + row * stride + col);
     } else {
@@ -41,7 +41,7 @@ struct Elements {
     }
   }
   template <class X>
-  [[nodiscard]] X load_part(Index row, Index col, Index count) const {
+  [[nodiscard]] constexpr X load_part(Index row, Index col, Index count) const {
     return first_lanes<X>(data + row * stride + col, count);
   }
 };
@@ -49,11 +49,11 @@ template <class T>
 struct PerRow {
   const T* data;
   template <class X>
-  [[nodiscard]] X load(Index row, Index) const {
+  [[nodiscard]] constexpr X load(Index row, Index) const {
     return formula::splat<X>(data[row]);
   }
   template <class X>
-  [[nodiscard]] X load_part(Index row, Index col, Index) const {
+  [[nodiscard]] constexpr X load_part(Index row, Index col, Index) const {
     return load<X>(row, col);
   }
 };
@@ -61,7 +61,7 @@ template <class T>
 struct PerColumn {
   const T* data;
   template <class X>
-  [[nodiscard]] X load(Index, Index col) const {
+  [[nodiscard]] constexpr X load(Index, Index col) const {
     if constexpr (formula::is_pack<X>) {
       return Eigen::Map<const X>(data + col);
     } else {
@@ -69,7 +69,7 @@ struct PerColumn {
     }
   }
   template <class X>
-  [[nodiscard]] X load_part(Index, Index col, Index count) const {
+  [[nodiscard]] constexpr X load_part(Index, Index col, Index count) const {
     return first_lanes<X>(data + col, count);
   }
 };
@@ -77,11 +77,11 @@ template <class T>
 struct Uniform {
   const T* data;
   template <class X>
-  [[nodiscard]] X load(Index, Index) const {
+  [[nodiscard]] constexpr X load(Index, Index) const {
     return formula::splat<X>(*data);
   }
   template <class X>
-  [[nodiscard]] X load_part(Index row, Index col, Index) const {
+  [[nodiscard]] constexpr X load_part(Index row, Index col, Index) const {
     return load<X>(row, col);
   }
 };
@@ -91,7 +91,7 @@ template <class T>
 struct OneHot {
   const std::int32_t* index;
   template <class X>
-  [[nodiscard]] X load(Index row, Index col) const {
+  [[nodiscard]] constexpr X load(Index row, Index col) const {
     const Index lane = index[row] - col;
     if constexpr (formula::is_pack<X>) {
       X lanes = X::Zero();
@@ -107,7 +107,7 @@ template <class T>
 struct CausalMask {
   Index offset;
   template <class X>
-  [[nodiscard]] X load(Index row, Index col) const {
+  [[nodiscard]] constexpr X load(Index row, Index col) const {
     constexpr T hidden = -std::numeric_limits<T>::infinity();
     const Index seen = row + offset - col;  // the last lane that is seen
     if constexpr (formula::is_pack<X>) {
@@ -158,7 +158,7 @@ struct Sum {
   template <class T>
   static constexpr T neutral = T(0);
   template <class X>
-  [[nodiscard]] static X combine(const X& a, const X& b) {
+  [[nodiscard]] static constexpr X combine(const X& a, const X& b) {
     return a + b;
   }
   template <class T>
@@ -170,7 +170,7 @@ struct Max {
   template <class T>
   static constexpr T neutral = -std::numeric_limits<T>::infinity();
   template <class X>
-  [[nodiscard]] static X combine(const X& a, const X& b) {
+  [[nodiscard]] static constexpr X combine(const X& a, const X& b) {
     if constexpr (formula::is_pack<X>) {
       return a.max(b);
     } else {

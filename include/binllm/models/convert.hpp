@@ -37,13 +37,13 @@ void fill(View<T, Device> view, T value) {
 
 struct DivideByExp {
   template <class X>
-  [[nodiscard]] X operator()(const X& w, const X& u) const {
+  [[nodiscard]] constexpr X operator()(const X& w, const X& u) const {
     return w * formula::exp(X(-u));
   }
 };
 struct Exp {
   template <class X>
-  [[nodiscard]] X operator()(const X& u) const {
+  [[nodiscard]] constexpr X operator()(const X& u) const {
     return formula::exp(u);
   }
 };

@@ -22,17 +22,17 @@ namespace binllm {
 
 struct Attention {
   Index batch, queries, keys, heads, kv_heads, head_dim;
-  [[nodiscard]] Index group() const { return heads / kv_heads; }
-  [[nodiscard]] Index offset() const { return keys - queries; }
+  [[nodiscard]] constexpr Index group() const { return heads / kv_heads; }
+  [[nodiscard]] constexpr Index offset() const { return keys - queries; }
   /// First element of head h of row b; consecutive tokens are heads * head_dim (or kv_heads * head_dim) apart.
-  [[nodiscard]] Index query_at(Index b, Index h) const { return (b * queries * heads + h) * head_dim; }
-  [[nodiscard]] Index key_at(Index b, Index kv) const { return (b * keys * kv_heads + kv) * head_dim; }
+  [[nodiscard]] constexpr Index query_at(Index b, Index h) const { return (b * queries * heads + h) * head_dim; }
+  [[nodiscard]] constexpr Index key_at(Index b, Index kv) const { return (b * keys * kv_heads + kv) * head_dim; }
 
   template <class T>
   struct Scores {  // s * scale + mask
     T scale;
     template <class X>
-    [[nodiscard]] X operator()(const X& s, const X& mask) const {
+    [[nodiscard]] constexpr X operator()(const X& s, const X& mask) const {
       return s * scale + mask;
     }
   };
@@ -40,7 +40,7 @@ struct Attention {
   struct ScoreGradient {  // P (dP - delta) * scale
     T scale;
     template <class X>
-    [[nodiscard]] X operator()(const X& p, const X& dp, const X& delta) const {
+    [[nodiscard]] constexpr X operator()(const X& p, const X& dp, const X& delta) const {
       return p * (dp - delta) * scale;
     }
   };

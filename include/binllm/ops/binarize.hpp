@@ -29,7 +29,7 @@ struct Binarize {
   struct Magnitude {
     T weight;  // 1/n: the reduction becomes a mean
     template <class X>
-    [[nodiscard]] X operator()(const X& w) const {
+    [[nodiscard]] constexpr X operator()(const X& w) const {
       return weight * formula::abs(w);
     }
   };
@@ -37,7 +37,7 @@ struct Binarize {
   struct Reciprocal {
     static constexpr T smallest = std::numeric_limits<T>::min();
     template <class X>
-    [[nodiscard]] X operator()(const X& s) const {
+    [[nodiscard]] constexpr X operator()(const X& s) const {
       if constexpr (formula::is_pack<X>) {
         return (s.abs() < smallest).select(X::Zero(), s.inverse());
       } else {
@@ -49,7 +49,7 @@ struct Binarize {
     E estimator;
     const double* t;
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& reciprocal, const X& factor) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& reciprocal, const X& factor) const {
       return factor * value_of(estimator, X(w * reciprocal), static_cast<T>(*t));
     }
   };
@@ -57,7 +57,7 @@ struct Binarize {
     E estimator;
     const double* t;
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& g, const X& reciprocal) const {
       return g * value_of(estimator, X(w * reciprocal), static_cast<T>(*t));
     }
   };
@@ -65,7 +65,7 @@ struct Binarize {
     E estimator;
     const double* t;
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& g, const X& reciprocal) const {
       const X x = w * reciprocal;
       return g * (value_of(estimator, x, static_cast<T>(*t)) - x * slope_of(estimator, x, static_cast<T>(*t)));
     }
@@ -75,27 +75,28 @@ struct Binarize {
     const double* t;
     T weight;  // 1/n
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& g, const X& reciprocal, const X& gain, const X& sum) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& g, const X& reciprocal, const X& gain,
+                                         const X& sum) const {
       const X direct = g * slope_of(estimator, X(w * reciprocal), static_cast<T>(*t));
       return gain * (direct + formula::abs_slope(w) * (weight * sum));
     }
   };
   struct Product {
     template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b) const {
+    [[nodiscard]] constexpr X operator()(const X& a, const X& b) const {
       return a * b;
     }
   };
   /// 1 for a group that has a scale, 0 for a group of zeros.
   struct Alive {
     template <class X>
-    [[nodiscard]] X operator()(const X& reciprocal) const {
+    [[nodiscard]] constexpr X operator()(const X& reciprocal) const {
       return formula::abs(formula::abs_slope(reciprocal));
     }
   };
   struct IfAlive {
     template <class X>
-    [[nodiscard]] X operator()(const X& x, const X& reciprocal) const {
+    [[nodiscard]] constexpr X operator()(const X& x, const X& reciprocal) const {
       return x * formula::abs(formula::abs_slope(reciprocal));
     }
   };

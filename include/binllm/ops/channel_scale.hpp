@@ -16,7 +16,7 @@ namespace binllm {
 struct ChannelScaling {
   struct Value {  // x e^u
     template <class X>
-    [[nodiscard]] X operator()(const X& x, const X& u) const {
+    [[nodiscard]] constexpr X operator()(const X& x, const X& u) const {
       return x * formula::exp(u);
     }
   };
@@ -54,13 +54,13 @@ struct SignWeight {
   struct Magnitude {  // |w| e^{-u} / n
     T weight;
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& u) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& u) const {
       return weight * formula::abs(w) * formula::exp(X(-u));
     }
   };
   struct Signed {  // a sgn(w)
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& a) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& a) const {
       return a * formula::sign(w);
     }
   };
@@ -68,7 +68,7 @@ struct SignWeight {
   struct ChannelTerm {  // -|w| e^{-u} dS / n
     T weight;
     template <class X>
-    [[nodiscard]] X operator()(const X& w, const X& u, const X& ds) const {
+    [[nodiscard]] constexpr X operator()(const X& w, const X& u, const X& ds) const {
       return -Magnitude<T>{weight}(w, u) * ds;
     }
   };

@@ -34,7 +34,7 @@ struct CrossEntropy {
   }
   struct Loss {  // (lse - z) [v = target]
     template <class X>
-    [[nodiscard]] X operator()(const X& z, const X& lse, const X& one_hot) const {
+    [[nodiscard]] constexpr X operator()(const X& z, const X& lse, const X& one_hot) const {
       if constexpr (formula::is_pack<X>) {  // a masked logit of -inf off target must not turn 0 * inf into NaN
         return (one_hot > formula::lane_t<X>(0)).select(lse - z, X::Zero());
       } else {
@@ -46,7 +46,7 @@ struct CrossEntropy {
   struct Gradient {  // weight ( e^{z - lse} - [v = target] )
     T weight;
     template <class X>
-    [[nodiscard]] X operator()(const X& z, const X& lse, const X& one_hot) const {
+    [[nodiscard]] constexpr X operator()(const X& z, const X& lse, const X& one_hot) const {
       return weight * (formula::exp(X(z - lse)) - one_hot);
     }
   };

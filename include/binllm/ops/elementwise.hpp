@@ -15,14 +15,14 @@ struct Elementwise {
   struct Value {
     Formula f;
     template <class X>
-    [[nodiscard]] X operator()(const X& x) const {
+    [[nodiscard]] constexpr X operator()(const X& x) const {
       return f.value(x);
     }
   };
   struct Chain {
     Formula f;
     template <class X>
-    [[nodiscard]] X operator()(const X& x, const X& dy) const {
+    [[nodiscard]] constexpr X operator()(const X& x, const X& dy) const {
       return dy * f.slope(x);
     }
   };
@@ -53,11 +53,11 @@ template <class Formula, class T, class Device>
 /// y = tanh(x),  slope 1 - tanh(x)^2.
 struct Tanh {
   template <class X>
-  [[nodiscard]] X value(const X& x) const {
+  [[nodiscard]] constexpr X value(const X& x) const {
     return formula::tanh(x);
   }
   template <class X>
-  [[nodiscard]] X slope(const X& x) const {
+  [[nodiscard]] constexpr X slope(const X& x) const {
     const X y = formula::tanh(x);
     return formula::lane_t<X>(1) - y * y;
   }

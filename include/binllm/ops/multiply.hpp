@@ -12,7 +12,7 @@ namespace binllm {
 
 struct Multiply {
   template <class X>
-  [[nodiscard]] X operator()(const X& a, const X& b) const {
+  [[nodiscard]] constexpr X operator()(const X& a, const X& b) const {
     return a * b;
   }
 };

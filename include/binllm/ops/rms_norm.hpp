@@ -20,7 +20,7 @@ namespace binllm {
 struct RmsNorm {
   struct Square {
     template <class X>
-    [[nodiscard]] X operator()(const X& x) const {
+    [[nodiscard]] constexpr X operator()(const X& x) const {
       return x * x;
     }
   };
@@ -29,14 +29,14 @@ struct RmsNorm {
   struct Inverse {
     T cols, epsilon;
     template <class X>
-    [[nodiscard]] X operator()(const X& s) const {
+    [[nodiscard]] constexpr X operator()(const X& s) const {
       using std::sqrt;
       return T(1) / sqrt(X(s / cols + epsilon));
     }
   };
   struct Product3 {
     template <class X>
-    [[nodiscard]] X operator()(const X& a, const X& b, const X& c) const {
+    [[nodiscard]] constexpr X operator()(const X& a, const X& b, const X& c) const {
       return a * b * c;
     }
   };
@@ -44,7 +44,7 @@ struct RmsNorm {
   struct InputGradient {
     T cols;
     template <class X>
-    [[nodiscard]] X operator()(const X& x, const X& w, const X& dy, const X& i, const X& inner) const {
+    [[nodiscard]] constexpr X operator()(const X& x, const X& w, const X& dy, const X& i, const X& inner) const {
       return i * (w * dy - x * (i * i * inner / cols));
     }
   };

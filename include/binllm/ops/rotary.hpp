@@ -54,19 +54,19 @@ struct Rotary {
   struct Quotient {
     Index divisor;
     double inverse = 1.0 / static_cast<double>(divisor);
-    [[nodiscard]] Index operator()(Index n) const {
+    [[nodiscard]] constexpr Index operator()(Index n) const {
       return static_cast<Index>((static_cast<double>(n) + 0.5) * inverse);
     }
   };
   struct Turn {  // of a pair (a, b)
     template <class X>
-    [[nodiscard]] std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+    [[nodiscard]] constexpr std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
       return {a * cosine - b * sine, b * cosine + a * sine};
     }
   };
   struct TurnBack {
     template <class X>
-    [[nodiscard]] std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
+    [[nodiscard]] constexpr std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
       return {a * cosine + b * sine, b * cosine - a * sine};
     }
   };
@@ -77,14 +77,14 @@ struct Rotary {
     Quotient by_heads, by_length;
     Index first;
     template <class X>
-    [[nodiscard]] X load(Index row, Index col) const {
+    [[nodiscard]] constexpr X load(Index row, Index col) const {
       return table.template load<X>(position(row), col);
     }
     template <class X>
-    [[nodiscard]] X load_part(Index row, Index col, Index count) const {
+    [[nodiscard]] constexpr X load_part(Index row, Index col, Index count) const {
       return table.template load_part<X>(position(row), col, count);
     }
-    [[nodiscard]] Index position(Index row) const {
+    [[nodiscard]] constexpr Index position(Index row) const {
       const Index token = by_heads(row);
       return first + token - by_length(token) * by_length.divisor;
     }

@@ -14,7 +14,7 @@ template <class T>
 struct Times {
   T factor;
   template <class X>
-  [[nodiscard]] X operator()(const X& x) const {
+  [[nodiscard]] constexpr X operator()(const X& x) const {
     return factor * x;
   }
 };

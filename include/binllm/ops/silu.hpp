@@ -14,20 +14,20 @@ namespace binllm {
 
 struct Silu {
   template <class X>
-  [[nodiscard]] static X sigmoid(const X& x) {
+  [[nodiscard]] static constexpr X sigmoid(const X& x) {
     using T = formula::lane_t<X>;
     return T(1) / (T(1) + formula::exp(X(-x)));
   }
   template <class X>
-  [[nodiscard]] static X value(const X& x) {
+  [[nodiscard]] static constexpr X value(const X& x) {
     return x * sigmoid(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X& x) {
+  [[nodiscard]] static constexpr X slope(const X& x) {
     return slope(x, sigmoid(x));
   }
   template <class X>
-  [[nodiscard]] static X slope(const X& x, const X& s) {
+  [[nodiscard]] static constexpr X slope(const X& x, const X& s) {
     using T = formula::lane_t<X>;
     return s * (T(1) + x * (T(1) - s));
   }
@@ -41,13 +41,13 @@ template <class T, class Device>
 struct SwiGlu {
   struct Value {
     template <class X>
-    [[nodiscard]] X operator()(const X& gate, const X& up) const {
+    [[nodiscard]] constexpr X operator()(const X& gate, const X& up) const {
       return Silu::value(gate) * up;
     }
   };
   struct Gradients {  // of gate and of up
     template <class X>
-    [[nodiscard]] std::array<X, 2> operator()(const X& gate, const X& up, const X& dy) const {
+    [[nodiscard]] constexpr std::array<X, 2> operator()(const X& gate, const X& up, const X& dy) const {
       const X s = Silu::sigmoid(gate);
       return {dy * up * Silu::slope(gate, s), dy * (gate * s)};
     }

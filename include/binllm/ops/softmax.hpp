@@ -17,27 +17,27 @@ struct Softmax {
   /// e^{x - m}
   struct Exponential {
     template <class X>
-    [[nodiscard]] X operator()(const X& x, const X& m) const {
+    [[nodiscard]] constexpr X operator()(const X& x, const X& m) const {
       return formula::exp(X(x - m));
     }
   };
   /// log s + m: the logarithm of a sum of e^x from the sum of e^{x - m}
   struct LogSum {
     template <class X>
-    [[nodiscard]] X operator()(const X& s, const X& m) const {
+    [[nodiscard]] constexpr X operator()(const X& s, const X& m) const {
       using std::log;
       return log(s) + m;
     }
   };
   struct Divide {
     template <class X>
-    [[nodiscard]] X operator()(const X& y, const X& total) const {
+    [[nodiscard]] constexpr X operator()(const X& y, const X& total) const {
       return y / total;
     }
   };
   struct Gradient {
     template <class X>
-    [[nodiscard]] X operator()(const X& y, const X& dy, const X& inner) const {
+    [[nodiscard]] constexpr X operator()(const X& y, const X& dy, const X& inner) const {
       return y * (dy - inner);
     }
   };

@@ -24,7 +24,7 @@ struct AdamWUpdate {
     T beta1, beta2, epsilon, decay;
     const double *clip, *learning_rate, *first_correction, *second_correction;
     template <class X>
-    [[nodiscard]] std::array<X, 3> operator()(const X& w, const X& m, const X& v, const X& g) const {
+    [[nodiscard]] constexpr std::array<X, 3> operator()(const X& w, const X& m, const X& v, const X& g) const {
       using std::sqrt;
       const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction),
               c2 = static_cast<T>(*second_correction);

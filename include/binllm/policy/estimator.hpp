@@ -49,12 +49,12 @@ struct AtHardness {
   E estimator;
   T t;
   template <class X>
-  [[nodiscard]] X value(const X& x) const requires requires(const E& e) {
+  [[nodiscard]] constexpr X value(const X& x) const requires requires(const E& e) {
     { e.value(x, t) } -> std::same_as<X>;
   }
   { return estimator.value(x, t); }
   template <class X>
-  [[nodiscard]] X slope(const X& x) const requires requires(const E& e) {
+  [[nodiscard]] constexpr X slope(const X& x) const requires requires(const E& e) {
     { e.slope(x, t) } -> std::same_as<X>;
   }
   { return estimator.slope(x, t); }
@@ -62,7 +62,7 @@ struct AtHardness {
 
 /// e with the constants of t, whichever way it is written.
 template <Estimator E>
-[[nodiscard]] auto prepared(const E& e, typename E::value_type t) {
+[[nodiscard]] constexpr auto prepared(const E& e, typename E::value_type t) {
   if constexpr (WithAt<E>) {
     return e.at(t);
   } else {
@@ -72,7 +72,7 @@ template <Estimator E>
 
 /// at.value(x) for a scalar or a pack, whichever way it is written.
 template <class A, class X>
-[[nodiscard]] X value_at(const A& at, const X& x) {
+[[nodiscard]] constexpr X value_at(const A& at, const X& x) {
   if constexpr (requires {
                   { at.value(x) } -> std::same_as<X>;
                 }) {
@@ -82,7 +82,7 @@ template <class A, class X>
   }
 }
 template <class A, class X>
-[[nodiscard]] X slope_at(const A& at, const X& x) {
+[[nodiscard]] constexpr X slope_at(const A& at, const X& x) {
   if constexpr (requires {
                   { at.slope(x) } -> std::same_as<X>;
                 }) {
@@ -92,7 +92,7 @@ template <class A, class X>
   }
 }
 template <class A, class X>
-[[nodiscard]] ValueAndSlope<X> value_and_slope_at(const A& at, const X& x) {
+[[nodiscard]] constexpr ValueAndSlope<X> value_and_slope_at(const A& at, const X& x) {
   if constexpr (requires {
                   { at.value_and_slope(x) } -> std::same_as<ValueAndSlope<X>>;
                 }) {
@@ -104,11 +104,11 @@ template <class A, class X>
 
 /// e.value(x, t) and e.slope(x, t) for a scalar or a pack.
 template <Estimator E, class X>
-[[nodiscard]] X value_of(const E& e, const X& x, formula::lane_t<X> t) {
+[[nodiscard]] constexpr X value_of(const E& e, const X& x, formula::lane_t<X> t) {
   return value_at(prepared(e, t), x);
 }
 template <Estimator E, class X>
-[[nodiscard]] X slope_of(const E& e, const X& x, formula::lane_t<X> t) {
+[[nodiscard]] constexpr X slope_of(const E& e, const X& x, formula::lane_t<X> t) {
   return slope_at(prepared(e, t), x);
 }
 

@@ -23,35 +23,35 @@ struct ProgressiveSign {
     T gain, steepest;  ///< 1 / tanh(t) and t / tanh(t), where smooth
 
     template <class X>
-    [[nodiscard]] X value(const X& x) const {
+    [[nodiscard]] constexpr X value(const X& x) const {
       if (regime == Regime::identity) return x;
       if (regime == Regime::sign) return formula::sign(x);
       return tanh.value(x) * gain;
     }
     template <class X>
-    [[nodiscard]] X slope(const X& x) const {
+    [[nodiscard]] constexpr X slope(const X& x) const {
       if (regime != Regime::smooth) return formula::splat<X>(regime == Regime::identity ? T(1) : T(0));
       return tanh.slope(x) * steepest;
     }
     template <class X>
-    [[nodiscard]] ValueAndSlope<X> value_and_slope(const X& x) const {
+    [[nodiscard]] constexpr ValueAndSlope<X> value_and_slope(const X& x) const {
       if (regime != Regime::smooth) return {value(x), slope(x)};
       const auto both = tanh.value_and_slope(x);
       return {both.value * gain, both.slope * steepest};
     }
   };
-  [[nodiscard]] static At at(T t) {
+  [[nodiscard]] static constexpr At at(T t) {
     if (t < identity_below) return {At::Regime::identity, ScaledTanh<T>(0), T(1), T(1)};
     if (t == std::numeric_limits<T>::infinity()) return {At::Regime::sign, ScaledTanh<T>(0), T(1), T(0)};
     return {At::Regime::smooth, ScaledTanh<T>(t), T(1) / std::tanh(t), t / std::tanh(t)};
   }
 
   template <class X>
-  [[nodiscard]] static X value(const X& x, T t) {
+  [[nodiscard]] static constexpr X value(const X& x, T t) {
     return at(t).value(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X& x, T t) {
+  [[nodiscard]] static constexpr X slope(const X& x, T t) {
     return at(t).slope(x);
   }
 };

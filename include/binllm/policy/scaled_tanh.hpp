@@ -96,11 +96,11 @@ struct ScaledTanh {
   T t;
   T exponent;  ///< -2 t / ln 2, kept finite
 
-  explicit ScaledTanh(T hardness)
+  constexpr explicit ScaledTanh(T hardness)
       : t(hardness), exponent(std::max(T(-2.885390081777926815L) * t, std::numeric_limits<T>::lowest())) {}
 
   template <class X>
-  [[nodiscard]] X value(const X& x) const {
+  [[nodiscard]] constexpr X value(const X& x) const {
     if constexpr (in_packets<X>) {
       return formula::by_packets(x, detail::TanhPacket{exponent});
     } else {
@@ -109,7 +109,7 @@ struct ScaledTanh {
   }
   /// 4 e / (1 + e)^2 with e = exp(-2 t |x|), which does not cancel.
   template <class X>
-  [[nodiscard]] X slope(const X& x) const {
+  [[nodiscard]] constexpr X slope(const X& x) const {
     if constexpr (in_packets<X>) {
       return formula::by_packets(x, detail::TanhSlopePacket{exponent});
     } else {
@@ -119,7 +119,7 @@ struct ScaledTanh {
   }
   /// Both, with the bits of each alone.
   template <class X>
-  [[nodiscard]] ValueAndSlope<X> value_and_slope(const X& x) const {
+  [[nodiscard]] constexpr ValueAndSlope<X> value_and_slope(const X& x) const {
     if constexpr (in_packets<X>) {
       using Packet = typename Eigen::internal::packet_traits<T>::type;
       ValueAndSlope<X> both;

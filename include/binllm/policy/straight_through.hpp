@@ -13,11 +13,11 @@ template <std::floating_point T>
 struct StraightThrough {
   using value_type = T;
   template <class X>
-  [[nodiscard]] static X value(const X& x, T) {
+  [[nodiscard]] static constexpr X value(const X& x, T) {
     return formula::sign(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X&, T) {
+  [[nodiscard]] static constexpr X slope(const X&, T) {
     return formula::splat<X>(T(1));
   }
 };
@@ -31,25 +31,25 @@ struct ErrorDecay {
     ScaledTanh<T> tanh;
     T steepest;  ///< max(1, t); 0 at t = inf
     template <class X>
-    [[nodiscard]] X value(const X& x) const {
+    [[nodiscard]] constexpr X value(const X& x) const {
       return formula::sign(x);
     }
     template <class X>
-    [[nodiscard]] X slope(const X& x) const {
+    [[nodiscard]] constexpr X slope(const X& x) const {
       if (steepest == T(0)) return formula::splat<X>(T(0));
       return tanh.slope(x) * steepest;
     }
   };
-  [[nodiscard]] static At at(T t) {
+  [[nodiscard]] static constexpr At at(T t) {
     if (t == std::numeric_limits<T>::infinity()) return {ScaledTanh<T>(0), T(0)};
     return {ScaledTanh<T>(t), std::max(T(1), t)};
   }
   template <class X>
-  [[nodiscard]] static X value(const X& x, T t) {
+  [[nodiscard]] static constexpr X value(const X& x, T t) {
     return at(t).value(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X& x, T t) {
+  [[nodiscard]] static constexpr X slope(const X& x, T t) {
     return at(t).slope(x);
   }
 };
@@ -61,21 +61,21 @@ struct ProgressiveForward {
   struct At {
     typename ProgressiveSign<T>::At progressive;
     template <class X>
-    [[nodiscard]] X value(const X& x) const {
+    [[nodiscard]] constexpr X value(const X& x) const {
       return progressive.value(x);
     }
     template <class X>
-    [[nodiscard]] X slope(const X&) const {
+    [[nodiscard]] constexpr X slope(const X&) const {
       return formula::splat<X>(T(1));
     }
   };
-  [[nodiscard]] static At at(T t) { return {ProgressiveSign<T>::at(t)}; }
+  [[nodiscard]] static constexpr At at(T t) { return {ProgressiveSign<T>::at(t)}; }
   template <class X>
-  [[nodiscard]] static X value(const X& x, T t) {
+  [[nodiscard]] static constexpr X value(const X& x, T t) {
     return at(t).value(x);
   }
   template <class X>
-  [[nodiscard]] static X slope(const X& x, T t) {
+  [[nodiscard]] static constexpr X slope(const X& x, T t) {
     return at(t).slope(x);
   }
 };
