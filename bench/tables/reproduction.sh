@@ -59,7 +59,7 @@ call() {
   [ ! -s "$file.json" ] || return 0
   echo "$*" > "$file.command"
   if ! "$@" > "$file.tmp" 2> "$file.log"; then
-    say "failed: $* ($(tail -n 1 "$file.log"))"
+    say "failed: $* ($(tail -n 2 "$file.log" | tr '\n' ' '))"
     return 1
   fi
   echo $((SECONDS - start)) > "$file.seconds"
@@ -259,39 +259,45 @@ report() {
 
 # Byte fallback and no rewriting: every text can be written, and decoding gives it back. The texts' own word <unk> is one
 # token, so SentencePiece's token for what it cannot write, which byte fallback leaves without work, has another name.
-if [ -z "$tokenizer" ]; then
+train_tokenizer() {
   tokenizer=$out/tokenizer.model
-  if [ ! -s "$tokenizer" ]; then
-    command=("$spm_train" "--input=${train_texts[0]},${train_texts[1]}" "--model_prefix=$out/tokenizer" --model_type=bpe
-      "--vocab_size=$vocabulary" --byte_fallback=true --normalization_rule_name=identity --remove_extra_whitespaces=false
-      --max_sentence_length=1000000 "--unk_piece=<unknown>" "--user_defined_symbols=▁<unk>")
-    "${command[@]}" 2> "$out/tokenizer.log" || { tail -n 3 "$out/tokenizer.log" >&2; exit 1; }
-    printf '%q ' "${command[@]}" > "$out/tokenizer.command"
-    echo >> "$out/tokenizer.command"
-  fi
-fi
+  [ ! -s "$tokenizer" ] || return 0
+  local command=("$spm_train" "--input=${train_texts[0]},${train_texts[1]}" "--model_prefix=$out/tokenizer" --model_type=bpe
+    "--vocab_size=$vocabulary" --byte_fallback=true --normalization_rule_name=identity --remove_extra_whitespaces=false
+    --max_sentence_length=1000000 "--unk_piece=<unknown>" "--user_defined_symbols=▁<unk>")
+  "${command[@]}" 2> "$out/tokenizer.log" || { tail -n 3 "$out/tokenizer.log" >&2; exit 1; }
+  printf '%q ' "${command[@]}" > "$out/tokenizer.command"
+  echo >> "$out/tokenizer.command"
+}
 
-for t in $pretrain_tokens; do in_turn pretrain "$t"; done
-wait
-base=$(best_base)
-[ -n "$base" ] || { say "no pre-training was finished"; exit 1; }
-say "the base is $base"
+main() {
+  local t method rate seed
+  [ -n "$tokenizer" ] || train_tokenizer
+  for t in $pretrain_tokens; do in_turn pretrain "$t"; done
+  wait
+  [ -s "$out/base" ] || best_base > "$out/base"   # chosen once: what was made from it stays comparable
+  base=$(cat "$out/base")
+  [ -n "$base" ] || { say "no pre-training was finished"; rm "$out/base"; exit 1; }
+  say "the base is $base"
 
-in_turn convert_naively
-for method in $methods; do
-  for rate in $(rates_of "$method"); do
-    for seed in $seeds; do in_turn convert "$method" "$rate" "$seed"; done
+  in_turn convert_naively
+  for method in $methods; do
+    for rate in $(rates_of "$method"); do
+      for seed in $seeds; do in_turn convert "$method" "$rate" "$seed"; done
+    done
   done
-done
-wait
-report   # what is known so far, should the machine be taken away
+  wait
+  report   # what is known so far, should the machine be taken away
 
-for method in $methods; do
-  rate=$(best_rate "$method")
-  [ -z "$rate" ] || for seed in $seeds; do in_turn judge "$method-$rate-$seed"; done
-done
-in_turn judge "$base"
-[ ! -d "$out/runs/naive/binary" ] || in_turn judge naive
-wait
-report
-cat "$out/report/table.md"
+  for method in $methods; do
+    rate=$(best_rate "$method")
+    [ -z "$rate" ] || for seed in $seeds; do in_turn judge "$method-$rate-$seed"; done
+  done
+  in_turn judge "$base"
+  [ ! -d "$out/runs/naive/binary" ] || in_turn judge naive
+  wait
+  report
+  cat "$out/report/table.md"
+}
+
+main
