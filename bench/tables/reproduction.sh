@@ -21,7 +21,7 @@ vocabulary=${VOCABULARY:-4096}
 shape=${SHAPE:-"--dim 384 --hidden 1024 --layers 8 --heads 6 --kv-heads 6"}   # 15.7 M parameters
 context=${CONTEXT:-256}
 
-pretrain_tokens=${PRETRAIN_TOKENS:-"13000000 21700000 34700000"}   # 3, 5, 8 passes; validation chooses
+pretrain_tokens=${PRETRAIN_TOKENS:-"21700000 43400000"}   # 5 and 10 passes; validation chooses
 pretrain_rate=${PRETRAIN_RATE:-1.5e-3}
 pretrain_decay=${PRETRAIN_DECAY:-1}
 pretrain_batch=${PRETRAIN_BATCH:-32}
