@@ -14,19 +14,33 @@
 #include <binllm/ops/cuda/attention/launch_plain.cuh>
 #include <binllm/ops/cuda/attention/products.cuh>
 #include <binllm/ops/cuda/attention/row_statistics.cuh>
+#include <binllm/ops/cuda/attention/warpgroup_products.cuh>
 
 namespace binllm::cuda::detail {
 
-/// Warps of a block, columns of a tile, and blocks that a multiprocessor holds (which bounds the registers of a
-/// thread).
+/// How the kernels are cut for one head size: warps of a block (16 rows each), columns of a tile, and the blocks that a
+/// multiprocessor holds at once (which bounds the registers of a thread).
 template <int head_dim>
 struct AttentionTuning {
   using Products = WarpProducts<head_dim>;
   static constexpr int warps = 8, columns = 64, resident = head_dim <= 64 ? 2 : 1;
   static constexpr int query_warps = head_dim <= 64 ? 4 : 8, query_columns = 64,
                        query_resident = head_dim <= 64 ? 3 : 1;
-  static constexpr int key_warps = head_dim <= 64 ? 4 : 8, key_columns = head_dim <= 64 ? 64 : 32,
-                       key_resident = head_dim <= 64 ? 3 : 1;
+  static constexpr int key_warps = query_warps, key_columns = head_dim <= 64 ? 64 : 32, key_resident = query_resident;
+};
+template <>
+struct AttentionTuning<64> {
+  using Products = WarpgroupProducts<64>;
+  static constexpr int warps = 8, columns = 64, resident = 2;
+  static constexpr int query_warps = 8, query_columns = 64, query_resident = 2;
+  static constexpr int key_warps = 4, key_columns = 64, key_resident = 3;
+};
+template <>
+struct AttentionTuning<128> {
+  using Products = WarpgroupProducts<128>;
+  static constexpr int warps = 8, columns = 64, resident = 1;
+  static constexpr int query_warps = 8, query_columns = 64, query_resident = 1;
+  static constexpr int key_warps = 8, key_columns = 64, key_resident = 1;
 };
 
 /// Every row of every head starts at a multiple of 16 bytes.
