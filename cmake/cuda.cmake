@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# binllm::cuda. Architectures are those of CMAKE_CUDA_ARCHITECTURES; by default Ampere and Hopper, with code that later
-# ones translate when a program starts.
+# binllm::cuda. Architectures are those of CMAKE_CUDA_ARCHITECTURES; by default Hopper, whose own matrix instructions
+# attention uses, and code for all from Ampere on, which they translate when a program starts.
 if(BINLLM_CUDA STREQUAL "OFF")
   return()
 endif()
@@ -17,7 +17,7 @@ if(NOT CMAKE_CUDA_COMPILER)
   set(CMAKE_CUDA_COMPILER "${binllm_nvcc}")
 endif()
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  set(CMAKE_CUDA_ARCHITECTURES "80-real;90" CACHE STRING "Architectures of the GPUs that CUDA code is compiled for")
+  set(CMAKE_CUDA_ARCHITECTURES "80-virtual;90a-real" CACHE STRING "Architectures of the GPUs that CUDA code is compiled for")
 endif()
 enable_language(CUDA)
 find_package(CUDAToolkit 12 REQUIRED)

@@ -187,3 +187,4 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/cross_entropy.hpp>
+#include <binllm/ops/cuda/cross_entropy.hpp>
