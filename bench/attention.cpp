@@ -33,8 +33,8 @@ Times measure(const bl::Attention& a) {
   Block y(wide), dq(wide), dk(narrow), dv(narrow), lse({a.batch, a.heads, a.queries}), memory({K::workspace(a)});
   const auto forward = [&] { K::forward(a, q.view(), k.view(), v.view(), memory.view(), lse.view(), y.view()); };
   const auto backward = [&] {
-    K::backward(a, q.view(), k.view(), v.view(), bl::read(lse.view()), dy.view(), memory.view(), dq.view(), dk.view(),
-                dv.view());
+    K::backward(a, q.view(), k.view(), v.view(), bl::read(y.view()), bl::read(lse.view()), dy.view(), memory.view(),
+                dq.view(), dk.view(), dv.view());
   };
   forward();
   backward();

@@ -134,7 +134,8 @@ void optimiser(Table& table, Index parameters) {
   for (const auto field : {S::learning_rate, S::first_correction, S::second_correction, S::clip})
     scalars.set(field, 0.5);
   table.row<Traffic{1, 3, 0}>("adamw", parameters, [&] {
-    bl::Kernel<bl::AdamWUpdate, bl::Cpu>::update({}, 0.1, scalars, g.view(), w.view(), m.view(), v.view());
+    bl::Kernel<bl::AdamWUpdate, bl::Cpu>::update({}, 0.1, bl::AdamWUpdate::Step::of(scalars), g.view(), w.view(),
+                                                 m.view(), v.view());
   });
   bl::GlobalNorm<float> norm(parameters);
   table.row<Traffic{1, 0, 0}>("global_norm", parameters, [&] {

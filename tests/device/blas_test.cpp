@@ -20,7 +20,7 @@ Tensor<T> product(Product orientation) {
              b = normal_tensor<T>(nt ? Shape{n, k} : Shape{k, n}, 2);
   Tensor<T> c({m, n});
   c.view().flat() = T(1);
-  B::gemm<Write::accumulate>(orientation, a.view(), b.view(), c.view());
+  B::gemm(orientation, a.view(), b.view(), c.view(), Write::accumulate);
   return c;
 }
 

@@ -43,7 +43,7 @@ bool agrees(Product orientation, const Tensor<T>& a, const Tensor<T>& b, const T
   assigned.view().flat() = T(77);
   added.view().flat() = T(1);
   B::gemm(orientation, a.view(), b.view(), assigned.view());
-  B::gemm<Write::accumulate>(orientation, a.view(), b.view(), added.view());
+  B::gemm(orientation, a.view(), b.view(), added.view(), Write::accumulate);
   return (assigned.view().flat() == wanted.view().flat()).all() &&
          (added.view().flat() == wanted.view().flat() + T(1)).all();
 }
@@ -84,7 +84,7 @@ TEST_CASE("an empty inner dimension gives zeros, or adds nothing") {
   const Tensor<double> a({3, 0}), b({0, 4});
   Tensor<double> y({3, 4});
   y.view().flat() = 5;
-  B::gemm<Write::accumulate>(Product::nn, a.view(), b.view(), y.view());
+  B::gemm(Product::nn, a.view(), b.view(), y.view(), Write::accumulate);
   CHECK((y.view().flat() == 5).all());
   B::gemm(Product::nn, a.view(), b.view(), y.view());
   CHECK((y.view().flat() == 0).all());

@@ -25,8 +25,8 @@ struct Outputs {
     dq = normal_tensor<T>(queries, 5), dk = normal_tensor<T>(keys, 6), dv = normal_tensor<T>(keys, 7);
     Tensor<T> memory({K::workspace(a)});
     K::forward(a, q.view(), k.view(), v.view(), memory.view(), lse.view(), y.view());
-    K::backward(a, q.view(), k.view(), v.view(), read(lse.view()), dy.view(), memory.view(), dq.view(), dk.view(),
-                dv.view());
+    K::backward(a, q.view(), k.view(), v.view(), read(y.view()), read(lse.view()), dy.view(), memory.view(), dq.view(),
+                dk.view(), dv.view());
   }
   [[nodiscard]] double difference(const Outputs& other) const {
     return std::max({largest_difference(y.view(), other.y.view()), largest_difference(lse.view(), other.lse.view()),

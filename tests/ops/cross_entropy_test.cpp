@@ -38,7 +38,7 @@ TEST_CASE("cross_entropy: values; the natural logarithm, the mean over the rows"
 }
 
 TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
-  for (const Index rows : {Index(1), Index(3), CrossEntropy::chunk_rows + 2}) {
+  for (const Index rows : {Index(1), Index(3), CrossEntropy::ChunkLimits<Cpu>::most_rows + 2}) {
     for (const Index words : {2, 40}) {
       Tensor<double> h = normal_tensor({rows, 3}, 1), w = normal_tensor({words, 3}, 2);
       const auto targets = random_ids({rows}, words, 3);
@@ -81,7 +81,8 @@ TEST_CASE_TEMPLATE("cross_entropy: a masked logit off target counts nothing; NaN
 }
 
 TEST_CASE("cross_entropy: backward writes the loss; asked for before or without, it is the same") {
-  const auto h = normal_tensor<float>({CrossEntropy::chunk_rows + 44, 24}, 1), w = normal_tensor<float>({200, 24}, 2);
+  const auto h = normal_tensor<float>({CrossEntropy::ChunkLimits<Cpu>::most_rows + 44, 24}, 1),
+             w = normal_tensor<float>({200, 24}, 2);
   const auto targets = random_ids({h.shape()[0]}, 200, 3);
   const auto run = [&](bool ask_first, float seed) {
     Tape tape;
@@ -121,12 +122,12 @@ TEST_CASE("cross_entropy: saves nothing, and the head's gradient goes straight t
 }
 
 TEST_CASE("cross_entropy: a chunk of logits stays within 64 MiB where the vocabulary allows") {
-  CHECK(CrossEntropy::chunk(2048, 32000, 4) == 512);
-  CHECK(CrossEntropy::chunk(512, 49152, 4) == 256);
-  CHECK(CrossEntropy::chunk(512, 32000, 8) == 256);
-  CHECK(CrossEntropy::chunk(2048, 10'000'000, 4) == 32);
-  CHECK(CrossEntropy::chunk(2048, 2, 4) == 512);
-  CHECK(CrossEntropy::chunk(10, 32000, 4) == 10);
+  CHECK(CrossEntropy::chunk<Cpu>(2048, 32000, 4) == 512);
+  CHECK(CrossEntropy::chunk<Cpu>(512, 49152, 4) == 256);
+  CHECK(CrossEntropy::chunk<Cpu>(512, 32000, 8) == 256);
+  CHECK(CrossEntropy::chunk<Cpu>(2048, 10'000'000, 4) == 32);
+  CHECK(CrossEntropy::chunk<Cpu>(2048, 2, 4) == 512);
+  CHECK(CrossEntropy::chunk<Cpu>(10, 32000, 4) == 10);
 }
 
 TEST_CASE("cross_entropy: the same bits at any number of threads") {

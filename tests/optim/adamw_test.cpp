@@ -76,7 +76,8 @@ TEST_CASE_TEMPLATE("AdamW: every element of a block of any size, the same bits a
                                      normal_tensor<T>({size}, 4)};
       auto& [w, m, v] = block;
       v.view().flat() = v.view().flat().square();
-      Kernel<AdamWUpdate, Cpu>::update({}, decay, scalars, g.view(), w.view(), m.view(), v.view());
+      Kernel<AdamWUpdate, Cpu>::update({}, decay, AdamWUpdate::Step::of(scalars), g.view(), w.view(), m.view(),
+                                       v.view());
       return block;
     };
     const auto once = run();

@@ -43,7 +43,7 @@ struct Backend<test::Plain> {
     for (Index r = 0; r < out.rows; ++r) {
       for (Index c = 0; c < out.cols; ++c) {
         const T value = f(in.template load<T>(r, c)...);
-        write<mode>(out.data[r * out.stride + c], value);
+        write<mode>(out.data[r * out.stride + c], value, out.fresh);
       }
     }
   }
@@ -53,7 +53,7 @@ struct Backend<test::Plain> {
       for (Index c = 0; c < outs[0].cols; ++c) {
         const std::array<T, count> values = f(in.template load<T>(r, c)...);
         for (std::size_t k = 0; k < count; ++k) {
-          if (outs[k].data != nullptr) write<mode>(outs[k].data[r * outs[k].stride + c], values[k]);
+          if (outs[k].data != nullptr) write<mode>(outs[k].data[r * outs[k].stride + c], values[k], outs[k].fresh);
         }
       }
     }
@@ -86,8 +86,8 @@ struct Backend<test::Plain> {
         dtable.data[ids.data[n] * dy.cols() + c] += static_cast<U>(dy.data[n * dy.cols() + c]);
     }
   }
-  template <Write mode = Write::assign, class T>
-  static void gemm(Product product, In<T> a, In<T> b, Out<T> c) {
+  template <class T>
+  static void gemm(Product product, In<T> a, In<T> b, Out<T> c, Write mode = Write::assign) {
     const bool a_transposed = product == Product::tn, b_transposed = product == Product::nt;
     const Index rows = a_transposed ? a.cols() : a.rows(), cols = b_transposed ? b.rows() : b.cols();
     const Index inner = a_transposed ? a.rows() : a.cols();
@@ -97,15 +97,15 @@ struct Backend<test::Plain> {
       for (Index j = 0; j < cols; ++j) {
         T sum = 0;
         for (Index k = 0; k < inner; ++k) sum += a.data[i * a_row + k * a_step] * b.data[k * b_step + j * b_col];
-        write<mode>(c.data[i * cols + j], sum);
+        c.data[i * cols + j] = mode == Write::assign ? sum : c.data[i * cols + j] + sum;
       }
     }
   }
 
  private:
   template <Write mode, class T>
-  static void write(T& target, T value) {
-    target = mode == Write::assign ? value : target + value;
+  static void write(T& target, T value, bool fresh) {
+    target = mode == Write::assign || fresh ? value : target + value;
   }
 };
 static_assert(Device<test::Plain>);

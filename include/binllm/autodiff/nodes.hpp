@@ -94,15 +94,17 @@ class Nodes {
     node.forgotten = true;
     return_value(node);
   }
-  /// The adjoint, taken and zeroed at its first use. Errors: not_recorded once it has been used up.
-  [[nodiscard]] void* adjoint(std::uint32_t index) {
+  /// The adjoint, taken at its first use; whether it is fresh, that is, holds nothing yet.
+  /// Errors: not_recorded once it has been used up.
+  struct Adjoint {
+    void* data;
+    bool fresh;
+  };
+  [[nodiscard]] Adjoint adjoint(std::uint32_t index) {
     Node& node = nodes_[index];
     if (node.returned) refuse_used_gradient();
-    if (node.adjoint == nullptr) {
-      node.adjoint = pool_.take(node.bytes);
-      Backend<D>::zero(node.adjoint, node.bytes);
-    }
-    return node.adjoint;
+    if (node.adjoint != nullptr) return {node.adjoint, false};
+    return {node.adjoint = pool_.take(node.bytes), true};
   }
 
   // ---- the walk of backward over nodes [first, end)

@@ -50,7 +50,7 @@ class Mark {
   template <class T>
   void backward(Variable<T, D> y, View<const T, D> dy) {
     if (!y.needs_gradient()) return;
-    Backend<D>::template map<Write::accumulate>(y.gradient(), formula::Identity{}, elements(dy));
+    Kernel<Accumulate, D>::forward(dy, y.incoming());
     tape_.run_steps(start_.steps);
   }
 

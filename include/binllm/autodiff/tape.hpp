@@ -7,6 +7,7 @@
 #include <binllm/autodiff/nodes.hpp>
 #include <binllm/autodiff/parameter.hpp>
 #include <binllm/core/check.hpp>
+#include <binllm/device/assign.hpp>
 
 #include <cstdint>
 #include <initializer_list>
@@ -133,11 +134,7 @@ class Tape {
     if (!recorded)
       throw Error(ErrorId::not_recorded, "backward", "y", "a recorded dependency on a leaf or parameter", "none");
     nodes_.start_backward();
-    const auto top = values_.position();
-    const View<T, D> start(static_cast<T*>(values_.allocate(sizeof(T))), y.shape());
-    Backend<D>::copy(start.data, &seed, sizeof(T));
-    Backend<D>::template map<Write::accumulate>(y.gradient(), formula::Identity{}, elements(start));
-    values_.rewind(top);
+    Kernel<Fill, D>::forward(seed, y.incoming());
     run_steps(0);
   }
 

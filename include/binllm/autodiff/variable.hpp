@@ -41,11 +41,14 @@ class Variable {
     check_alive();
     return tape_->nodes_[node_].needs_gradient;
   }
-  /// d(result)/d(this), shaped like the value; an empty view if this variable wants none.
+  /// d(result)/d(this), shaped like the value, zeros at first; an empty view if this variable wants none.
   /// After backward only leaves still have theirs; an intermediate's is refused (not_recorded).
-  [[nodiscard]] View<T, D> gradient() const {
+  [[nodiscard]] View<T, D> gradient() const { return incoming().zeroed(); }
+  /// The same for a backward step that adds to it: where it is fresh, the step has to write all of it.
+  [[nodiscard]] Gradient<T, D> incoming() const {
     if (!needs_gradient()) return {};
-    return {static_cast<T*>(tape_->nodes_.adjoint(node_)), shape_};
+    const auto adjoint = tape_->nodes_.adjoint(node_);
+    return {View<T, D>(static_cast<T*>(adjoint.data), shape_), adjoint.fresh};
   }
   /// The same value and gradient with another shape of the same size, without copying.
   [[nodiscard]] Variable reshaped(Shape shape) const {

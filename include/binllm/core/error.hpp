@@ -43,6 +43,9 @@ enum class ErrorId : int {
   // training
   training_diverged = 501,
   resume_mismatched = 502,
+  // devices
+  device_missing = 601,
+  device_failed = 602,
 };
 
 /// Thrown by every public function of binllm: what was asked of whom, what was wanted, what was found.

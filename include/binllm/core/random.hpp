@@ -47,11 +47,12 @@ class Random {
   [[nodiscard]] constexpr std::uint64_t below(std::uint64_t index, std::uint64_t bound) const noexcept {
     return static_cast<std::uint64_t>(uniform(index) * static_cast<double>(bound));
   }
-  /// Standard normal by Box and Muller.
-  [[nodiscard]] double normal(std::uint64_t index) const noexcept {
+  /// Standard normal by Box and Muller. (A template, so that it is constexpr where its functions are not.)
+  template <class X = double>
+  [[nodiscard]] constexpr X normal(std::uint64_t index) const noexcept {
     const auto words = block(index);
-    const double radius = std::sqrt(-2.0 * std::log((static_cast<double>(words[0]) + 0.5) * 0x1p-32));
-    return radius * std::cos(2.0 * std::numbers::pi * (static_cast<double>(words[1]) + 0.5) * 0x1p-32);
+    const X radius = std::sqrt(X(-2) * std::log((static_cast<X>(words[0]) + X(0.5)) * X(0x1p-32)));
+    return radius * std::cos(X(2) * std::numbers::pi_v<X> * (static_cast<X>(words[1]) + X(0.5)) * X(0x1p-32));
   }
 
  private:

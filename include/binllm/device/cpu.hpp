@@ -22,9 +22,6 @@
 
 namespace binllm {
 
-/// Which factor is transposed: y = x w^T (nt), dx = dy w (nn), dw = dy^T x (tn).
-enum class Product { nt, nn, tn };
-
 namespace cpu {
 
 /// Cuts rows x cols into blocks of at most height x width and calls body(block) for each, in parallel.
@@ -167,22 +164,23 @@ struct Backend<Cpu> {
 
   // ---- matrix products
   /// c = a b (or c += a b) with the factors transposed as `product` says; all leading dimensions count as rows.
-  template <Write mode = Write::assign, class T>
-  static void gemm(Product product, View<const T> a, View<const T> b, View<T> c) {
+  template <class T>
+  static void gemm(Product product, View<const T> a, View<const T> b, View<T> c, Write write = Write::assign) {
+    const bool add = write == Write::accumulate;
     const Index m = product == Product::tn ? a.cols() : a.rows();
     const Index k = product == Product::tn ? a.rows() : a.cols();
     const Index n = product == Product::nt ? b.rows() : b.cols();
     const cpu::Operand<T> left{a.data, a.cols(), product == Product::tn};
     const cpu::Operand<T> right{b.data, b.cols(), product == Product::nt};
     if (cpu::foreign_product<T> != nullptr && m * n * k >= cpu::foreign_product_from) {
-      return cpu::foreign_product<T>(m, n, k, left, right, mode == Write::accumulate, c.data);
+      return cpu::foreign_product<T>(m, n, k, left, right, add, c.data);
     }
     const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size());
     const auto compute = cpu::gemm_function(m, k, left, right);
     parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
       const Index row = tile / grid.across * grid.height, col = tile % grid.across * grid.width;
       compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, T(1), left.from(row, 0),
-              right.from(0, col), mode == Write::accumulate, c.data + row * n + col, n, panels);
+              right.from(0, col), add, c.data + row * n + col, n, panels);
     });
   }
 

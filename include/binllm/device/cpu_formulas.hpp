@@ -23,19 +23,23 @@ template <class X, class F, class... In>
   return f((whole ? in.template load<X>(row, col) : load_part<X>(in, row, col, count))...);
 }
 
-/// The first `count` lanes of a pack go to memory, or are added to what is there.
+/// The first `count` lanes of a pack go to memory, or are added to what is there, unless that is nothing yet.
 template <Write mode, class T>
-void store(T* to, const Pack<T>& value, Index count) {
+void store(T* to, const Pack<T>& value, Index count, [[maybe_unused]] bool fresh = false) {
   if (count == pack_width) {
     Eigen::Map<Pack<T>> lanes(to);
     if constexpr (mode == Write::assign) {
+      lanes = value;
+    } else if (fresh) {
       lanes = value;
     } else {
       lanes += value;
     }
   } else {
     Pack<T> lanes = value;
-    if constexpr (mode == Write::accumulate) lanes += first_lanes<Pack<T>>(to, count);
+    if constexpr (mode == Write::accumulate) {
+      if (!fresh) lanes += first_lanes<Pack<T>>(to, count);
+    }
     store_lanes(to, lanes, count);
   }
 }
@@ -58,7 +62,9 @@ template <Write mode, class T, std::size_t count, class F, class... In>
       const Index lanes = std::min(pack_width, block.col_end - col);
       const std::array<Pack<T>, count> values{apply<Pack<T>>(f, row, col, lanes, in...)};
       [&]<std::size_t... k>(std::index_sequence<k...>) {
-        ((outs[k].data != nullptr ? store<mode>(outs[k].data + row * outs[k].stride + col, values[k], lanes) : void()),
+        ((outs[k].data != nullptr
+              ? store<mode>(outs[k].data + row * outs[k].stride + col, values[k], lanes, outs[k].fresh)
+              : void()),
          ...);
       }
       (std::make_index_sequence<count>{});

@@ -13,3 +13,5 @@ template <class Op, class Device>
 struct Kernel : GenericKernel<Op, Device> {};
 
 }  // namespace binllm
+
+#include <binllm/device/cuda/kernel.hpp>

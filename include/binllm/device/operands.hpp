@@ -3,12 +3,15 @@
 /// one value a column, or one value for all. `map` and the reductions of a backend take any mixture.
 /// An operand has `load<X>(row, col)` for a scalar X and for a pack. Where a row ends inside a pack, the CPU asks for
 /// `load_part<X>(row, col, count)`, which reads `count` columns and no more; an operand without one is read lane by
-/// lane.
+/// lane. Operands that lie in memory element by element also say where (`address`), and whether n columns at a time
+/// are aligned there (`aligned`), for devices that load several at once.
 #pragma once
 #include <binllm/core/formula.hpp>
 #include <binllm/core/view.hpp>
 #include <binllm/device/lanes.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
@@ -28,16 +31,53 @@ template <class X, class Operand>
   }
 }
 
+/// Which factor is transposed: y = x w^T (nt), dx = dy w (nn), dw = dy^T x (tn).
+enum class Product { nt, nn, tn };
+
+/// How a result is written: in place of the old value, or added to it.
+enum class Write { assign, accumulate };
+
+/// Where a gradient is added up. A fresh one holds nothing yet: who comes first writes all of it instead of adding.
+template <class T, class Device>
+struct Gradient {
+  View<T, Device> view;
+  bool fresh = false;
+
+  Gradient() = default;
+  Gradient(View<T, Device> block, bool nothing_yet = false) : view(block), fresh(nothing_yet) {}  // NOLINT
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(view); }
+  [[nodiscard]] Write write() const noexcept { return fresh ? Write::assign : Write::accumulate; }
+  /// For who can only add.
+  [[nodiscard]] View<T, Device> zeroed() const {
+    if (fresh) Backend<Device>::zero(view.data, static_cast<std::size_t>(view.size()) * sizeof(T));
+    return view;
+  }
+};
+/// A gradient among the parameters of a kernel whose other arguments say what T is; a view serves too.
+template <class T, class Device>
+using Into = std::type_identity_t<Gradient<T, Device>>;
+
+namespace detail {
+/// Whether runs of n elements from here on can be read 16 bytes at a time, or all of them where they are fewer.
+template <class T>
+[[nodiscard]] bool aligned(const T* data, Index n) {
+  return reinterpret_cast<std::uintptr_t>(data) % std::min<std::size_t>(16, static_cast<std::size_t>(n) * sizeof(T)) ==
+         0;
+}
+}  // namespace detail
+
 template <class T>
 struct Elements {
   const T* data;
   Index stride;
+  [[nodiscard]] constexpr const T* address(Index row, Index col) const { return data + row * stride + col; }
+  [[nodiscard]] bool aligned(Index n) const { return detail::aligned(data, n) && stride % n == 0; }
   template <class X>
   [[nodiscard]] constexpr X load(Index row, Index col) const {
     if constexpr (formula::is_pack<X>) {
       return Eigen::Map<const X>(data + row * stride + col);
     } else {
-      return data[row * stride + col];
+      return static_cast<X>(data[row * stride + col]);
     }
   }
   template <class X>
@@ -50,7 +90,7 @@ struct PerRow {
   const T* data;
   template <class X>
   [[nodiscard]] constexpr X load(Index row, Index) const {
-    return formula::splat<X>(data[row]);
+    return formula::splat<X>(static_cast<formula::lane_t<X>>(data[row]));
   }
   template <class X>
   [[nodiscard]] constexpr X load_part(Index row, Index col, Index) const {
@@ -60,12 +100,14 @@ struct PerRow {
 template <class T>
 struct PerColumn {
   const T* data;
+  [[nodiscard]] constexpr const T* address(Index, Index col) const { return data + col; }
+  [[nodiscard]] bool aligned(Index n) const { return detail::aligned(data, n); }
   template <class X>
   [[nodiscard]] constexpr X load(Index, Index col) const {
     if constexpr (formula::is_pack<X>) {
       return Eigen::Map<const X>(data + col);
     } else {
-      return data[col];
+      return static_cast<X>(data[col]);
     }
   }
   template <class X>
@@ -78,7 +120,21 @@ struct Uniform {
   const T* data;
   template <class X>
   [[nodiscard]] constexpr X load(Index, Index) const {
-    return formula::splat<X>(*data);
+    return formula::splat<X>(static_cast<formula::lane_t<X>>(*data));
+  }
+  template <class X>
+  [[nodiscard]] constexpr X load_part(Index row, Index col, Index) const {
+    return load<X>(row, col);
+  }
+};
+
+/// A number that the host knows.
+template <class T>
+struct Constant {
+  T value;
+  template <class X>
+  [[nodiscard]] constexpr X load(Index, Index) const {
+    return formula::splat<X>(static_cast<formula::lane_t<X>>(value));
   }
   template <class X>
   [[nodiscard]] constexpr X load_part(Index row, Index col, Index) const {
@@ -120,16 +176,22 @@ struct CausalMask {
   }
 };
 
-/// Where a formula's results go: rows x cols, rows `stride` apart.
+/// Where a formula's results go: rows x cols, rows `stride` apart. What is added to a fresh one takes the place of what
+/// is there.
 template <class T>
 struct Target {
   T* data;
   Index rows, cols, stride;
+  bool fresh = false;
   template <class Device>
   Target(View<T, Device> view)
       : data(view.data), rows(view.rows()), cols(view.cols()), stride(view.cols()) {}  // NOLINT
-  Target(T* first, Index row_count, Index col_count, Index row_stride)
-      : data(first), rows(row_count), cols(col_count), stride(row_stride) {}
+  template <class Device>
+  Target(Gradient<T, Device> gradient) : Target(gradient.view) {  // NOLINT
+    fresh = gradient.fresh;
+  }
+  Target(T* first, Index row_count, Index col_count, Index row_stride, bool nothing_yet = false)
+      : data(first), rows(row_count), cols(col_count), stride(row_stride), fresh(nothing_yet) {}
 };
 
 /// x[r, c]; x[r]; x[c]; x[0].
@@ -149,9 +211,6 @@ template <class T, class Device>
 [[nodiscard]] auto uniform(View<T, Device> x) {
   return Uniform<std::remove_const_t<T>>{x.data};
 }
-
-/// How a result is written: in place of the old value, or added to it (every gradient is).
-enum class Write { assign, accumulate };
 
 /// Reductions with their neutral element.
 struct Sum {

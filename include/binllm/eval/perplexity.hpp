@@ -70,6 +70,10 @@ template <class T, class Device, class F>
       std::copy_n(window + 1, n - 1, targets.view().data + row * (n - 1));
       bytes += stream.bytes_of((first + row) * n + 1, n - 1);
     }
+    if constexpr (!host_accessible<Device>) {  // on the host the ops ask
+      check_token_ids("evaluate_perplexity", read(ids.view()), model.config.vocab_size);
+      check_token_ids("evaluate_perplexity", read(targets.view()), model.config.vocab_size);
+    }
     tape.reset();
     copy_to_device(read(ids.view()), device_ids.view());
     copy_to_device(read(targets.view()), device_targets.view());

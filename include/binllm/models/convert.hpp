@@ -20,33 +20,29 @@ void copy_values(const Parameter<T, Device>& from, Parameter<T, Device>& to) {
     Backend<Device>::copy(to.value.data, from.value.data, static_cast<std::size_t>(from.size()) * sizeof(T));
 }
 
+/// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. Errors:
+/// out_of_memory.
+template <class ToDevice, class To, class T, class Device, class F>
+[[nodiscard]] Llama<To, ToDevice, F> on_device(const Llama<T, Device, F>& model) {
+  static_assert(std::is_same_v<master_t<To>, master_t<T>>, "a model moves between types with one master type");
+  Llama<To, ToDevice, F> moved(model.config, model.format);
+  using Mover = Backend<std::conditional_t<host_accessible<ToDevice>, Device, ToDevice>>;
+  const auto from = named_parameters(model), to = named_parameters(moved);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const auto& source = from[i].parameter->value;
+    Mover::copy(to[i].parameter->value.data, source.data,
+                static_cast<std::size_t>(source.size()) * sizeof(master_t<T>));
+  }
+  Mover::synchronise();
+  return moved;
+}
+
 namespace detail {
 
 template <class T, class Device>
 void fill(View<T, Device> view, T value) {
-  if (view.size() == 0) return;
-  const Tensor<T> host_value = [&] {
-    Tensor<T> t({1});
-    t.view().data[0] = value;
-    return t;
-  }();
-  Tensor<T, Device> one({1});
-  Backend<Device>::copy(one.view().data, host_value.view().data, sizeof(T));
-  Backend<Device>::map(view, formula::Identity{}, uniform(one.view()));
+  if (view.size() > 0) Kernel<Fill, Device>::forward(value, Gradient<T, Device>(view, true));
 }
-
-struct DivideByExp {
-  template <class X>
-  [[nodiscard]] constexpr X operator()(const X& w, const X& u) const {
-    return w * formula::exp(X(-u));
-  }
-};
-struct Exp {
-  template <class X>
-  [[nodiscard]] constexpr X operator()(const X& u) const {
-    return formula::exp(u);
-  }
-};
 
 /// S_l as training starts from it: 1 beside an analytic scale, mean |W| alone.
 template <class T, class Device, RecipeLike R>
@@ -54,11 +50,7 @@ void initialise_scale(const Binary<R>& format, typename Binary<R>::template Line
   const ScaleTraits traits = format.scale.traits();
   if (!traits.learned) return;
   if (traits.analytic) return fill(layer.scale.value, master_t<T>(1));
-  const GroupedBlock<Device, typename R::scale> grouped(traits, layer.weight.shape());
-  const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{
-      master_t<T>(1) / static_cast<master_t<T>>(grouped.members)};
-  grouped.sum(layer.scale.value.reshaped(Shape{grouped.groups}), mean,
-              elements(grouped.block(read(layer.weight.value))));
+  Kernel<MeanMagnitude, Device>::forward(traits, read(layer.weight.value), layer.scale.value);
 }
 
 }  // namespace detail
@@ -129,25 +121,24 @@ template <class T, class Device, RecipeLike R>
 template <class T, class Device, RecipeLike R>
 void fold_channel_scale(Llama<T, Device, Binary<R>>& binary,
                         Llama<T, Device, ChannelSearch<Binary<R>::sharing>>& search) {
-  using B = Backend<Device>;
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   [[maybe_unused]] const auto divide_columns = [](auto& weight, auto u) {
-    B::map(weight.value, detail::DivideByExp{}, elements(weight.value), per_column(u));
+    Kernel<DivideColumns, Device>::forward(read(u), weight.value);
   };
   if constexpr (Binary<R>::sharing == ChannelSharing::per_linear) {
     for_each_linear(
         [&](auto& to, auto& from) {
           divide_columns(to.weight, from.log_scale.value);
-          B::map(to.input_scale.value, detail::Exp{}, elements(from.log_scale.value));
+          Kernel<Exponential, Device>::forward(read(from.log_scale.value), to.input_scale.value);
         },
         binary, search);
   } else {
     const auto multiply_rows = [](auto& weight, auto u) {
-      B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), per_row(u));
+      Kernel<MultiplyRows, Device>::forward(read(u), weight.value);
     };
     const auto multiply_norm = [](auto& weight, auto u) {
-      B::map(weight.value, ChannelScaling::Value{}, elements(weight.value), elements(u));
+      Kernel<MultiplyColumns, Device>::forward(read(u), weight.value);
     };
     for (std::size_t i = 0; i < binary.layers.size(); ++i) {
       auto& to = binary.layers[i];
@@ -187,9 +178,7 @@ template <class Activations = Int8Activations, class T, RecipeLike R>
         const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
         Tensor<T> merged(Shape{grouped.groups});
         if (traits.analytic) {
-          const typename Binarize<typename R::estimator, typename R::scale>::Magnitude mean{
-              T(1) / static_cast<T>(grouped.members)};
-          grouped.sum(merged.view(), mean, elements(grouped.block(read(w))));
+          Kernel<MeanMagnitude, Cpu>::forward(traits, read(w), merged.view());
           if (traits.learned) merged.view().flat() *= from.scale.value.flat();
         } else {
           merged.view().flat() = from.scale.value.flat().abs();  // S sgn(W / S) = |S| sgn(W)

@@ -40,8 +40,8 @@ struct LlamaLayer {
         mlp(format, c.hidden_size, c.intermediate_size),
         epsilon(c.rms_norm_eps) {}
 
-  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
-                                               Variable<T, Device> h) {
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<master_t<T>, Device>& table,
+                                               Index layer, Variable<T, Device> h) {
     const auto enters_attention = rms_norm(h, pass.tape.use(input_layernorm), epsilon);
     const auto attended = self_attn(pass, table, layer, enters_attention);
     const auto middle = add(h, attended);
@@ -101,7 +101,7 @@ struct Llama {
   std::vector<LlamaLayer<T, D, F>> layers;
   Parameter<Master, D> norm;
   Parameter<Master, D> lm_head;  ///< no elements where it is tied to embed_tokens
-  RotaryTable<T, D> rotary_table;
+  RotaryTable<Master, D> rotary_table;
   ParameterBlock<Master, D> block;
 
   /// Zero weights, norms and learned scales too. Errors: config_inconsistent.
@@ -111,7 +111,7 @@ struct Llama {
     for (Index i = 0; i < c.num_hidden_layers; ++i) layers.emplace_back(format, c);
     norm = Parameter<Master, D>({c.hidden_size}, false);
     lm_head = Parameter<Master, D>(c.tie_word_embeddings ? Shape{0} : Shape{c.vocab_size, c.hidden_size});
-    rotary_table = RotaryTable<T, D>(c.max_position_embeddings, rotary_frequencies(c));
+    rotary_table = RotaryTable<Master, D>(c.max_position_embeddings, rotary_frequencies(c));
     if (ownership == Ownership::own) allocate();
   }
   /// Gives memory to the parameters that have none.
@@ -135,7 +135,7 @@ struct Llama {
     return y;
   }
   /// The output head: its own weight, or the embedding's.
-  [[nodiscard]] Variable<T, D> head(Pass<T, D>& pass) {
+  [[nodiscard]] Variable<Master, D> head(Pass<T, D>& pass) {
     return pass.tape.use(config.tie_word_embeddings ? embed_tokens : lm_head);
   }
   /// Logits (B,T,V) of ids (B,T).
@@ -143,8 +143,8 @@ struct Llama {
     return linear((*this)(pass, ids), head(pass));
   }
   /// Mean cross-entropy of the targets (B,T), natural log.
-  [[nodiscard]] Variable<T, D> loss(Pass<T, D>& pass, View<const std::int32_t, D> ids,
-                                    View<const std::int32_t, D> targets) {
+  [[nodiscard]] Variable<Master, D> loss(Pass<T, D>& pass, View<const std::int32_t, D> ids,
+                                         View<const std::int32_t, D> targets) {
     return cross_entropy((*this)(pass, ids), head(pass), targets);
   }
   [[nodiscard]] KeyValueCache<T, D> cache(Index capacity, Index sequences = 1) const {
@@ -173,19 +173,18 @@ struct Llama {
 };
 
 /// Normal weights of the given deviation (residual projections / sqrt(2 layers), GPT-2's rule), norms 1. A pure
-/// function of the seed.
-template <class T>
-void initialise(Llama<T, Cpu, Dense>& model, std::uint64_t seed, double deviation = 0.02) {
+/// function of the seed; on a GPU up to the last bit of its logarithm and cosine.
+template <class T, class D>
+void initialise(Llama<T, D, Dense>& model, std::uint64_t seed, double deviation = 0.02) {
   std::uint64_t tensor = 0;
   const double residual = 1 / std::sqrt(2.0 * static_cast<double>(model.config.num_hidden_layers));
   for_each_parameter(model, [&](const std::string& name, auto& parameter) {
     const Random random(seed, Purpose::initialise, tensor++);
     const bool into_residual = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-    for (Index i = 0; i < parameter.size(); ++i) {
-      const double draw =
-          parameter.decays ? deviation * (into_residual ? residual : 1.0) * random.normal(static_cast<std::uint64_t>(i))
-                           : 1.0;
-      parameter.value.data[i] = static_cast<master_t<T>>(draw);
+    if (parameter.decays) {
+      Kernel<NormalFill, D>::forward(random, deviation * (into_residual ? residual : 1.0), parameter.value);
+    } else {
+      Kernel<Fill, D>::forward(master_t<T>(1), Gradient<master_t<T>, D>(parameter.value, true));
     }
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Llama's self-attention: projections in the model's format, rotary positions, grouped query heads.
 #pragma once
+#include <binllm/core/dtype.hpp>
 #include <binllm/nn/dense.hpp>
 #include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/rotary.hpp>
@@ -32,8 +33,8 @@ struct SelfAttention {
 
   /// x (B,T,C) -> (B,T,C). With a cache row b is a sequence of its own: the keys and values of its earlier tokens are
   /// read from there and the new ones kept. No gradient goes through a cache.
-  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<T, Device>& table, Index layer,
-                                               Variable<T, Device> x) {
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<master_t<T>, Device>& table,
+                                               Index layer, Variable<T, Device> x) {
     const auto entered = input(pass, x);
     const auto q = rotated(pass, table, q_proj(pass, input, entered));
     const auto k = rotated(pass, table, k_proj(pass, input, entered));
@@ -61,15 +62,15 @@ struct SelfAttention {
 
  private:
   /// Backward of the rotation does not read its input.
-  static Variable<T, Device> rotated(Pass<T, Device>& pass, const RotaryTable<T, Device>& table,
+  static Variable<T, Device> rotated(Pass<T, Device>& pass, const RotaryTable<master_t<T>, Device>& table,
                                      Variable<T, Device> x) {
     const auto y = pass.cache == nullptr ? rotary(x, table) : rotated_rows(*pass.cache, table, x);
     forget(x);
     return y;
   }
   /// Each row stands behind what its sequence has seen.
-  static Variable<T, Device> rotated_rows(const KeyValueCache<T, Device>& cache, const RotaryTable<T, Device>& table,
-                                          Variable<T, Device> x) {
+  static Variable<T, Device> rotated_rows(const KeyValueCache<T, Device>& cache,
+                                          const RotaryTable<master_t<T>, Device>& table, Variable<T, Device> x) {
     const Index rows = x.shape()[0], tokens = x.shape()[1];
     cache.check_room(rows, tokens);
     for (const Index sequence : cache.active()) check_positions(table, cache.length(sequence), tokens);

@@ -21,11 +21,13 @@ struct BinaryWeight {
   Shape shape = weight.shape();
 
   [[nodiscard]] bool needs_gradient() const { return weight.needs_gradient() || learned.needs_gradient(); }
-  void forward(Tape<Device>& tape, View<T, Device> wb) const {
+  template <class C>
+  void forward(Tape<Device>& tape, View<C, Device> wb) const {
     const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
     K::forward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, memory.view(), wb);
   }
-  void backward(Tape<Device>& tape, View<const T, Device> dwb) const {
+  template <class C>
+  void backward(Tape<Device>& tape, View<const C, Device> dwb) const {
     const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
     K::backward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, dwb, memory.view(),
                 weight.gradient(), learned.gradient());

@@ -27,7 +27,7 @@ struct ChannelSearch {
     Input(const ChannelSearch&, Index channels, Index group_size, Index head_size)
         : log_scale(shared ? Shape{channels / group_size} : Shape{0}, false), group(group_size), head_dim(head_size) {}
     /// u of every channel.
-    [[nodiscard]] Variable<T, Device> channels(Tape<Device>& tape) const {
+    [[nodiscard]] Variable<master_t<T>, Device> channels(Tape<Device>& tape) const {
       const auto u = tape.use(log_scale);
       return group == 1 ? u : repeat_head_groups(u, group, head_dim);
     }

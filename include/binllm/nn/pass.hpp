@@ -89,7 +89,7 @@ class KeyValueCache {
       const T* const from = fresh.data + static_cast<Index>(b) * tokens * width;
       for (Index h = 0; h < heads; ++h) {
         T* const to = store.view().data + ((active_[b] * heads + h) * capacity_ + length(active_[b])) * dim;
-        Backend<Device>::map(Target<T>(to, tokens, dim, dim), formula::Identity{}, Elements<T>{from + h * dim, width});
+        Kernel<StridedCopy, Device>::forward(Elements<T>{from + h * dim, width}, Target<T>(to, tokens, dim, dim));
       }
     }
   }

@@ -17,6 +17,8 @@ struct Add {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Add> = true;
 template <class Device>
 struct GenericKernel<Add, Device> {
   template <class T>
@@ -28,14 +30,14 @@ struct GenericKernel<Add, Device> {
     }
   }
   template <class T>
-  static void backward(View<const T, Device> dy, View<T, Device> da, View<T, Device> db) {
+  static void backward(View<const T, Device> dy, Into<T, Device> da, Into<T, Device> db) {
     using B = Backend<Device>;
-    if (da) B::template map<Write::accumulate>(da, formula::Identity{}, elements(dy));
+    if (da) B::template map<Write::accumulate>(Target<T>(da), formula::Identity{}, elements(dy));
     if (!db) return;
-    if (db.shape == dy.shape) {
-      B::template map<Write::accumulate>(db, formula::Identity{}, elements(dy));
+    if (db.view.shape == dy.shape) {
+      B::template map<Write::accumulate>(Target<T>(db), formula::Identity{}, elements(dy));
     } else {
-      B::column_reduce(db, dy.rows(), formula::Identity{}, elements(dy));
+      B::column_reduce(db.zeroed(), dy.rows(), formula::Identity{}, elements(dy));
     }
   }
 };
@@ -48,7 +50,12 @@ template <class T, class Device>
   auto y = a.tape().template compute<T>(
       a.shape(), [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
   y.tape().on_backward(
-      y, [=] { K::backward(read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+      y,
+      [=] {
+        const auto da = a.incoming(), db = b.incoming();  // in this order, which the kernel keeps: a may be b
+        K::backward(read(y.gradient()), da, db);
+      },
+      a, b);
   return y;
 }
 

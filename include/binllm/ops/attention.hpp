@@ -6,11 +6,12 @@
 /// Backward with P computed again from the saved row values lse_i = log sum_j e^{S[i,j]}:
 ///   dv_j += sum_i P[i,j] dy_i;   dP[i,j] = dy_i . v_j;   dS[i,j] = P[i,j] (dP[i,j] - sum_l P[i,l] dP[i,l])
 ///   dq_i += sum_j dS[i,j] k_j / sqrt(D);   dk_j += sum_i dS[i,j] q_i / sqrt(D)
-/// Saves q, k, v (by view) and lse (one number a query and head): no T x T matrix outlives the kernel.
+/// Saves q, k, v (by view) and lse (one number a query and head, in master_t<T>): no T x T matrix outlives the kernel.
 /// Errors   rank_unsupported, shape_mismatch, config_inconsistent (heads that KV does not divide).
 /// Cost     4 B H T U D operations forward, half of them masked; 10 backward.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/softmax.hpp>
@@ -46,6 +47,8 @@ struct Attention {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Attention> = true;
 /// One head at a time, with its whole matrix of scores as working memory: the definition.
 template <class Device>
 struct GenericKernel<Attention, Device> {
@@ -74,10 +77,12 @@ struct GenericKernel<Attention, Device> {
     }
   }
 
+  /// `y` is what forward gave.
   template <class T>
   static void backward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v,
-                       View<const T, Device> lse, View<const T, Device> dy, View<T, Device> memory, View<T, Device> dq,
-                       View<T, Device> dk, View<T, Device> dv) {
+                       View<const T, Device>, View<const T, Device> lse, View<const T, Device> dy,
+                       View<T, Device> memory, Into<T, Device> to_q, Into<T, Device> to_k, Into<T, Device> to_v) {
+    const View<T, Device> dq = to_q.zeroed(), dk = to_k.zeroed(), dv = to_v.zeroed();
     for (Index b = 0; b < a.batch; ++b) {
       for (Index h = 0; h < a.heads; ++h) {
         const Head<T> head(a, memory, b, h);
@@ -157,17 +162,19 @@ template <class T, class Device>
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
   const Shape room{K::workspace(a)};
   Tape<Device>& tape = q.tape();
-  const auto lse = tape.template make<T>({a.batch, a.heads, a.queries});
+  const auto lse = tape.template make<master_t<T>>({a.batch, a.heads, a.queries});
   auto y = tape.template compute<T>(q.shape(), [=](View<T, Device> out) {
-    const Temporary<T, Device> memory(q.tape(), room);
+    const Temporary<master_t<T>, Device> memory(q.tape(), room);
     K::forward(a, read(q.value()), read(k.value()), read(v.value()), memory.view(), lse.value(), out);
   });
   tape.on_backward(
       y,
       [=] {
-        const Temporary<T, Device> memory(q.tape(), room);
-        K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(lse.value()), read(y.gradient()),
-                    memory.view(), q.gradient(), k.gradient(), v.gradient());
+        const Temporary<master_t<T>, Device> memory(q.tape(), room);
+        const bool distinct = !q.is(k) && !k.is(v) && !q.is(v);
+        const auto into = [&](const auto& x) { return distinct ? x.incoming() : Gradient<T, Device>(x.gradient()); };
+        K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(y.value()), read(lse.value()),
+                    read(y.gradient()), memory.view(), into(q), into(k), into(v));
       },
       q, k, v);
   return y;

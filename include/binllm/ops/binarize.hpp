@@ -21,11 +21,9 @@
 
 namespace binllm {
 
-/// Formulas of the op for an estimator E over scalars T; `t` points to device memory and is read when the kernel runs.
-template <Estimator E, class S>
-struct Binarize {
-  using T = typename E::value_type;
-
+/// S_a alone: the mean of |W| over each scale group.
+struct MeanMagnitude {
+  template <class T>
   struct Magnitude {
     T weight;  // 1/n: the reduction becomes a mean
     template <class X>
@@ -33,6 +31,14 @@ struct Binarize {
       return weight * formula::abs(w);
     }
   };
+};
+
+/// Formulas of the op for an estimator E over scalars T; `t` points to device memory and is read when the kernel runs.
+template <Estimator E, class S>
+struct Binarize {
+  using T = typename E::value_type;
+
+  using Magnitude = MeanMagnitude::Magnitude<T>;
   /// 1/s, or 0 for a group of zeros, as one counts whose scale is too small to have a reciprocal.
   struct Reciprocal {
     static constexpr T smallest = std::numeric_limits<T>::min();
@@ -150,6 +156,19 @@ struct GroupedBlock {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<MeanMagnitude> = true;
+template <class Device>
+struct GenericKernel<MeanMagnitude, Device> {
+  /// One number a group, whatever the shape of `mean`.
+  template <class T>
+  static void forward(const ScaleTraits& traits, View<const T, Device> w, View<T, Device> mean) {
+    const GroupedBlock<Device> grouped(traits, w.shape);
+    grouped.sum(mean.reshaped(Shape{grouped.groups}),
+                MeanMagnitude::Magnitude<T>{T(1) / static_cast<T>(grouped.members)}, elements(grouped.block(w)));
+  }
+};
+
 template <Estimator E, class S, class Device>
 struct GenericKernel<Binarize<E, S>, Device> {
   using T = typename E::value_type;
@@ -163,7 +182,10 @@ struct GenericKernel<Binarize<E, S>, Device> {
     return 5 * GroupedBlock<Device, S>(scale.traits(), weight).groups;
   }
 
-  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, Out wb) {
+  /// W_b and its gradient are in the type that the layer computes in.
+  template <class C>
+  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory,
+                      View<C, Device> wb) {
     const GroupedBlock<Device, S> grouped(scale.traits(), w.shape);
     const Groups group = prepare(scale.traits(), grouped, w, learned, memory);
     grouped.with_groups([&](auto by_group) {
@@ -172,12 +194,14 @@ struct GenericKernel<Binarize<E, S>, Device> {
     });
   }
 
-  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw,
-                       Out dlearned) {
+  template <class C>
+  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, View<const C, Device> g,
+                       Out memory, Out dw, Out dlearned) {
     const ScaleTraits traits = scale.traits();
     const GroupedBlock<Device, S> grouped(traits, w.shape);
     const Groups group = prepare(traits, grouped, w, learned, memory);
-    const auto weights = elements(grouped.block(w)), gradients = elements(grouped.block(g));
+    const auto weights = elements(grouped.block(w));
+    const auto gradients = elements(grouped.block(g));
     if (!traits.learned) dlearned = {};  // the gradient of an empty leaf is a block that holds nothing
     grouped.with_groups([&](auto by_group) {
       const auto reciprocal = by_group(group.reciprocal);
@@ -270,3 +294,4 @@ template <Estimator E, Scale S, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/binarize.hpp>
+#include <binllm/ops/cuda/binarize.hpp>

@@ -22,15 +22,17 @@ struct ChannelScaling {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<ChannelScaling> = true;
 template <class Device>
 struct GenericKernel<ChannelScaling, Device> {
-  template <class T>
-  static void forward(View<const T, Device> x, View<const T, Device> u, View<T, Device> y) {
+  template <class T, class M>
+  static void forward(View<const T, Device> x, View<const M, Device> u, View<T, Device> y) {
     Backend<Device>::map(y, ChannelScaling::Value{}, elements(x), per_column(u));
   }
-  template <class T>
-  static void backward(View<const T, Device> u, View<const T, Device> y, View<const T, Device> dy, View<T, Device> dx,
-                       View<T, Device> du) {
+  template <class T, class M>
+  static void backward(View<const M, Device> u, View<const T, Device> y, View<const T, Device> dy, View<T, Device> dx,
+                       View<M, Device> du) {
     using B = Backend<Device>;
     if (dx) B::template map<Write::accumulate>(dx, ChannelScaling::Value{}, elements(dy), per_column(u));
     if (du) B::column_reduce(du, dy.rows(), Multiply{}, elements(dy), elements(y));
@@ -38,7 +40,7 @@ struct GenericKernel<ChannelScaling, Device> {
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> channel_scale(Variable<T, Device> x, Variable<T, Device> u) {
+[[nodiscard]] Variable<T, Device> channel_scale(Variable<T, Device> x, Variable<master_t<T>, Device> u) {
   check_same_tape("channel_scale", x, u);
   check_shape("channel_scale", "u", u.shape(), Shape{x.shape().cols()});
   using K = Kernel<ChannelScaling, Device>;
@@ -48,6 +50,59 @@ template <class T, class Device>
       y, [=] { K::backward(read(u.value()), read(y.value()), read(y.gradient()), x.gradient(), u.gradient()); }, x, u);
   return y;
 }
+
+/// How S_t = e^u is moved into weights: w[:,c] /= S_c, w[r,:] *= S_r, w[:,c] *= S_c; and S itself.
+struct DivideColumns {
+  template <class X>
+  [[nodiscard]] constexpr X operator()(const X& w, const X& u) const {
+    return w * formula::exp(X(-u));
+  }
+};
+struct MultiplyRows {};
+struct MultiplyColumns {};
+struct Exponential {
+  template <class X>
+  [[nodiscard]] constexpr X operator()(const X& u) const {
+    return formula::exp(u);
+  }
+};
+
+template <>
+inline constexpr bool cuda::shipped<DivideColumns> = true;
+template <class Device>
+struct GenericKernel<DivideColumns, Device> {
+  template <class T>
+  static void forward(View<const T, Device> u, View<T, Device> w) {
+    Backend<Device>::map(w, DivideColumns{}, elements(w), per_column(u));
+  }
+};
+template <>
+inline constexpr bool cuda::shipped<MultiplyRows> = true;
+template <class Device>
+struct GenericKernel<MultiplyRows, Device> {
+  template <class T>
+  static void forward(View<const T, Device> u, View<T, Device> w) {
+    Backend<Device>::map(w, ChannelScaling::Value{}, elements(w), per_row(u));
+  }
+};
+template <>
+inline constexpr bool cuda::shipped<MultiplyColumns> = true;
+template <class Device>
+struct GenericKernel<MultiplyColumns, Device> {
+  template <class T>
+  static void forward(View<const T, Device> u, View<T, Device> w) {
+    Backend<Device>::map(w, ChannelScaling::Value{}, elements(w), per_column(u));
+  }
+};
+template <>
+inline constexpr bool cuda::shipped<Exponential> = true;
+template <class Device>
+struct GenericKernel<Exponential, Device> {
+  template <class T>
+  static void forward(View<const T, Device> u, View<T, Device> scale) {
+    Backend<Device>::map(scale, Exponential{}, elements(u));
+  }
+};
 
 struct SignWeight {
   template <class T>
@@ -74,22 +129,24 @@ struct SignWeight {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<SignWeight> = true;
 template <class Device>
 struct GenericKernel<SignWeight, Device> {
   /// `row_scale` is one element a row of working memory, here and in backward.
-  template <class T>
-  static void forward(View<const T, Device> w, View<const T, Device> u, View<T, Device> row_scale, View<T, Device> wb) {
+  template <class T, class M>
+  static void forward(View<const M, Device> w, View<const M, Device> u, View<M, Device> row_scale, View<T, Device> wb) {
     using B = Backend<Device>;
-    B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Magnitude<T>{T(1) / static_cast<T>(w.cols())},
+    B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Magnitude<M>{M(1) / static_cast<M>(w.cols())},
                                 elements(w), per_column(u));
     B::map(wb, SignWeight::Signed{}, elements(w), per_row(row_scale));
   }
-  template <class T>
-  static void backward(View<const T, Device> w, View<const T, Device> u, View<const T, Device> dwb,
-                       View<T, Device> row_scale, View<T, Device> du) {
+  template <class T, class M>
+  static void backward(View<const M, Device> w, View<const M, Device> u, View<const T, Device> dwb,
+                       View<M, Device> row_scale, View<M, Device> du) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(row_scale, w.cols(), SignWeight::Signed{}, elements(w), elements(dwb));
-    B::column_reduce(du, w.rows(), SignWeight::ChannelTerm<T>{T(1) / static_cast<T>(w.cols())}, elements(w),
+    B::column_reduce(du, w.rows(), SignWeight::ChannelTerm<M>{M(1) / static_cast<M>(w.cols())}, elements(w),
                      per_column(u), per_row(row_scale));
   }
 };
@@ -97,21 +154,22 @@ struct GenericKernel<SignWeight, Device> {
 /// The weight function of transient_linear for a frozen W and a learned u.
 template <class T, class Device>
 struct SignWeightOf {
-  View<const T, Device> weight;
-  Variable<T, Device> u;
+  using M = master_t<T>;
+  View<const M, Device> weight;
+  Variable<M, Device> u;
   Shape shape;
 
-  SignWeightOf(View<const T, Device> frozen, Variable<T, Device> log_scale)
+  SignWeightOf(View<const M, Device> frozen, Variable<M, Device> log_scale)
       : weight(frozen), u(log_scale), shape(frozen.shape) {
     check_shape("channel_scale", "u", u.shape(), Shape{weight.cols()});
   }
   [[nodiscard]] bool needs_gradient() const { return u.needs_gradient(); }
   void forward(Tape<Device>& tape, View<T, Device> wb) const {
-    const Temporary<T, Device> row_scale(tape, Shape{weight.rows()});
+    const Temporary<M, Device> row_scale(tape, Shape{weight.rows()});
     Kernel<SignWeight, Device>::forward(weight, read(u.value()), row_scale.view(), wb);
   }
   void backward(Tape<Device>& tape, View<const T, Device> dwb) const {
-    const Temporary<T, Device> row_scale(tape, Shape{weight.rows()});
+    const Temporary<M, Device> row_scale(tape, Shape{weight.rows()});
     Kernel<SignWeight, Device>::backward(weight, read(u.value()), dwb, row_scale.view(), u.gradient());
   }
 };

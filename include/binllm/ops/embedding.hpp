@@ -10,20 +10,25 @@
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace binllm {
 
 struct Embedding {};
 
+template <>
+inline constexpr bool cuda::shipped<Embedding> = true;
 template <class Device>
 struct GenericKernel<Embedding, Device> {
+  /// Bytes of working memory for backward.
+  static Index workspace(Index) { return 0; }
   template <class T>
   static void forward(View<const std::int32_t, Device> ids, View<const master_t<T>, Device> table, View<T, Device> y) {
     Backend<Device>::gather_rows(ids, table, y);
   }
   template <class T>
-  static void backward(View<const std::int32_t, Device> ids, View<const T, Device> dy,
+  static void backward(View<const std::int32_t, Device> ids, View<const T, Device> dy, View<std::byte, Device>,
                        View<master_t<T>, Device> dtable) {
     Backend<Device>::scatter_add_rows(ids, dy, dtable);
   }
@@ -36,10 +41,15 @@ template <class T, class Device>
   using K = Kernel<Embedding, Device>;
   const Index cols = table.shape()[1];
   const Shape shape = ids.shape.rank() == 2 ? Shape{ids.shape[0], ids.shape[1], cols} : Shape{ids.size(), cols};
-  auto y = table.tape().template compute<T>(
-      shape, [=](View<T, Device> out) { K::template forward<T>(ids, read(table.value()), out); });
+  auto y =
+      table.tape().template compute<T>(shape, [=](View<T, Device> out) { K::forward(ids, read(table.value()), out); });
   y.tape().on_backward(
-      y, [=] { K::template backward<T>(ids, read(y.gradient()), table.gradient()); }, table);
+      y,
+      [=] {
+        const Temporary<std::byte, Device> memory(table.tape(), Shape{K::workspace(ids.size())});
+        K::backward(ids, read(y.gradient()), memory.view(), table.gradient());
+      },
+      table);
   return y;
 }
 

@@ -12,6 +12,8 @@ namespace binllm {
 
 struct Matmul {};
 
+template <>
+inline constexpr bool cuda::shipped<Matmul> = true;
 template <class Device>
 struct GenericKernel<Matmul, Device> {
   template <class T>
@@ -19,11 +21,11 @@ struct GenericKernel<Matmul, Device> {
     Backend<Device>::gemm(Product::nn, a, b, y);
   }
   template <class T>
-  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da,
-                       View<T, Device> db) {
+  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, Into<T, Device> da,
+                       Into<T, Device> db) {
     using B = Backend<Device>;
-    if (da) B::template gemm<Write::accumulate>(Product::nt, dy, b, da);
-    if (db) B::template gemm<Write::accumulate>(Product::tn, a, dy, db);
+    if (da) B::gemm(Product::nt, dy, b, da.view, da.write());
+    if (db) B::gemm(Product::tn, a, dy, db.view, db.write());
   }
 };
 
@@ -37,7 +39,12 @@ template <class T, class Device>
   auto y = a.tape().template compute<T>(
       {a.shape()[0], b.shape()[1]}, [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
   y.tape().on_backward(
-      y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
+      y,
+      [=] {
+        const auto da = a.incoming(), db = b.incoming();  // in this order, which the kernel keeps: a may be b
+        K::backward(read(a.value()), read(b.value()), read(y.gradient()), da, db);
+      },
+      a, b);
   return y;
 }
 

@@ -6,6 +6,7 @@
 /// Errors   shape_mismatch.   Cost: one pass forward, two backward.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
@@ -17,19 +18,21 @@ struct Multiply {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Multiply> = true;
 template <class Device>
 struct GenericKernel<Multiply, Device> {
-  template <class T>
-  static void forward(View<const T, Device> a, View<const T, Device> b, View<T, Device> y) {
+  template <class T, class U>
+  static void forward(View<const T, Device> a, View<const U, Device> b, View<T, Device> y) {
     if (b.shape == a.shape) {
       Backend<Device>::map(y, Multiply{}, elements(a), elements(b));
     } else {
       Backend<Device>::map(y, Multiply{}, elements(a), per_column(b));
     }
   }
-  template <class T>
-  static void backward(View<const T, Device> a, View<const T, Device> b, View<const T, Device> dy, View<T, Device> da,
-                       View<T, Device> db) {
+  template <class T, class U>
+  static void backward(View<const T, Device> a, View<const U, Device> b, View<const T, Device> dy, View<T, Device> da,
+                       View<U, Device> db) {
     using B = Backend<Device>;
     if (b.shape == a.shape) {
       if (da) B::template map<Write::accumulate>(da, Multiply{}, elements(dy), elements(b));
@@ -41,8 +44,9 @@ struct GenericKernel<Multiply, Device> {
   }
 };
 
-template <class T, class Device>
-[[nodiscard]] Variable<T, Device> multiply(Variable<T, Device> a, Variable<T, Device> b) {
+template <class T, class U, class Device>
+[[nodiscard]] Variable<T, Device> multiply(Variable<T, Device> a, Variable<U, Device> b) {
+  static_assert(std::is_same_v<U, T> || std::is_same_v<U, master_t<T>>, "factors of one type, or a master factor");
   check_same_tape("multiply", a, b);
   if (!(b.shape() == a.shape())) check_shape("multiply", "b", b.shape(), Shape{a.shape().cols()});
   using K = Kernel<Multiply, Device>;

@@ -50,27 +50,30 @@ struct RmsNorm {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<RmsNorm> = true;
 template <class Device>
 struct GenericKernel<RmsNorm, Device> {
-  template <class T>
-  static void forward(View<const T, Device> x, View<const T, Device> w, T epsilon, View<T, Device> inverse,
-                      View<T, Device> y) {
+  /// Everything but x, y and their gradients is in M = master_t<T>.
+  template <class T, class M>
+  static void forward(View<const T, Device> x, View<const M, Device> w, std::type_identity_t<M> epsilon,
+                      View<M, Device> inverse, View<T, Device> y) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(inverse, x.cols(), RmsNorm::Square{}, elements(x));
-    B::map(inverse, RmsNorm::Inverse<T>{static_cast<T>(x.cols()), epsilon}, elements(inverse));
+    B::map(inverse, RmsNorm::Inverse<M>{static_cast<M>(x.cols()), epsilon}, elements(inverse));
     B::map(y, RmsNorm::Product3{}, elements(x), per_column(w), per_row(inverse));
   }
   /// Elements of working memory for backward: one a row.
   static Index workspace(const Shape& x) { return x.rows(); }
-  template <class T>
-  static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> inverse,
-                       View<const T, Device> dy, View<T, Device> memory, View<T, Device> dx, View<T, Device> dw) {
+  template <class T, class M>
+  static void backward(View<const T, Device> x, View<const M, Device> w, View<const M, Device> inverse,
+                       View<const T, Device> dy, View<M, Device> memory, Into<T, Device> dx, View<M, Device> dw) {
     using B = Backend<Device>;
-    const View<T, Device> inner(memory.data, inverse.shape);
+    const View<M, Device> inner(memory.data, inverse.shape);
     if (dx) {
       B::template row_reduce<Sum>(inner, x.cols(), RmsNorm::Product3{}, elements(x), per_column(w), elements(dy));
-      B::template map<Write::accumulate>(dx, RmsNorm::InputGradient<T>{static_cast<T>(x.cols())}, elements(x),
-                                         per_column(w), elements(dy), per_row(inverse), per_row(inner));
+      B::template map<Write::accumulate>(Target<T>(dx), RmsNorm::InputGradient<M>{static_cast<M>(x.cols())},
+                                         elements(x), per_column(w), elements(dy), per_row(inverse), per_row(inner));
     }
     if (dw) B::column_reduce(dw, x.rows(), RmsNorm::Product3{}, elements(dy), elements(x), per_row(inverse));
   }
@@ -83,16 +86,17 @@ template <class T, class Device>
   check_not_empty("rms_norm", "x", x.shape());
   check_shape("rms_norm", "w", w.shape(), Shape{x.shape().cols()});
   using K = Kernel<RmsNorm, Device>;
-  const auto inverse = x.tape().template make<T>({x.shape().rows()});
+  using M = master_t<T>;
+  const auto inverse = x.tape().template make<M>({x.shape().rows()});
   auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
-    K::forward(read(x.value()), read(w.value()), static_cast<T>(epsilon), inverse.value(), out);
+    K::forward(read(x.value()), read(w.value()), static_cast<M>(epsilon), inverse.value(), out);
   });
   y.tape().on_backward(
       y,
       [=] {
-        const Temporary<T, Device> memory(x.tape(), Shape{K::workspace(x.shape())});
+        const Temporary<M, Device> memory(x.tape(), Shape{K::workspace(x.shape())});
         K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), memory.view(),
-                    x.gradient(), w.gradient());
+                    x.incoming(), w.gradient());
       },
       x, w);
   return y;

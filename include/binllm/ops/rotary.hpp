@@ -8,6 +8,7 @@
 /// index_out_of_range beyond the last tabulated position.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
 #include <array>
@@ -84,6 +85,8 @@ struct Rotary {
     [[nodiscard]] constexpr X load_part(Index row, Index col, Index count) const {
       return table.template load_part<X>(position(row), col, count);
     }
+    [[nodiscard]] constexpr const T* address(Index row, Index col) const { return table.address(position(row), col); }
+    [[nodiscard]] bool aligned(Index n) const { return table.aligned(n); }
     [[nodiscard]] constexpr Index position(Index row) const {
       const Index token = by_heads(row);
       return first + token - by_length(token) * by_length.divisor;
@@ -91,34 +94,40 @@ struct Rotary {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Rotary> = true;
 template <class Device>
 struct GenericKernel<Rotary, Device> {
-  template <class T>
-  static void forward(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
+  /// cosine and sine are master_t<T>.
+  template <class T, class M>
+  static void forward(View<const T, Device> x, View<const M, Device> cosine, View<const M, Device> sine, Index first,
                       View<T, Device> y) {
-    rotate<Write::assign, Rotary::Turn>(x, cosine, sine, first, y);
+    rotate<Write::assign, Rotary::Turn>(x, cosine, sine, first, Gradient<T, Device>(y));
   }
-  template <class T>
-  static void backward(View<const T, Device> cosine, View<const T, Device> sine, Index first, View<const T, Device> dy,
-                       View<T, Device> dx) {
+  template <class T, class M>
+  static void backward(View<const M, Device> cosine, View<const M, Device> sine, Index first, View<const T, Device> dy,
+                       Into<T, Device> dx) {
     rotate<Write::accumulate, Rotary::TurnBack>(dy, cosine, sine, first, dx);
   }
 
  private:
-  template <Write mode, class Formula, class T>
-  static void rotate(View<const T, Device> x, View<const T, Device> cosine, View<const T, Device> sine, Index first,
-                     View<T, Device> y) {
+  template <Write mode, class Formula, class T, class M>
+  static void rotate(View<const T, Device> x, View<const M, Device> cosine, View<const M, Device> sine, Index first,
+                     Gradient<T, Device> to) {
+    T* const y = to.view.data;
     const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
     const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
-    const Rotary::ByPosition<T> c{elements(cosine), {heads}, {length}, first},
+    const Rotary::ByPosition<M> c{elements(cosine), {heads}, {length}, first},
         s{elements(sine), {heads}, {length}, first};
-    const std::array halves{Target<T>(y.data, pairs, half, 2 * half), Target<T>(y.data + half, pairs, half, 2 * half)};
+    const std::array halves{Target<T>(y, pairs, half, 2 * half, to.fresh),
+                            Target<T>(y + half, pairs, half, 2 * half, to.fresh)};
     Backend<Device>::template map<mode>(halves, Formula{}, lower, upper, c, s);
   }
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> rotary(Variable<T, Device> x, const RotaryTable<T, Device>& table, Index first = 0) {
+[[nodiscard]] Variable<T, Device> rotary(Variable<T, Device> x, const RotaryTable<master_t<T>, Device>& table,
+                                         Index first = 0) {
   check_rank("rotary", "x", x.shape(), 3);
   const Index head_dim = 2 * table.cosine.shape().cols();
   if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
@@ -128,7 +137,7 @@ template <class T, class Device>
   auto y = x.tape().template compute<T>(
       x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), cosine, sine, first, out); });
   y.tape().on_backward(
-      y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.gradient()); }, x);
+      y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.incoming()); }, x);
   return y;
 }
 

@@ -6,6 +6,7 @@
 /// Backward dx += factor * dy.   Saves nothing.   Cost: one pass each way.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
@@ -21,20 +22,22 @@ struct Times {
 
 struct Scaling {};
 
+template <>
+inline constexpr bool cuda::shipped<Scaling> = true;
 template <class Device>
 struct GenericKernel<Scaling, Device> {
-  template <class T>
-  static void forward(View<const T, Device> x, T factor, View<T, Device> y) {
-    Backend<Device>::map(y, Times<T>{factor}, elements(x));
+  template <class T, class M>
+  static void forward(View<const T, Device> x, M factor, View<T, Device> y) {
+    Backend<Device>::map(y, Times<M>{factor}, elements(x));
   }
-  template <class T>
-  static void backward(View<const T, Device> dy, T factor, View<T, Device> dx) {
-    Backend<Device>::template map<Write::accumulate>(dx, Times<T>{factor}, elements(dy));
+  template <class T, class M>
+  static void backward(View<const T, Device> dy, M factor, View<T, Device> dx) {
+    Backend<Device>::template map<Write::accumulate>(dx, Times<M>{factor}, elements(dy));
   }
 };
 
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> scale(Variable<T, Device> x, std::type_identity_t<T> factor) {
+[[nodiscard]] Variable<T, Device> scale(Variable<T, Device> x, master_t<T> factor) {
   using K = Kernel<Scaling, Device>;
   auto y =
       x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), factor, out); });

@@ -33,6 +33,9 @@ struct Silu {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Elementwise<Silu>> = true;
+
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> silu(Variable<T, Device> x) {
   return elementwise(Silu{}, x);
@@ -54,6 +57,8 @@ struct SwiGlu {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<SwiGlu> = true;
 template <class Device>
 struct GenericKernel<SwiGlu, Device> {
   template <class T>
@@ -62,7 +67,7 @@ struct GenericKernel<SwiGlu, Device> {
   }
   template <class T>
   static void backward(View<const T, Device> gate, View<const T, Device> up, View<const T, Device> dy,
-                       View<T, Device> dgate, View<T, Device> dup) {
+                       Into<T, Device> dgate, Into<T, Device> dup) {
     Backend<Device>::template map<Write::accumulate>(std::array{Target<T>(dgate), Target<T>(dup)}, SwiGlu::Gradients{},
                                                      elements(gate), elements(up), elements(dy));
   }
@@ -76,7 +81,11 @@ template <class T, class Device>
   auto y = gate.tape().template compute<T>(
       gate.shape(), [=](View<T, Device> out) { K::forward(read(gate.value()), read(up.value()), out); });
   y.tape().on_backward(
-      y, [=] { K::backward(read(gate.value()), read(up.value()), read(y.gradient()), gate.gradient(), up.gradient()); },
+      y,
+      [=] {
+        const auto dgate = gate.incoming(), dup = up.incoming();  // in this order, which the kernel keeps
+        K::backward(read(gate.value()), read(up.value()), read(y.gradient()), dgate, dup);
+      },
       gate, up);
   return y;
 }

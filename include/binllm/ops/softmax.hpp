@@ -6,6 +6,7 @@
 /// Errors   empty_tensor.  NaN in gives NaN out.   Cost: four passes forward, two backward.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
+#include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/multiply.hpp>
 
@@ -43,19 +44,21 @@ struct Softmax {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Softmax> = true;
 template <class Device>
 struct GenericKernel<Softmax, Device> {
-  /// `row_values` is one element a row of working memory, here and in backward.
-  template <class T>
-  static void forward(View<const T, Device> x, View<T, Device> row_values, View<T, Device> y) {
+  /// `row_values` is one master_t<T> a row of working memory, here and in backward.
+  template <class T, class M>
+  static void forward(View<const T, Device> x, View<M, Device> row_values, View<T, Device> y) {
     using B = Backend<Device>;
     B::template row_reduce<Max>(row_values, x.cols(), formula::Identity{}, elements(x));
     B::map(y, Softmax::Exponential{}, elements(x), per_row(row_values));
     B::template row_reduce<Sum>(row_values, y.cols(), formula::Identity{}, elements(y));
     B::map(y, Softmax::Divide{}, elements(y), per_row(row_values));
   }
-  template <class T>
-  static void backward(View<const T, Device> y, View<const T, Device> dy, View<T, Device> row_values,
+  template <class T, class M>
+  static void backward(View<const T, Device> y, View<const T, Device> dy, View<M, Device> row_values,
                        View<T, Device> dx) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(row_values, y.cols(), Multiply{}, elements(y), elements(dy));
@@ -69,12 +72,13 @@ template <class T, class Device>
   using K = Kernel<Softmax, Device>;
   const Shape rows{x.shape().rows()};
   auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
-    K::forward(read(x.value()), Temporary<T, Device>(x.tape(), rows).view(), out);
+    K::forward(read(x.value()), Temporary<master_t<T>, Device>(x.tape(), rows).view(), out);
   });
   y.tape().on_backward(
       y,
       [=] {
-        K::backward(read(y.value()), read(y.gradient()), Temporary<T, Device>(x.tape(), rows).view(), x.gradient());
+        K::backward(read(y.value()), read(y.gradient()), Temporary<master_t<T>, Device>(x.tape(), rows).view(),
+                    x.gradient());
       },
       x);
   return y;

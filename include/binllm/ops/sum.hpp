@@ -13,27 +13,29 @@ namespace binllm {
 
 struct SumAll {};
 
+template <>
+inline constexpr bool cuda::shipped<SumAll> = true;
 template <class Device>
 struct GenericKernel<SumAll, Device> {
   /// y = factor * sum x; `row_sums` has one element a row.
-  template <class T>
-  static void forward(View<const T, Device> x, T factor, View<T, Device> row_sums, View<T, Device> y) {
+  template <class T, class M>
+  static void forward(View<const T, Device> x, M factor, View<M, Device> row_sums, View<T, Device> y) {
     using B = Backend<Device>;
     B::template row_reduce<Sum>(row_sums, x.cols(), formula::Identity{}, elements(x));
-    B::template row_reduce<Sum>(y, x.rows(), Times<T>{factor}, per_column(read(row_sums)));
+    B::template row_reduce<Sum>(y, x.rows(), Times<M>{factor}, per_column(read(row_sums)));
   }
-  template <class T>
-  static void backward(View<const T, Device> dy, T factor, View<T, Device> dx) {
-    Backend<Device>::template map<Write::accumulate>(dx, Times<T>{factor}, uniform(dy));
+  template <class T, class M>
+  static void backward(View<const T, Device> dy, M factor, View<T, Device> dx) {
+    Backend<Device>::template map<Write::accumulate>(dx, Times<M>{factor}, uniform(dy));
   }
 };
 
 namespace detail {
 template <class T, class Device>
-[[nodiscard]] Variable<T, Device> scaled_sum(Variable<T, Device> x, T factor) {
+[[nodiscard]] Variable<T, Device> scaled_sum(Variable<T, Device> x, master_t<T> factor) {
   using K = Kernel<SumAll, Device>;
   auto y = x.tape().template compute<T>({1}, [=](View<T, Device> out) {
-    const Temporary<T, Device> row_sums(x.tape(), Shape{x.shape().rows()});
+    const Temporary<master_t<T>, Device> row_sums(x.tape(), Shape{x.shape().rows()});
     K::forward(read(x.value()), factor, row_sums.view(), out);
   });
   y.tape().on_backward(
@@ -44,12 +46,12 @@ template <class T, class Device>
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> sum(Variable<T, Device> x) {
-  return detail::scaled_sum(x, T(1));
+  return detail::scaled_sum(x, master_t<T>(1));
 }
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> mean(Variable<T, Device> x) {
   check_not_empty("mean", "x", x.shape());
-  return detail::scaled_sum(x, T(1) / static_cast<T>(x.shape().size()));
+  return detail::scaled_sum(x, master_t<T>(1) / static_cast<master_t<T>>(x.shape().size()));
 }
 
 }  // namespace binllm

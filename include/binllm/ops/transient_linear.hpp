@@ -28,10 +28,10 @@ template <class F, class T, class Device>
       y,
       [=] {
         const auto dy = read(y.gradient());
-        if (const auto dx = x.gradient()) {
+        if (const auto dx = x.incoming()) {
           const Temporary<T, Device> wb(x.tape(), f.shape);
           f.forward(x.tape(), wb.view());
-          B::template gemm<Write::accumulate>(Product::nn, dy, read(wb.view()), dx);
+          B::gemm(Product::nn, dy, read(wb.view()), dx.view, dx.write());
         }
         if (f.needs_gradient()) {
           const auto input = read(x.value());

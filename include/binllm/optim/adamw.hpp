@@ -19,16 +19,26 @@ struct AdamWOptions {
 };
 
 struct AdamWUpdate {
+  /// Numbers of the step, in device memory.
+  struct Step {
+    const double *clip, *learning_rate, *first_correction, *second_correction;
+    template <class Device>
+    [[nodiscard]] static Step of(const StepScalars<Device>& scalars) {
+      using S = StepScalars<Device>;
+      return {scalars[S::clip].data, scalars[S::learning_rate].data, scalars[S::first_correction].data,
+              scalars[S::second_correction].data};
+    }
+  };
   template <class T>
   struct Formula {  // w, m, v after the step
     T beta1, beta2, epsilon, decay;
-    const double *clip, *learning_rate, *first_correction, *second_correction;
+    Step step;
     template <class X>
     [[nodiscard]] constexpr std::array<X, 3> operator()(const X& w, const X& m, const X& v, const X& g) const {
       using std::sqrt;
-      const T lr = static_cast<T>(*learning_rate), c1 = static_cast<T>(*first_correction),
-              c2 = static_cast<T>(*second_correction);
-      const X clipped = static_cast<T>(*clip) * g;
+      const T lr = static_cast<T>(*step.learning_rate), c1 = static_cast<T>(*step.first_correction),
+              c2 = static_cast<T>(*step.second_correction);
+      const X clipped = static_cast<T>(*step.clip) * g;
       const X first = beta1 * m + (T(1) - beta1) * clipped;
       const X second = beta2 * v + (T(1) - beta2) * clipped * clipped;
       const X root = sqrt(X(second / c2));
@@ -37,20 +47,15 @@ struct AdamWUpdate {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<AdamWUpdate> = true;
 template <class Device>
 struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
-  static void update(const AdamWOptions& o, double decay, const StepScalars<Device>& scalars, View<const T, Device> g,
+  static void update(const AdamWOptions& o, double decay, const AdamWUpdate::Step& step, View<const T, Device> g,
                      View<T, Device> w, View<T, Device> m, View<T, Device> v) {
-    using S = StepScalars<Device>;
-    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),
-                                          static_cast<T>(o.beta2),
-                                          static_cast<T>(o.epsilon),
-                                          static_cast<T>(decay),
-                                          scalars[S::clip].data,
-                                          scalars[S::learning_rate].data,
-                                          scalars[S::first_correction].data,
-                                          scalars[S::second_correction].data};
+    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1), static_cast<T>(o.beta2), static_cast<T>(o.epsilon),
+                                          static_cast<T>(decay), step};
     Backend<Device>::map(std::array{Target<T>(w), Target<T>(m), Target<T>(v)}, formula, elements(w), elements(m),
                          elements(v), elements(g));
   }
@@ -65,9 +70,16 @@ class AdamW {
 
   /// One update. `scalars` holds the learning rate and the clipping factor; `step` counts from 1.
   void step(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, Index step) {
+    prepare(scalars, step);
+    update(block, scalars);
+  }
+  /// The two halves of the above: what the step number says, and the work for the device, the same at every step.
+  void prepare(StepScalars<Device>& scalars, Index step) const {
     using S = StepScalars<Device>;
     scalars.set(S::first_correction, 1 - std::pow(options_.beta1, static_cast<double>(step)));
     scalars.set(S::second_correction, 1 - std::pow(options_.beta2, static_cast<double>(step)));
+  }
+  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars) {
     update(block, scalars, 0, block.decayed, options_.weight_decay);
     update(block, scalars, block.decayed, block.values.size() - block.decayed, 0.0);
   }
@@ -81,8 +93,8 @@ class AdamW {
     const auto part = [&](Tensor<T, Device>& tensor) {
       return View<T, Device>(tensor.view().data + from, Shape{count});
     };
-    Kernel<AdamWUpdate, Device>::update(options_, decay, scalars, read(part(block.gradients)), part(block.values),
-                                        part(first_), part(second_));
+    Kernel<AdamWUpdate, Device>::update(options_, decay, AdamWUpdate::Step::of(scalars), read(part(block.gradients)),
+                                        part(block.values), part(first_), part(second_));
   }
 
   AdamWOptions options_;

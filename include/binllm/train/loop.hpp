@@ -2,6 +2,7 @@
 /// The training loop, written once: pre-training, stage 1 and stage 2 differ in what they hand to it.
 #pragma once
 #include <binllm/data/batches.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
@@ -84,43 +85,66 @@ class TrainingStep {
         host_targets_(Shape{batch, context}),
         ids_(Shape{batch, context}),
         targets_(Shape{batch, context}),
+        losses_(Shape{batch / micro_}),
         optimiser_(model.block, adamw),
         norm_(model.block.values.size()) {}
 
-  /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: training_diverged before any weight is
-  /// touched.
+  /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: token_out_of_range; training_diverged before
+  /// any weight is touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double hardness, double clip) {
     fill(host_ids_.view(), host_targets_.view());
+    if constexpr (!host_accessible<Device>) {  // on the host the ops ask
+      check_token_ids("training", read(host_ids_.view()), model_.config.vocab_size);
+      check_token_ids("training", read(host_targets_.view()), model_.config.vocab_size);
+    }
     copy_to_device(read(host_ids_.view()), ids_.view());
     copy_to_device(read(host_targets_.view()), targets_.view());
     scalars_.set(S::hardness, hardness);
     scalars_.set(S::learning_rate, learning_rate);
-    model_.block.zero_gradients();
-    const Index parts = ids_.shape()[0] / micro_;
-    double loss = 0;
-    for (Index part = 0; part < parts; ++part) {
-      tape_.reset();
-      Pass<T, Device> pass{tape_, scalars_, nullptr, recompute_};
-      const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)),
-                                 read(targets_.view().middle_rows(part * micro_, micro_)));
-      tape_.backward(y, T(1) / static_cast<T>(parts));
-      loss += static_cast<double>(scalar_on_host(y.value())) / static_cast<double>(parts);
-    }
-    const double norm = norm_(read(model_.block.gradients.view()));
+    optimiser_.prepare(scalars_, step + 1);
+    compute_gradients_([&] { compute_gradients(); });
+    const double loss = mean_loss(), norm = norm_.value();
     check_healthy(model_, step, loss, norm);
     scalars_.set(S::clip, clip_factor(norm, clip));
-    optimiser_.step(model_.block, scalars_, step + 1);
+    update_([&] { optimiser_.update(model_.block, scalars_); });
     return {loss, norm};
   }
   [[nodiscard]] AdamW<typename Model::Master, Device>& optimiser() noexcept { return optimiser_; }
 
  private:
+  using M = master_t<T>;
+
+  /// Gradients of the batch, their norm, and the losses of its parts. Nothing of it depends on the step but through
+  /// memory.
+  void compute_gradients() {
+    model_.block.zero_gradients();
+    const Index parts = losses_.size();
+    for (Index part = 0; part < parts; ++part) {
+      tape_.reset();
+      Pass<T, Device> pass{tape_, scalars_, nullptr, recompute_};
+      const auto y = model_.loss(pass, read(ids_.view().middle_rows(part * micro_, micro_)),
+                                 read(targets_.view().middle_rows(part * micro_, micro_)));
+      tape_.backward(y, M(1) / static_cast<M>(parts));
+      Backend<Device>::copy(losses_.view().data + part, y.value().data, sizeof(M));
+    }
+    norm_.compute(read(model_.block.gradients.view()));
+  }
+  [[nodiscard]] double mean_loss() const {
+    const OnHost losses(losses_.view());
+    double sum = 0;
+    for (Index part = 0; part < losses_.size(); ++part)
+      sum += static_cast<double>(losses.view().data[part]) / static_cast<double>(losses_.size());
+    return sum;
+  }
+
   Model& model_;
   Index micro_;
   bool recompute_;
   Tensor<std::int32_t> host_ids_, host_targets_;
   Tensor<std::int32_t, Device> ids_, targets_;
+  Tensor<M, Device> losses_;
+  Replay<Device> compute_gradients_, update_;
   Tape<Device> tape_;
   StepScalars<Device> scalars_;
   AdamW<typename Model::Master, Device> optimiser_;
@@ -142,11 +166,50 @@ struct Phase {
 };
 
 namespace detail {
+
+/// Blocks of a training state: those of a device that the host cannot read have a mirror in the host's memory, filled
+/// for as long as a state is saved or restored.
 template <class T, class Device>
-[[nodiscard]] TrainingState::Block state_block(std::string name, Tensor<T, Device>& tensor) {
-  static_assert(host_accessible<Device>);
-  return {std::move(name), tensor.view().data, static_cast<std::size_t>(tensor.size()) * sizeof(T)};
-}
+class StateBlocks {
+ public:
+  void add(TrainingState& state, std::string name, Tensor<T, Device>& tensor) {
+    tensors_.push_back(&tensor);
+    indices_.push_back(state.blocks.size());
+    state.blocks.push_back({std::move(name), tensor.view().data, static_cast<std::size_t>(tensor.size()) * sizeof(T)});
+  }
+  /// Saves, with the blocks readable.
+  void save(RunLog& log, std::string_view phase, TrainingState& state) {
+    auto mirrors = mirrored(state);
+    for (std::size_t i = 0; i < mirrors.size(); ++i) move(state, i, mirrors[i].view().data, tensors_[i]->view().data);
+    log.save(phase, state);
+  }
+  [[nodiscard]] bool restore(RunLog& log, std::string_view phase, TrainingState& state) {
+    auto mirrors = mirrored(state);
+    if (!log.restore(phase, state)) return false;
+    for (std::size_t i = 0; i < mirrors.size(); ++i) move(state, i, tensors_[i]->view().data, mirrors[i].view().data);
+    return true;
+  }
+
+ private:
+  [[nodiscard]] std::vector<Tensor<T>> mirrored(TrainingState& state) {
+    std::vector<Tensor<T>> mirrors;
+    if constexpr (!host_accessible<Device>) {
+      for (std::size_t i = 0; i < tensors_.size(); ++i) {
+        mirrors.emplace_back(tensors_[i]->shape());
+        state.blocks[indices_[i]].data = mirrors.back().view().data;
+      }
+    }
+    return mirrors;
+  }
+  void move(const TrainingState& state, std::size_t i, void* to, const void* from) {
+    Backend<Device>::copy(to, from, state.blocks[indices_[i]].bytes);
+    Backend<Device>::synchronise();
+  }
+
+  std::vector<Tensor<T, Device>*> tensors_;
+  std::vector<std::size_t> indices_;
+};
+
 }  // namespace detail
 
 /// Number of optimiser steps that the options mean for a corpus.
@@ -169,12 +232,13 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
 
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
-  state.blocks = {detail::state_block("values", model.block.values),
-                  detail::state_block("first_moment", training.optimiser().first_moment()),
-                  detail::state_block("second_moment", training.optimiser().second_moment())};
+  detail::StateBlocks<typename Model::Master, typename Model::device> blocks;
+  blocks.add(state, "values", model.block.values);
+  blocks.add(state, "first_moment", training.optimiser().first_moment());
+  blocks.add(state, "second_moment", training.optimiser().second_moment());
   state.counters = {{"step", &done}, {"last_loss", &last_loss}};
   phase.keep(state);
-  if (!log.restore(phase.name, state) && log.wants_checkpoint(0, steps)) log.save(phase.name, state);
+  if (!blocks.restore(log, phase.name, state) && log.wants_checkpoint(0, steps)) blocks.save(log, phase.name, state);
 
   auto clock = std::chrono::steady_clock::now();
   Index since = static_cast<Index>(done);
@@ -206,7 +270,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       clock = std::chrono::steady_clock::now();
       since = now;
     }
-    if (log.wants_checkpoint(now, steps)) log.save(phase.name, state);
+    if (log.wants_checkpoint(now, steps)) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
 }

@@ -74,6 +74,7 @@ struct BinarySummary {
 
 template <class T, class Device, RecipeLike R>
 [[nodiscard]] BinarySummary summarise(const Llama<T, Device, Binary<R>>& model, double hardness) {
+  using M = master_t<T>;
   BinarySummary summary;
   Index saturated = 0, weights = 0, scales = 0;
   const ScaleTraits traits = model.format.scale.traits();
@@ -82,23 +83,20 @@ template <class T, class Device, RecipeLike R>
         const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
         const auto w = weight.view();
         const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
-        Tensor<T> mean(Shape{grouped.groups});
-        grouped.sum(mean.view(),
-                    typename Binarize<typename R::estimator, typename R::scale>::Magnitude{
-                        T(1) / static_cast<T>(grouped.members)},
-                    elements(grouped.block(w)));
+        Tensor<M> mean(Shape{grouped.groups});
+        Kernel<MeanMagnitude, Cpu>::forward(traits, w, mean.view());
         const auto block = grouped.block(w);
         for (Index r = 0; r < block.rows(); ++r) {
           for (Index c = 0; c < block.cols(); ++c) {
             const Index group = grouped.by_column ? c : r;
-            const T s = traits.analytic ? mean.view().data[group] : std::abs(scale.view().data[group]);
-            const T x = s > T(0) ? block.data[r * block.cols() + c] / s : T(0);
-            saturated += std::abs(value_of(model.format.estimator, x, static_cast<T>(hardness))) > T(0.99);
+            const M s = traits.analytic ? mean.view().data[group] : std::abs(scale.view().data[group]);
+            const M x = s > M(0) ? block.data[r * block.cols() + c] / s : M(0);
+            saturated += std::abs(value_of(model.format.estimator, x, static_cast<M>(hardness))) > M(0.99);
           }
         }
         weights += w.size();
         if (traits.learned && traits.analytic)
-          summary.scale_drift += static_cast<double>((scale.view().flat() - T(1)).abs().sum());
+          summary.scale_drift += static_cast<double>((scale.view().flat() - M(1)).abs().sum());
         scales += linear.scale.size();
       },
       model);

@@ -38,8 +38,10 @@ struct Kernel<Attention, Cpu> {
   /// One task a query head. Where several share a key-value head, each has a dk and dv of its own, which are added up
   /// afterwards in fixed order.
   template <class T>
-  static void backward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<const T> lse,
-                       View<const T> dy, View<T> memory, View<T> dq, View<T> dk, View<T> dv) {
+  static void backward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<const T>,
+                       View<const T> lse, View<const T> dy, View<T> memory, Into<T, Cpu> into_q, Into<T, Cpu> into_k,
+                       Into<T, Cpu> into_v) {
+    const View<T> dq = into_q.zeroed(), dk = into_k.zeroed(), dv = into_v.zeroed();
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Room<T> room(a);
     const KeyGradient<T> to_k(a, dk, memory.data), to_v(a, dv, memory.data + memory.size() / 2);

@@ -27,12 +27,12 @@ struct Kernel<RmsNorm, Cpu> {
   /// `memory` holds workspace(x.shape) elements.
   template <class T>
   static void backward(View<const T> x, View<const T> w, View<const T> inverse, View<const T> dy, View<T> memory,
-                       View<T> dx, View<T> dw) {
+                       Into<T, Cpu> dx, View<T> dw) {
     const Index cols = x.cols();
     over_tiles(x.shape, [&](Index tile, Index first, Index last) {
       const Target<T> partial(dw ? memory.data + tile * cols : nullptr, x.rows(), cols, 0);  // all rows are added to it
       if (dw) Backend<Cpu>::zero(partial.data, static_cast<std::size_t>(cols) * sizeof(T));
-      const std::array out{Target<T>(dx.data, x.rows(), cols, cols), partial};
+      const std::array out{Target<T>(dx.view.data, x.rows(), cols, cols, dx.fresh), partial};
       for (Index row = first; row < last; ++row) {
         const T inner =
             dx ? cpu::reduce_row<Sum, T>(row, cols, RmsNorm::Product3{}, elements(x), per_column(w), elements(dy))
