@@ -37,7 +37,7 @@ concept Format = requires(F format, Index n) {
 
 /// residual + layer(x): in one product where the format's linear layer can do that.
 template <class Layer, class Site, class T, class Device>
-[[nodiscard]] Variable<T, Device> add_linear(const Layer& layer, Pass<T, Device>& pass, const Site& site,
+[[nodiscard]] Variable<T, Device> add_linear(Layer& layer, Pass<T, Device>& pass, const Site& site,
                                              Variable<T, Device> x, Variable<T, Device> residual) {
   if constexpr (requires { layer(pass, site, x, residual); }) {
     return layer(pass, site, x, residual);

@@ -188,3 +188,6 @@ template <class T, class Device>
 
 #include <binllm/ops/cpu/cross_entropy.hpp>
 #include <binllm/ops/cuda/cross_entropy.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/cross_entropy.cuh>
+#endif

@@ -150,3 +150,17 @@ void cross_entropy(View<T, Cuda> logits, View<const std::int32_t, Cuda> targets,
 }
 
 }  // namespace binllm::cuda
+
+namespace binllm::cuda {
+
+template <>
+struct Implementation<CrossEntropy> {
+  static Index workspace(Index) { return 0; }
+  template <class T>
+  static void forward(View<T, Cuda> logits, View<const std::int32_t, Cuda> targets, master_t<T> weight, bool gradient,
+                      View<master_t<T>, Cuda>, View<master_t<T>, Cuda> losses) {
+    cross_entropy<T>(logits, targets, weight, gradient, losses);
+  }
+};
+
+}  // namespace binllm::cuda

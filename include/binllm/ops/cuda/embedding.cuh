@@ -145,3 +145,21 @@ void embedding_gradient(View<const std::int32_t, Cuda> ids, View<const T, Cuda> 
 }
 
 }  // namespace binllm::cuda
+
+namespace binllm::cuda {
+
+template <>
+struct Implementation<Embedding> {
+  static Index workspace(Index tokens) { return static_cast<Index>(embedding_gradient_workspace(tokens)); }
+  template <class T>
+  static void forward(View<const std::int32_t, Cuda> ids, View<const master_t<T>, Cuda> table, View<T, Cuda> y) {
+    embedding<T>(ids, table, y);
+  }
+  template <class T>
+  static void backward(View<const std::int32_t, Cuda> ids, View<const T, Cuda> dy, View<std::byte, Cuda> memory,
+                       View<master_t<T>, Cuda> dtable) {
+    embedding_gradient<T>(ids, dy, memory.data, dtable);
+  }
+};
+
+}  // namespace binllm::cuda

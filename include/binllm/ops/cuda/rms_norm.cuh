@@ -228,3 +228,25 @@ void rms_norm_backward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, V
 }
 
 }  // namespace binllm::cuda
+
+namespace binllm::cuda {
+
+template <>
+struct Implementation<RmsNorm> {
+  static Index workspace(const Shape& x) {
+    return std::max({rms_norm_workspace<bf16>(x), rms_norm_workspace<float>(x), rms_norm_workspace<double>(x)});
+  }
+  template <class T>
+  static void forward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, master_t<T> epsilon,
+                      View<master_t<T>, Cuda> inverse, View<T, Cuda> y) {
+    rms_norm_forward<T>(x, w, epsilon, inverse, y);
+  }
+  template <class T>
+  static void backward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, View<const master_t<T>, Cuda> inverse,
+                       View<const T, Cuda> dy, View<master_t<T>, Cuda> memory, Gradient<T, Cuda> dx,
+                       View<master_t<T>, Cuda> dw) {
+    rms_norm_backward<T>(x, w, inverse, dy, memory.data, dx.view, !dx.fresh, dw);
+  }
+};
+
+}  // namespace binllm::cuda
