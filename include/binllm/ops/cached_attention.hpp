@@ -90,3 +90,6 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/cached_attention.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/cached_attention.cuh>
+#endif
