@@ -501,7 +501,7 @@ TEST_CASE("on a GPU every command gives what it gives on the CPU") {
   CHECK(refused.code == 1);
   CHECK(refused.error.find("float on a GPU") != std::string::npos);
 
-  for (const std::string of : {model, made + "/binary", made + "/packed --activations float --head float"}) {
+  for (const std::string& of : {model, made + "/binary", made + "/packed --activations float --head float"}) {
     const std::string job = "generate --max-tokens 12 --prompt 'One day' --prompt Two --model " + of;
     CHECK(run(folder, job + " --device cuda").out == run(folder, job).out);
     CHECK(run(folder, job + " --device cuda --precision bf16").out.starts_with("One day"));
