@@ -75,6 +75,9 @@ if(NOT BINLLM_BLAS STREQUAL "OFF")
   endif()
 endif()
 
+# cuda: the kernels of NVIDIA GPUs, for units of the host's compiler; and the flags of units that nvcc compiles
+include(cmake/cuda.cmake)
+
 # compiled: the float kernels instantiated once, for shorter compile times of users
 if(EXISTS "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")
   binllm_compiled_component(compiled "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")

@@ -26,8 +26,8 @@ endfunction()
 
 # Drops the sources that include what was not built, and says so.
 function(binllm_keep_buildable list)
-  set(components io tokenizer xtensor blas)
-  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "[</]xtensor" "<binllm/device/blas")
+  set(components io tokenizer xtensor blas cuda)
+  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "[</]xtensor" "<binllm/device/blas" "<binllm/device/cuda")
   foreach(source IN LISTS ${list})
     file(STRINGS "${source}" includes REGEX "^ *#include")
     foreach(component header IN ZIP_LISTS components headers)

@@ -5,7 +5,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 set(package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/binllm")
 
-install(DIRECTORY include/binllm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY include/binllm DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh")
 install(TARGETS binllm EXPORT binllm-core)
 install(EXPORT binllm-core NAMESPACE binllm:: DESTINATION "${package_folder}")
 foreach(component IN LISTS binllm_components)

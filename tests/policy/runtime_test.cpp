@@ -31,6 +31,23 @@ bool names(std::string_view name) {
 
 }  // namespace
 
+TEST_CASE("an estimator by name is handed on as the type behind the name, any other as itself") {
+  const auto is_handed_on_as = []<class E>(const E&, const auto& estimator) {
+    bool same = false;
+    with_estimator(estimator, [&](auto found) { same = std::is_same_v<decltype(found), E>; });
+    return same;
+  };
+  const auto named = RuntimeEstimator<float>::named;
+  CHECK(is_handed_on_as(ProgressiveSign<float>{}, named("progressive")));
+  CHECK(is_handed_on_as(StraightThrough<float>{}, named("vanilla")));
+  CHECK(is_handed_on_as(ErrorDecay<float>{}, named("ede")));
+  CHECK(is_handed_on_as(ProgressiveForward<float>{}, named("progressive-forward")));
+  CHECK(is_handed_on_as(ErrorDecay<double>{}, ErrorDecay<double>{}));
+  EstimatorEntry<float> stranger = estimator_table<float>[0];
+  stranger.at = nullptr;
+  CHECK(id_of([&] { with_estimator(RuntimeEstimator<float>{&stranger}, [](auto) {}); }) == ErrorId::unknown_name);
+}
+
 TEST_CASE_TEMPLATE("estimators by name", T, float, double) {
   CHECK(names<ProgressiveSign<T>>("progressive"));
   CHECK(names<StraightThrough<T>>("vanilla"));

@@ -54,6 +54,24 @@ TEST_CASE("packs of floats: value and slope keep their relative accuracy from th
   }
 }
 
+TEST_CASE("single floats keep it too, and saturate") {
+  for (const float t : {1e-3f, 1.0f, 20.0f, 1e6f}) {
+    CAPTURE(t);
+    const ScaledTanh<float> tanh(t);
+    double value = 0, slope = 0;
+    for (const float x : arguments<float>()) {
+      const double z = static_cast<double>(t) * static_cast<double>(x), cosh = std::cosh(std::min(std::abs(z), 300.0));
+      if (std::abs(z) > 1e-30) value = std::max(value, std::abs(tanh.value(x) / std::tanh(z) - 1));
+      if (cosh < 1e18) slope = std::max(slope, std::abs(tanh.slope(x) * cosh * cosh - 1) / (1 + std::abs(z)));
+    }
+    CHECK(value < 4e-7);
+    CHECK(slope < 4e-7);
+    CHECK(tanh.value(std::numeric_limits<float>::infinity()) == 1);
+    CHECK(tanh.value(-std::numeric_limits<float>::infinity()) == -1);
+    CHECK(std::isnan(tanh.value(std::numeric_limits<float>::quiet_NaN())));
+  }
+}
+
 TEST_CASE_TEMPLATE("value and slope together have the bits of each alone", T, float, double) {
   const Pack<T> x = Pack<T>::LinSpaced(T(-3), T(3.1));
   for (const T t : {T(0), T(0.3), T(2), T(50)}) {

@@ -8,6 +8,8 @@ namespace binllm {
 
 /// y += x
 struct Accumulate {};
+template <>
+inline constexpr bool cuda::shipped<Accumulate> = true;
 template <class Device>
 struct GenericKernel<Accumulate, Device> {
   template <class T>
@@ -18,6 +20,8 @@ struct GenericKernel<Accumulate, Device> {
 
 /// y += value, which the host knows.
 struct Fill {};
+template <>
+inline constexpr bool cuda::shipped<Fill> = true;
 template <class Device>
 struct GenericKernel<Fill, Device> {
   template <class T>
@@ -28,6 +32,8 @@ struct GenericKernel<Fill, Device> {
 
 /// y = x, both with rows that may lie apart.
 struct StridedCopy {};
+template <>
+inline constexpr bool cuda::shipped<StridedCopy> = true;
 template <class Device>
 struct GenericKernel<StridedCopy, Device> {
   template <class T>
@@ -58,6 +64,8 @@ struct NormalFill {
     }
   };
 };
+template <>
+inline constexpr bool cuda::shipped<NormalFill> = true;
 template <class Device>
 struct GenericKernel<NormalFill, Device> {
   template <class T>

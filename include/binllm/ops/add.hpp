@@ -17,6 +17,8 @@ struct Add {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Add> = true;
 template <class Device>
 struct GenericKernel<Add, Device> {
   template <class T>

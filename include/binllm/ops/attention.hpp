@@ -47,6 +47,8 @@ struct Attention {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Attention> = true;
 /// One head at a time, with its whole matrix of scores as working memory: the definition.
 template <class Device>
 struct GenericKernel<Attention, Device> {

@@ -156,6 +156,8 @@ struct GroupedBlock {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<MeanMagnitude> = true;
 template <class Device>
 struct GenericKernel<MeanMagnitude, Device> {
   /// One number a group, whatever the shape of `mean`.

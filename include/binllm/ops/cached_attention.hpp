@@ -28,6 +28,8 @@ struct CachedAttention {
   [[nodiscard]] Attention row(Index b) const { return {1, queries, keys(b), heads, kv_heads, head_dim}; }
 };
 
+template <>
+inline constexpr bool cuda::shipped<CachedAttention> = true;
 /// Attention itself, for one group of query heads of one sequence after the other.
 template <class Device>
 struct GenericKernel<CachedAttention, Device> {

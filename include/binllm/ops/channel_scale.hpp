@@ -22,6 +22,8 @@ struct ChannelScaling {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<ChannelScaling> = true;
 template <class Device>
 struct GenericKernel<ChannelScaling, Device> {
   template <class T, class M>
@@ -65,6 +67,8 @@ struct Exponential {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<DivideColumns> = true;
 template <class Device>
 struct GenericKernel<DivideColumns, Device> {
   template <class T>
@@ -72,6 +76,8 @@ struct GenericKernel<DivideColumns, Device> {
     Backend<Device>::map(w, DivideColumns{}, elements(w), per_column(u));
   }
 };
+template <>
+inline constexpr bool cuda::shipped<MultiplyRows> = true;
 template <class Device>
 struct GenericKernel<MultiplyRows, Device> {
   template <class T>
@@ -79,6 +85,8 @@ struct GenericKernel<MultiplyRows, Device> {
     Backend<Device>::map(w, ChannelScaling::Value{}, elements(w), per_row(u));
   }
 };
+template <>
+inline constexpr bool cuda::shipped<MultiplyColumns> = true;
 template <class Device>
 struct GenericKernel<MultiplyColumns, Device> {
   template <class T>
@@ -86,6 +94,8 @@ struct GenericKernel<MultiplyColumns, Device> {
     Backend<Device>::map(w, ChannelScaling::Value{}, elements(w), per_column(u));
   }
 };
+template <>
+inline constexpr bool cuda::shipped<Exponential> = true;
 template <class Device>
 struct GenericKernel<Exponential, Device> {
   template <class T>
@@ -119,6 +129,8 @@ struct SignWeight {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<SignWeight> = true;
 template <class Device>
 struct GenericKernel<SignWeight, Device> {
   /// `row_scale` is one element a row of working memory, here and in backward.

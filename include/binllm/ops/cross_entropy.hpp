@@ -59,6 +59,8 @@ struct CrossEntropy {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<CrossEntropy> = true;
 template <class Device>
 struct GenericKernel<CrossEntropy, Device> {
   /// Elements of working memory for one chunk.
@@ -89,6 +91,8 @@ struct VocabularyLoss {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<VocabularyLoss> = true;
 template <class Device>
 struct GenericKernel<VocabularyLoss, Device> {
   template <class T>

@@ -62,6 +62,9 @@ struct Tanh {
     return formula::lane_t<X>(1) - y * y;
   }
 };
+template <>
+inline constexpr bool cuda::shipped<Elementwise<Tanh>> = true;
+
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> tanh(Variable<T, Device> x) {
   return elementwise(Tanh{}, x);

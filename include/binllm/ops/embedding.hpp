@@ -17,6 +17,8 @@ namespace binllm {
 
 struct Embedding {};
 
+template <>
+inline constexpr bool cuda::shipped<Embedding> = true;
 template <class Device>
 struct GenericKernel<Embedding, Device> {
   /// Bytes of working memory for backward.

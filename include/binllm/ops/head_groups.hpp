@@ -10,6 +10,8 @@ namespace binllm {
 
 struct HeadGroups {};
 
+template <>
+inline constexpr bool cuda::shipped<HeadGroups> = true;
 template <class Device>
 struct GenericKernel<HeadGroups, Device> {
   template <class T>

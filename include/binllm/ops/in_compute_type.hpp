@@ -14,6 +14,8 @@ namespace binllm {
 /// y = x, as numbers of y's type.
 struct Conversion {};
 
+template <>
+inline constexpr bool cuda::shipped<Conversion> = true;
 template <class Device>
 struct GenericKernel<Conversion, Device> {
   template <class T, class M>

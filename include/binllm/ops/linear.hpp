@@ -13,6 +13,8 @@ namespace binllm {
 
 struct Linear {};
 
+template <>
+inline constexpr bool cuda::shipped<Linear> = true;
 template <class Device>
 struct GenericKernel<Linear, Device> {
   template <class T>

@@ -12,6 +12,8 @@ namespace binllm {
 
 struct Matmul {};
 
+template <>
+inline constexpr bool cuda::shipped<Matmul> = true;
 template <class Device>
 struct GenericKernel<Matmul, Device> {
   template <class T>

@@ -18,6 +18,8 @@ struct Multiply {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Multiply> = true;
 template <class Device>
 struct GenericKernel<Multiply, Device> {
   template <class T, class U>

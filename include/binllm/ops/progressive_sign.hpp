@@ -9,6 +9,9 @@
 
 namespace binllm {
 
+template <>
+inline constexpr bool cuda::shipped<Elementwise<ProgressiveSign<float>::At>> = true;
+
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> progressive_sign(Variable<T, Device> x, std::type_identity_t<T> t) {
   if (!(t >= 0))

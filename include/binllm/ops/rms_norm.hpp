@@ -50,6 +50,8 @@ struct RmsNorm {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<RmsNorm> = true;
 template <class Device>
 struct GenericKernel<RmsNorm, Device> {
   /// Everything but x, y and their gradients is in M = master_t<T>.

@@ -94,6 +94,8 @@ struct Rotary {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Rotary> = true;
 template <class Device>
 struct GenericKernel<Rotary, Device> {
   /// cosine and sine are master_t<T>.

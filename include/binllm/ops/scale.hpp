@@ -22,6 +22,8 @@ struct Times {
 
 struct Scaling {};
 
+template <>
+inline constexpr bool cuda::shipped<Scaling> = true;
 template <class Device>
 struct GenericKernel<Scaling, Device> {
   template <class T, class M>

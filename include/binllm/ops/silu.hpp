@@ -33,6 +33,9 @@ struct Silu {
   }
 };
 
+template <>
+inline constexpr bool cuda::shipped<Elementwise<Silu>> = true;
+
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> silu(Variable<T, Device> x) {
   return elementwise(Silu{}, x);
@@ -54,6 +57,8 @@ struct SwiGlu {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<SwiGlu> = true;
 template <class Device>
 struct GenericKernel<SwiGlu, Device> {
   template <class T>

@@ -44,6 +44,8 @@ struct Softmax {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<Softmax> = true;
 template <class Device>
 struct GenericKernel<Softmax, Device> {
   /// `row_values` is one master_t<T> a row of working memory, here and in backward.

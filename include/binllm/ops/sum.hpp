@@ -13,6 +13,8 @@ namespace binllm {
 
 struct SumAll {};
 
+template <>
+inline constexpr bool cuda::shipped<SumAll> = true;
 template <class Device>
 struct GenericKernel<SumAll, Device> {
   /// y = factor * sum x; `row_sums` has one element a row.

@@ -47,6 +47,8 @@ struct AdamWUpdate {
   };
 };
 
+template <>
+inline constexpr bool cuda::shipped<AdamWUpdate> = true;
 template <class Device>
 struct GenericKernel<AdamWUpdate, Device> {
   template <class T>

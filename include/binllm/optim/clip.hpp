@@ -16,6 +16,8 @@ struct SumOfSquares {
   [[nodiscard]] static constexpr Index workspace(Index size) { return size / piece + 2; }
 };
 
+template <>
+inline constexpr bool cuda::shipped<SumOfSquares> = true;
 template <class Device>
 struct GenericKernel<SumOfSquares, Device> {
   template <class T>

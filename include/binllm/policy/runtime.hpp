@@ -158,6 +158,25 @@ struct RuntimeEstimator {
 };
 static_assert(Estimator<RuntimeEstimator<float>>);
 
+/// Calls body with the estimator itself, whose type a device's kernel is compiled for: one chosen by name becomes the
+/// type behind the name. Errors: unknown_name for an entry that is not in estimator_table.
+template <Estimator E, class Body>
+void with_estimator(const E& estimator, const Body& body) {
+  body(estimator);
+}
+template <class T, class Body>
+void with_estimator(const RuntimeEstimator<T>& estimator, const Body& body) {
+  const auto is = [&]<class E>(const E& candidate) {
+    if (estimator.entry->at != &ErasedEstimator<E>::at) return false;
+    body(candidate);
+    return true;
+  };
+  if (is(ProgressiveSign<T>{}) || is(StraightThrough<T>{}) || is(ErrorDecay<T>{}) || is(ProgressiveForward<T>{}))
+    return;
+  throw Error(ErrorId::unknown_name, "policies", "estimator", "an entry of the table of estimators",
+              std::string(estimator.entry->name));
+}
+
 struct ScaleEntry {
   std::string_view name;
   bool analytic, learned, attached;

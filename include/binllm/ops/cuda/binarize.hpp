@@ -5,6 +5,17 @@
 
 namespace binllm {
 
+template <std::floating_point T>
+struct ProgressiveSign;
+template <std::floating_point T>
+struct StraightThrough;
+template <std::floating_point T>
+struct ErrorDecay;
+template <std::floating_point T>
+struct ProgressiveForward;
+template <std::floating_point T>
+struct RuntimeEstimator;
+
 namespace cuda {
 /// Any scale policy, as what it says.
 template <std::floating_point T>
@@ -13,6 +24,21 @@ struct ScaleByTraits {
   ScaleTraits chosen{};
   [[nodiscard]] ScaleTraits traits() const { return chosen; }
 };
+
+template <class E>
+inline constexpr bool shipped_estimator = false;
+template <>
+inline constexpr bool shipped_estimator<ProgressiveSign<float>> = true;
+template <>
+inline constexpr bool shipped_estimator<StraightThrough<float>> = true;
+template <>
+inline constexpr bool shipped_estimator<ErrorDecay<float>> = true;
+template <>
+inline constexpr bool shipped_estimator<ProgressiveForward<float>> = true;
+template <>
+inline constexpr bool shipped_estimator<RuntimeEstimator<float>> = true;
+template <Estimator E>
+inline constexpr bool shipped<Binarize<E, ScaleByTraits<float>>> = shipped_estimator<E>;
 }  // namespace cuda
 
 template <Estimator E, class S>

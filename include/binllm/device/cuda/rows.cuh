@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+/// Threads that share a row: one warp (with several rows in a block), or a whole block. The cut depends on the shape
+/// alone, and sums are taken in a fixed order: two runs give the same bits.
+#pragma once
+#include <binllm/core/shape.hpp>
+#include <binllm/device/cuda/runtime.cuh>
+
+#include <algorithm>
+
+namespace binllm::cuda {
+
+inline constexpr unsigned all_threads = 0xffffffffu;
+
+/// blockDim.x threads share a row, blockDim.y rows are in a block; blocks step over rows by all blocks' rows.
+struct RowGrid {
+  dim3 grid, block;
+};
+
+/// For rows of `parts`, of which a thread shall hold `held`; at most `most` threads a row. Blocks are as many as fill a
+/// large device, so that a thread's constants serve several rows.
+[[nodiscard]] inline RowGrid row_grid(Index rows, Index parts, int held, Index most) {
+  constexpr Index device_threads = 160 * 2048, narrow_rows = 4;
+  const Index wanted = (parts + held - 1) / held, threads = std::clamp<Index>((wanted + 31) / 32 * 32, 32, most);
+  const Index together = threads == 32 ? narrow_rows : 1;
+  const Index blocks = std::min((rows + together - 1) / together, device_threads / (threads * together));
+  return {dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads), static_cast<unsigned>(together))};
+}
+
+/// The first row of a thread, and the step to its next ones.
+[[nodiscard]] __device__ inline Index first_row() { return Index(blockIdx.x) * blockDim.y + threadIdx.y; }
+[[nodiscard]] __device__ inline Index row_step() { return Index(gridDim.x) * blockDim.y; }
+
+namespace detail {
+template <int count, class M>
+__device__ inline void warp_sum(M (&value)[count]) {
+  for (int distance = 16; distance > 0; distance /= 2) {
+    for (int k = 0; k < count; ++k) value[k] += __shfl_xor_sync(all_threads, value[k], distance);
+  }
+}
+}  // namespace detail
+
+/// Adds up each of `count` numbers over the threads of a row; all of them get the sums. All threads of the block call
+/// it where a row has more than a warp.
+template <int count, class M>
+__device__ inline void row_sum(M (&value)[count]) {
+  detail::warp_sum(value);
+  if (blockDim.x == 32) return;
+  __shared__ M of_warp[count][32];
+  __syncthreads();  // the sums of the call before have been read
+  const unsigned lane = threadIdx.x % 32, warps = blockDim.x / 32;
+  if (lane == 0) {
+    for (int k = 0; k < count; ++k) of_warp[k][threadIdx.x / 32] = value[k];
+  }
+  __syncthreads();
+  for (int k = 0; k < count; ++k) value[k] = lane < warps ? of_warp[k][lane] : M(0);
+  detail::warp_sum(value);
+}
+
+}  // namespace binllm::cuda

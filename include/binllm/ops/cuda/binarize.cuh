@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT
+/// The binarising op on a GPU where the weights of a scale group lie side by side (a row, or a part of one). A group is
+/// read from memory once and kept in registers; what is longer than these hold is read again. Definition:
+/// GenericKernel<Binarize> in ops/binarize.hpp.
+/// Cost     bytes of a weight of T = bf16: forward 6 (w 4, W_b 2), backward 14 (w 4, g 2, dW 8).
+#pragma once
+#include <binllm/device/cuda.hpp>
+#include <binllm/device/cuda/lanes.cuh>
+#include <binllm/device/cuda/rows.cuh>
+#include <binllm/ops/binarize.hpp>
+#include <binllm/policy/runtime.hpp>
+
+namespace binllm::cuda {
+
+namespace detail {
+
+inline constexpr int held_weights = 16;  // of a thread, in registers
+template <class M>
+inline constexpr int binarize_threads = sizeof(M) > 4 ? 512 : 1024;
+
+/// What all groups have in common.
+template <class E>
+struct BinarizeArguments {
+  using M = typename E::value_type;
+  E estimator;
+  bool analytic, learned, attached;
+  const M* w;
+  const M* scale;   // S_l, where it enters
+  const double* t;  // on the device
+  Index groups;
+  int parts;  // of n weights each, in a group
+};
+
+/// One scale group.
+template <class E>
+struct BinarizeGroup {
+  using M = typename E::value_type;
+  M scale, reciprocal, alive, factor, gain;  // as in ops/cpu/binarize.hpp
+
+  __device__ BinarizeGroup(const BinarizeArguments<E>& common, Index group, M mean) {
+    const M s_l = common.learned ? common.scale[group] : M(1);
+    scale = common.analytic ? mean : s_l;
+    reciprocal = typename Binarize<E, void>::Reciprocal{}(scale);
+    alive = formula::abs(formula::abs_slope(reciprocal));
+    factor = common.analytic ? scale * s_l : scale;
+    gain = common.analytic ? s_l * alive : alive;
+  }
+};
+
+/// The weights of a group as the threads of a row see them: `held` parts in registers, the rest in memory.
+template <class E, int n>
+struct BinarizeRow {
+  using M = typename E::value_type;
+  static constexpr int held = held_weights / n;
+  const M* w;
+  int parts;
+  Lanes<M, n> kept[held];
+
+  __device__ BinarizeRow(const M* row, int count) : w(row), parts(count) {
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+      const int part = threadIdx.x + k * blockDim.x;
+      if (part < parts) kept[k] = load<n>(w + Index(part) * n);
+    }
+  }
+  /// Calls body(weights, first weight, k): k is the register's number, or held for those in memory.
+  template <class Body>
+  __device__ void each(const Body& body) const {
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+      const int part = threadIdx.x + k * blockDim.x;
+      if (part < parts) body(kept[k], Index(part) * n, k);
+    }
+    for (int part = threadIdx.x + held * blockDim.x; part < parts; part += blockDim.x)
+      body(load<n>(w + Index(part) * n), Index(part) * n, held);
+  }
+  [[nodiscard]] __device__ M mean_magnitude() const {
+    const M weight = M(1) / static_cast<M>(Index(parts) * n);
+    M sum[1] = {M(0)};
+    each([&](const Lanes<M, n>& x, Index, int) {
+      for (int i = 0; i < n; ++i) sum[0] += weight * formula::abs(x.lane[i]);
+    });
+    row_sum(sum);
+    return sum[0];
+  }
+};
+
+template <class T, class E, int n>
+__global__ void __launch_bounds__(binarize_threads<master_t<T>>)
+    binarize_forward_kernel(BinarizeArguments<E> common, T* wb) {
+  using M = master_t<T>;
+  const auto at = prepared(common.estimator, static_cast<M>(*common.t));
+  for (Index index = first_row(); index < common.groups; index += row_step()) {
+    const Index begin = index * common.parts * n;
+    const BinarizeRow<E, n> row(common.w + begin, common.parts);
+    const BinarizeGroup<E> group(common, index, common.analytic ? row.mean_magnitude() : M(0));
+    row.each([&](const Lanes<M, n>& w, Index first, int) {
+      Lanes<M, n> y;
+      for (int i = 0; i < n; ++i) y.lane[i] = group.factor * value_at(at, M(w.lane[i] * group.reciprocal));
+      store(wb + begin + first, rounded<T>(y));
+    });
+  }
+}
+
+/// dW += gain (g E' + sgn(w)/n sum), with sum g (E - x E') where the gradient flows through S_a; dS_l as in the op.
+template <class T, class E, int n>
+__global__ void __launch_bounds__(binarize_threads<master_t<T>>)
+    binarize_backward_kernel(BinarizeArguments<E> common, const T* g, master_t<T>* dw, master_t<T>* dlearned) {
+  using M = master_t<T>;
+  constexpr int held = BinarizeRow<E, n>::held;
+  const auto at = prepared(common.estimator, static_cast<M>(*common.t));
+  const bool through_scale = common.analytic && common.attached && dw != nullptr;
+  for (Index index = first_row(); index < common.groups; index += row_step()) {
+    const Index begin = index * common.parts * n;
+    const BinarizeRow<E, n> row(common.w + begin, common.parts);
+    Lanes<T, n> kept[held];
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+      const int part = threadIdx.x + k * blockDim.x;
+      if (part < common.parts) kept[k] = load<n>(g + begin + Index(part) * n);
+    }
+    const auto gradient = [&](Index first, int k) { return widened(k < held ? kept[k] : load<n>(g + begin + first)); };
+    const BinarizeGroup<E> group(common, index, common.analytic ? row.mean_magnitude() : M(0));
+    M sums[2] = {M(0), M(0)};  // of g E and of g (E - x E')
+    if (through_scale || dlearned != nullptr) {
+      row.each([&](const Lanes<M, n>& w, Index first, int k) {
+        const Lanes<M, n> dy = gradient(first, k);
+        for (int i = 0; i < n; ++i) {
+          const M x = w.lane[i] * group.reciprocal;
+          const ValueAndSlope<M> e = value_and_slope_at(at, x);
+          sums[0] += dy.lane[i] * e.value;
+          sums[1] += dy.lane[i] * (e.value - x * e.slope);
+        }
+      });
+      row_sum(sums);
+    }
+    if (dlearned != nullptr && threadIdx.x == 0)
+      dlearned[index] += common.analytic ? group.scale * sums[0] : group.alive * sums[1];
+    if (dw == nullptr) continue;
+    const M shared = through_scale ? sums[1] / static_cast<M>(Index(common.parts) * n) : M(0);
+    row.each([&](const Lanes<M, n>& w, Index first, int k) {
+      const Lanes<M, n> dy = gradient(first, k);
+      Lanes<M, n> sum = load<n>(dw + begin + first);
+      for (int i = 0; i < n; ++i) {
+        const M direct = dy.lane[i] * slope_at(at, M(w.lane[i] * group.reciprocal));
+        sum.lane[i] += group.gain * (direct + formula::abs_slope(w.lane[i]) * shared);
+      }
+      store(dw + begin + first, sum);
+    });
+  }
+}
+
+template <class E>
+[[nodiscard]] BinarizeArguments<E> binarize_arguments(const E& estimator, const ScaleTraits& traits,
+                                                      View<const typename E::value_type, Cuda> w,
+                                                      View<const typename E::value_type, Cuda> learned, const double* t,
+                                                      int lanes) {
+  const Index groups = w.size() == 0 ? 0 : traits.shape(w.shape[0], w.shape[1]).size();
+  const Index members = groups == 0 ? 0 : w.size() / groups;
+  return {estimator,
+          traits.analytic,
+          traits.learned,
+          traits.attached,
+          w.data,
+          learned.data,
+          t,
+          groups,
+          static_cast<int>(members / lanes)};
+}
+
+/// Calls body with the widest lanes in which all rows lie, as a std::integral_constant.
+template <int n, class Body>
+void with_lanes(bool wide, const Body& body) {
+  if (wide) return body(std::integral_constant<int, n>{});
+  body(std::integral_constant<int, 1>{});
+}
+
+[[nodiscard]] inline Index members_of(const ScaleTraits& traits, const Shape& weight) {
+  return traits.granularity == Granularity::group ? traits.group : weight[1];
+}
+
+}  // namespace detail
+
+/// W_b of T from a master weight. Granularity of the traits: row or group. `t` and all views are on the device.
+template <class T, Estimator E>
+void binarize_forward(const E& estimator, const ScaleTraits& traits, View<const typename E::value_type, Cuda> w,
+                      View<const typename E::value_type, Cuda> learned, const double* t, View<T, Cuda> wb) {
+  static_assert(std::is_same_v<typename E::value_type, master_t<T>>);
+  const Index members = detail::members_of(traits, w.shape);
+  const bool wide = lies_in_lanes<4>(w.data, members) && lies_in_lanes<4>(wb.data, members);
+  detail::with_lanes<4>(wide, [&](auto lanes) {
+    const auto arguments = detail::binarize_arguments(estimator, traits, w, learned, t, lanes);
+    if (arguments.groups == 0) return;
+    const auto [grid, block] = row_grid(arguments.groups, arguments.parts, detail::held_weights / lanes,
+                                        detail::binarize_threads<master_t<T>>);
+    launch("binarize_forward", detail::binarize_forward_kernel<T, E, lanes>, grid, block, 0, arguments, wb.data);
+  });
+}
+
+/// Adds to dw and dlearned; an empty one is not wanted.
+template <class T, Estimator E>
+void binarize_backward(const E& estimator, const ScaleTraits& traits, View<const typename E::value_type, Cuda> w,
+                       View<const typename E::value_type, Cuda> learned, const double* t, View<const T, Cuda> g,
+                       View<typename E::value_type, Cuda> dw, View<typename E::value_type, Cuda> dlearned) {
+  static_assert(std::is_same_v<typename E::value_type, master_t<T>>);
+  if (!traits.learned) dlearned = {};  // the gradient of an empty leaf is a block that holds nothing
+  if (!dw && !dlearned) return;
+  const Index members = detail::members_of(traits, w.shape);
+  const bool wide =
+      lies_in_lanes<4>(w.data, members) && lies_in_lanes<4>(g.data, members) && lies_in_lanes<4>(dw.data, members);
+  detail::with_lanes<4>(wide, [&](auto lanes) {
+    const auto arguments = detail::binarize_arguments(estimator, traits, w, learned, t, lanes);
+    if (arguments.groups == 0) return;
+    const auto [grid, block] = row_grid(arguments.groups, arguments.parts, detail::held_weights / lanes,
+                                        detail::binarize_threads<master_t<T>>);
+    launch("binarize_backward", detail::binarize_backward_kernel<T, E, lanes>, grid, block, 0, arguments, g.data,
+           dw.data, dlearned.data);
+  });
+}
+
+}  // namespace binllm::cuda
