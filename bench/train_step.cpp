@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: MIT
-// One training step of a Llama on random tokens: tokens a second, peak memory, share of the machine's FMA peak.
-// bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
+// One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of its FMA
+// peak. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
 #include <binllm/core/process_memory.hpp>
-#include <binllm/models/convert.hpp>
-#include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/forecast.hpp>
 
 #include <algorithm>
+#include <charconv>
+#include <exception>
 
 #include "support/arguments.hpp"
-#include "support/measure.hpp"
+#include "support/step.hpp"
+#if defined(BINLLM_WITH_CUDA)
+#include "cuda/step.hpp"
+#endif
 
 namespace bl = binllm;
 using bl::Index;
 
 namespace {
 
-using Recipe =
-    bl::Recipe<bl::ProgressiveSign<float>, bl::DualScale<float>, bl::ChannelScale<float>, bl::ExponentialSchedule>;
-
-/// What is trained, and on how many tokens a step.
-struct Setting {
-  bl::LlamaConfig model;
-  Index batch, context;
-  [[nodiscard]] Index tokens() const { return batch * context; }
-};
-
-bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary,
-                      Index context) {
+bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary) {
   bl::LlamaConfig config;
   config.hidden_size = dim;
   config.num_hidden_layers = layers;
@@ -36,117 +28,106 @@ bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Inde
   config.head_dim = dim / heads;
   config.intermediate_size = hidden;
   config.vocab_size = vocabulary;
-  config.max_position_embeddings = context;
   return config;
 }
 
-Setting setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
-  if (name == "1M") return {llama(128, 4, 4, 4, 352, 2048, 256), 8, 256};
-  if (name == "4M") return {llama(256, 4, 8, 8, 704, 4096, 256), 8, 256};
-  if (name == "A") return {llama(288, 6, 6, 6, 768, 32000, 256), 8, 256};  // of the size of stories15M
-  if (name == "40M") return {llama(512, 10, 8, 8, 1408, 16000, 256), 4, 256};
-  if (name == "B") return {llama(576, 30, 9, 3, 1536, 49152, 512), 1, 512};  // of the size of SmolLM-135M
+/// A model with a name, and the batch that its step has on a CPU and on a GPU.
+struct Named {
+  std::string_view name;
+  bl::LlamaConfig model;
+  Index batch, context, gpu_batch, gpu_context;
+};
+
+Named setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
+  const std::array settings{
+      Named{"1M", llama(128, 4, 4, 4, 352, 2048), 8, 256, 8, 256},
+      Named{"4M", llama(256, 4, 8, 8, 704, 4096), 8, 256, 8, 256},
+      Named{"A", llama(288, 6, 6, 6, 768, 32000), 8, 256, 64, 256},  // of the size of stories15M
+      Named{"40M", llama(512, 10, 8, 8, 1408, 16000), 4, 256, 32, 256},
+      Named{"B", llama(576, 30, 9, 3, 1536, 49152), 1, 512, 16, 2048},    // of the size of SmolLM-135M
+      Named{"C", llama(2048, 16, 32, 8, 8192, 128256), 1, 256, 4, 2048},  // of the size of Llama-3.2-1B
+  };
+  for (const Named& setting : settings) {
+    if (setting.name == name) return setting;
+  }
   arguments.refuse("--config " + name);
 }
 
-/// Multiplications and additions of one step: 6 per weight that multiplies a token, and the causal half of attention.
-double operations(const Setting& s, Index parameters) {
-  const auto& m = s.model;
-  const Index products = 6 * s.tokens() * parameters;
-  const Index attention =
-      6 * m.num_hidden_layers * s.batch * s.context * s.context * m.num_attention_heads * m.head_dim;
-  return static_cast<double>(products + attention);
+/// The number in "cuda" (0) or "cuda:N"; -1 for "cpu".
+int gpu_of(const std::string& device, const bl::bench::Arguments& arguments) {
+  if (device == "cpu") return -1;
+  if (device == "cuda") return 0;
+  int index = -1;
+  if (device.starts_with("cuda:")) std::from_chars(device.data() + 5, device.data() + device.size(), index);
+  if (index < 0) arguments.refuse("--device " + device);
+  return index;
 }
 
 /// What the step will have resident at its peak, on top of what this program has now.
-std::size_t predicted_bytes(const std::string& mode, const Setting& setting, bool recompute) {
+std::size_t predicted_bytes(const bl::bench::StepSetting& setting) {
   bl::TrainingOptions options;
   options.batch = setting.batch;
+  options.micro_batch = setting.micro_batch;
   options.context = setting.context;
-  options.recompute = recompute;
-  const auto forecast = mode == "qat" ? bl::forecast_training_memory(setting.model, bl::Binary<Recipe>{}, options)
-                                      : bl::forecast_training_memory(setting.model, bl::Dense{}, options);
+  options.recompute = setting.recompute;
+  const auto forecast =
+      setting.binary
+          ? bl::forecast_training_memory(setting.model, bl::Binary<bl::bench::StepRecipe>{}, options)
+          : bl::forecast_training_memory(setting.model, bl::Dense{}, options);
   return forecast.total() + bl::resident_bytes();
 }
 
-struct Report {
-  double step_seconds = 0, first_loss = 0, last_loss = 0;
-  Index parameters = 0;
-};
-
-template <class Model>
-Report measure(Model& model, const Setting& setting, int steps, bool recompute) {
-  const bl::AdamWOptions adamw{.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01};
-  bl::TrainingStep<Model> training(model, setting.batch, 0, setting.context, adamw, recompute);
-  const bl::Random random(1, bl::Purpose::test);
-  const auto fill = [&](bl::View<std::int32_t> ids, bl::View<std::int32_t> targets) {
-    const auto token = [&](Index i) {
-      return static_cast<std::int32_t>(
-          random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(setting.model.vocab_size)));
-    };
-    for (Index i = 0; i < ids.size(); ++i) {
-      ids.data[i] = token(i);
-      targets.data[i] = token(i % setting.context == setting.context - 1 ? i + 1 - setting.context : i + 1);
-    }
+void on_gpu([[maybe_unused]] const std::string& name, [[maybe_unused]] const bl::bench::StepSetting& setting,
+            [[maybe_unused]] int gpu, [[maybe_unused]] const std::string& precision, [[maybe_unused]] bool json,
+            [[maybe_unused]] double started) {
+#if defined(BINLLM_WITH_CUDA)
+  const auto report = bl::bench::measure_step_on_gpu(setting, gpu, precision, started);
+  const bl::bench::StepReport& step = report.step;
+  const double tokens = static_cast<double>(setting.tokens()) / step.step_seconds;
+  const auto print = [&](fmt::string_view format) {
+    fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", setting.binary ? "qat" : "fp"),
+               fmt::arg("device", report.device), fmt::arg("precision", precision), fmt::arg("batch", setting.batch),
+               fmt::arg("context", setting.context), fmt::arg("recompute", setting.recompute),
+               fmt::arg("parameters", step.parameters), fmt::arg("tokens", tokens),
+               fmt::arg("ms", 1e3 * step.step_seconds),
+               fmt::arg("tflops", bl::bench::step_operations(setting, step.parameters) / step.step_seconds / 1e12),
+               fmt::arg("peak", static_cast<double>(report.peak_bytes) / (1 << 30)),
+               fmt::arg("start", step.first_step_seconds), fmt::arg("first", step.first_loss),
+               fmt::arg("last", step.last_loss));
   };
-  Report report;
-  std::vector<double> seconds;
-  for (int step = 0; step <= steps; ++step) {  // the first step sizes the memory and is not timed
-    const double start = bl::bench::now();
-    const auto result = training.run(fill, step, 1e-3, 2.0, 0);
-    if (step > 0) seconds.push_back(bl::bench::now() - start);
-    if (step == 0) report.first_loss = result.loss;
-    report.last_loss = result.loss;
-  }
-  report.step_seconds = bl::bench::median(seconds);
-  report.parameters = bl::parameter_count(model);
-  return report;
+  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"device\": \"{device}\", \"precision\": "
+               "\"{precision}\", \"batch\": {batch}, \"context\": {context}, \"recompute\": {recompute}, "
+               "\"parameters\": {parameters}, \"tokens_per_second\": {tokens:.0f}, \"step_ms\": {ms:.3f}, "
+               "\"model_tflops\": {tflops:.1f}, \"peak_gib\": {peak:.3f}, \"first_step_seconds\": {start:.2f}, "
+               "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
+             : "{config} {mode}, {device}, {precision}, {batch} x {context}: {tokens:.0f} tokens/s, {ms:.2f} ms a step, "
+               "{tflops:.0f} model TFLOP/s, peak {peak:.2f} GiB, first step after {start:.1f} s, "
+               "loss {first:.4f} -> {last:.4f}\n");
+#else
+  throw bl::Error(bl::ErrorId::device_missing, "bench_train_step", "--device", "a program built with binllm::cuda",
+                  "one built without");
+#endif
 }
 
-Report measure_mode(const std::string& mode, const Setting& setting, int steps, bool recompute) {
-  const auto dense = [&] {
-    bl::Llama<float> model(setting.model);
-    bl::initialise(model, 1);
-    return model;
-  };
-  if (mode == "fp") {
-    auto model = dense();
-    return measure(model, setting, steps, recompute);
-  }
-  auto binary = bl::binarize<Recipe>(dense());
-  return measure(binary, setting, steps, recompute);
-}
-
-}  // namespace
-
-int main(int count, char** words) {
-  bl::bench::Arguments arguments(count, words,
-                                 "bench_train_step [--config 1M|4M|A|40M|B] [--mode fp|qat] [--threads N] [--steps K] "
-                                 "[--recompute] [--json] [--dry-run]");
-  const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
-  const int threads = arguments.number("--threads", 2), steps = arguments.number("--steps", 5);
-  const bool recompute = arguments.flag("--recompute"), json = arguments.flag("--json");
-  const bool dry_run = arguments.flag("--dry-run");
-  if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
-  arguments.end();
-
-  const Setting setting = setting_named(name, arguments);
+void on_cpu(const std::string& name, const bl::bench::StepSetting& setting, int threads, bool json, bool dry_run,
+            double started) {
+  const std::string_view mode = setting.binary ? "qat" : "fp";
   bl::set_thread_count(threads);
-  const std::size_t predicted = predicted_bytes(mode, setting, recompute);
+  const std::size_t predicted = predicted_bytes(setting);
   if (dry_run) {
     fmt::print("{{\"config\": \"{}\", \"mode\": \"{}\", \"recompute\": {}, \"predicted_bytes\": {}}}\n", name, mode,
-               recompute, predicted);
-    return 0;
+               setting.recompute, predicted);
+    return;
   }
   const double peak_before = bl::bench::fma_peak(threads);
-  const Report report = measure_mode(mode, setting, steps, recompute);
+  const auto report = bl::bench::measure_step_on<float, bl::Cpu>(setting, started);
   const double peak = std::max(peak_before, bl::bench::fma_peak(threads)),
-               rate = operations(setting, report.parameters) / report.step_seconds;
+               rate = bl::bench::step_operations(setting, report.parameters) / report.step_seconds;
   const double tokens = static_cast<double>(setting.tokens()) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
     fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
-               fmt::arg("recompute", recompute), fmt::arg("parameters", report.parameters), fmt::arg("tokens", tokens),
-               fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
+               fmt::arg("recompute", setting.recompute), fmt::arg("parameters", report.parameters),
+               fmt::arg("tokens", tokens), fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
                fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
                fmt::arg("predicted", predicted), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
                fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
@@ -162,4 +143,45 @@ int main(int count, char** words) {
              : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes "
                "({predicted} predicted), {share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
                "loss {first:.4f} -> {last:.4f}, parameters x tokens/s {growth:.3e}\n");
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const double started = bl::bench::now();
+  bl::bench::Arguments arguments(
+      count, words,
+      "bench_train_step [--config 1M|4M|A|40M|B|C] [--mode fp|qat] [--device cpu|cuda|cuda:N] [--precision "
+      "float32|tf32|bf16] [--threads N] [--steps K] [--batch N] [--micro-batch N] [--context N] [--recompute] [--json] "
+      "[--dry-run]\n  --precision is for GPUs (bf16 by default), --threads and --dry-run for the CPU");
+  const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
+  const std::string device = arguments.text("--device", "cpu"), precision = arguments.text("--precision", "bf16");
+  const Named named = setting_named(name, arguments);
+  const int gpu = gpu_of(device, arguments);
+  const auto number = [&](const char* flag, Index otherwise) {
+    return static_cast<Index>(arguments.number(flag, static_cast<int>(otherwise)));
+  };
+  const int threads = arguments.number("--threads", 2);
+  bl::bench::StepSetting setting{.model = named.model,
+                                 .batch = number("--batch", gpu < 0 ? named.batch : named.gpu_batch),
+                                 .context = number("--context", gpu < 0 ? named.context : named.gpu_context),
+                                 .micro_batch = 0,
+                                 .binary = mode == "qat",
+                                 .recompute = arguments.flag("--recompute"),
+                                 .steps = arguments.number("--steps", gpu < 0 ? 5 : 20)};
+  setting.micro_batch = number("--micro-batch", setting.batch);
+  setting.model.max_position_embeddings = setting.context;
+  const bool json = arguments.flag("--json"), dry_run = arguments.flag("--dry-run");
+  if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
+  arguments.end();
+  try {
+    if (gpu >= 0) {
+      on_gpu(name, setting, gpu, precision, json, started);
+    } else {
+      on_cpu(name, setting, threads, json, dry_run, started);
+    }
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
 }

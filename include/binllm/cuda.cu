@@ -15,9 +15,9 @@
 namespace binllm::cuda {
 
 template struct Runtime<>;
-template void gemm(Product, View<const float, Cuda>, View<const float, Cuda>, View<float, Cuda>, Write);
-template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<bf16, Cuda>, Write);
-template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<float, Cuda>, Write);
+template void gemm(Product, View<const float, Cuda>, View<const float, Cuda>, View<const float, Cuda>, View<float, Cuda>);
+template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<const bf16, Cuda>, View<bf16, Cuda>);
+template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<const float, Cuda>, View<float, Cuda>);
 
 namespace {
 using Function = void (*)();
@@ -81,6 +81,7 @@ const Function Shipped<T>::functions[] = {
     kernel<Embedding, forward, Ids, MasterIn, Out>(),
     kernel<Embedding, backward, Ids, In, Bytes, MasterOut>(),
     kernel<Linear, forward, In, In, Out>(),
+    kernel<Linear, forward, In, In, In, Out>(),
     kernel<Linear, backward, In, In, In, To, MasterOut>(),
     kernel<Matmul, forward, In, In, Out>(),
     kernel<Matmul, backward, In, In, In, To, To>(),

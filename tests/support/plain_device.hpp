@@ -101,6 +101,11 @@ struct Backend<test::Plain> {
       }
     }
   }
+  template <class T>
+  static void gemm_add(Product product, In<T> a, In<T> b, In<T> addend, Out<T> c) {
+    copy(c.data, addend.data, static_cast<std::size_t>(c.size()) * sizeof(T));
+    gemm(product, a, b, c, Write::accumulate);
+  }
 
  private:
   template <Write mode, class T>

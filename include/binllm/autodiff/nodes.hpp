@@ -106,6 +106,16 @@ class Nodes {
     if (node.adjoint != nullptr) return {node.adjoint, false};
     return {node.adjoint = pool_.take(node.bytes), true};
   }
+  /// Whether the adjoint of `from`, whose step is running, has become the first one of `to`, block and all.
+  [[nodiscard]] bool hand_over(std::uint32_t from, std::uint32_t to) noexcept {
+    Node &giver = nodes_[from], &taker = nodes_[to];
+    const bool possible = giver.adjoint != nullptr && !giver.kept && taker.adjoint == nullptr && !taker.kept &&
+                          !taker.returned && taker.bytes == giver.bytes;
+    if (!possible) return false;
+    taker.adjoint = std::exchange(giver.adjoint, nullptr);
+    giver.returned = true;
+    return true;
+  }
 
   // ---- the walk of backward over nodes [first, end)
   void start_backward() noexcept {

@@ -50,6 +50,12 @@ class Variable {
     const auto adjoint = tape_->nodes_.adjoint(node_);
     return {View<T, D>(static_cast<T*>(adjoint.data), shape_), adjoint.fresh};
   }
+  /// Adds this result's gradient to that of x, which is a term of it: the last thing that its step does. Where x has
+  /// none yet, the block changes hands and nothing is computed.
+  void pass_gradient(const Variable& x) const {
+    if (!x.needs_gradient() || tape_->nodes_.hand_over(node_, x.node_)) return;
+    Kernel<Accumulate, D>::forward(View<const T, D>(gradient()), x.incoming());
+  }
   /// The same value and gradient with another shape of the same size, without copying.
   [[nodiscard]] Variable reshaped(Shape shape) const {
     check_alive();

@@ -183,6 +183,12 @@ struct Backend<Cpu> {
               right.from(0, col), add, c.data + row * n + col, n, panels);
     });
   }
+  /// c = addend + a b. The addend may be c.
+  template <class T>
+  static void gemm_add(Product product, View<const T> a, View<const T> b, View<const T> addend, View<T> c) {
+    if (addend.data != c.data) copy(c.data, addend.data, static_cast<std::size_t>(c.size()) * sizeof(T));
+    gemm(product, a, b, c, Write::accumulate);
+  }
 
   /// Elements that make a tile worth a thread's attention.
   static constexpr Index tile_elements = 16384;

@@ -74,9 +74,9 @@ inline void reset_peak_memory() { Runtime<>::reset_peak_memory(); }
 /// For all products of floats from now on.
 inline void set_matmul_precision(MatmulPrecision precision) { Runtime<>::set_matmul_precision(precision); }
 
-/// What Backend<Cuda>::gemm computes; defined by nvcc for bf16 (into bf16 or float), float and double.
+/// c = addend + a b, or a b where there is no addend; defined by nvcc for bf16 (into bf16 or float), float and double.
 template <class T, class C>
-void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<C, Cuda> c, Write write);
+void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<const C, Cuda> addend, View<C, Cuda> c);
 
 // Defined by nvcc; who calls one of these in a unit of the host's compiler is told so (see kernel.hpp).
 template <Write mode, class T, std::size_t count, class F, class... In>
@@ -130,7 +130,12 @@ struct Backend<Cuda> {
   template <class T, class C>
   static void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<C, Cuda> c,
                    Write write = Write::assign) {
-    cuda::gemm(product, a, b, c, write);
+    cuda::gemm(product, a, b, write == Write::assign ? View<const C, Cuda>() : View<const C, Cuda>(c), c);
+  }
+  template <class T, class C>
+  static void gemm_add(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<const C, Cuda> addend,
+                       View<C, Cuda> c) {
+    cuda::gemm(product, a, b, addend, c);
   }
 };
 

@@ -104,6 +104,9 @@ struct Backend<Meta> {
   static void scatter_add_rows(View<const std::int32_t, Meta>, View<const T, Meta>, View<U, Meta>) noexcept {}
   template <class T>
   static void gemm(Product, View<const T, Meta>, View<const T, Meta>, View<T, Meta>, Write = Write::assign) noexcept {}
+  template <class T>
+  static void gemm_add(Product, View<const T, Meta>, View<const T, Meta>, View<const T, Meta>,
+                       View<T, Meta>) noexcept {}
 
  private:
   struct Block {

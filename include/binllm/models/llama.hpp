@@ -43,13 +43,11 @@ struct LlamaLayer {
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<master_t<T>, Device>& table,
                                                Index layer, Variable<T, Device> h) {
     const auto enters_attention = rms_norm(h, pass.tape.use(input_layernorm), epsilon);
-    const auto attended = self_attn(pass, table, layer, enters_attention);
-    const auto middle = add(h, attended);
-    forget(enters_attention, attended);
+    const auto middle = self_attn(pass, table, layer, enters_attention, h);
+    forget(enters_attention);
     const auto enters_mlp = rms_norm(middle, pass.tape.use(post_attention_layernorm), epsilon);
-    const auto transformed = mlp(pass, enters_mlp);
-    const auto y = add(middle, transformed);
-    forget(enters_mlp, transformed);
+    const auto y = mlp(pass, enters_mlp, middle);
+    forget(enters_mlp);
     forget_unless_recording(middle);
     return y;
   }

@@ -31,10 +31,10 @@ struct SelfAttention {
         o_proj(format, dim, s.heads * s.head_dim),
         shape(s) {}
 
-  /// x (B,T,C) -> (B,T,C). With a cache row b is a sequence of its own: the keys and values of its earlier tokens are
-  /// read from there and the new ones kept. No gradient goes through a cache.
+  /// residual + attention(x), both (B,T,C). With a cache row b is a sequence of its own: the keys and values of its
+  /// earlier tokens are read from there and the new ones kept. No gradient goes through a cache.
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const RotaryTable<master_t<T>, Device>& table,
-                                               Index layer, Variable<T, Device> x) {
+                                               Index layer, Variable<T, Device> x, Variable<T, Device> residual) {
     const auto entered = input(pass, x);
     const auto q = rotated(pass, table, q_proj(pass, input, entered));
     const auto k = rotated(pass, table, k_proj(pass, input, entered));
@@ -44,7 +44,7 @@ struct SelfAttention {
                                                 : remembering(*pass.cache, layer, q, k, v);
     forget_unless_recording(q, k, v);
     const auto leaving = o_input(pass, attended);
-    const auto y = o_proj(pass, o_input, leaving);
+    const auto y = add_linear(o_proj, pass, o_input, leaving, residual);
     if (!leaving.is(attended)) forget(leaving);
     forget_unless_recording(attended);
     return y;

@@ -64,12 +64,14 @@ struct Binary {
           scale(chosen.scale.traits().learned ? chosen.scale.traits().shape(out, in) : Shape{0}, false),
           input_scale(sharing == ChannelSharing::per_linear ? Shape{in} : Shape{0}, false),
           format(chosen) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
-                                                 Variable<T, Device> x) const {
+    /// With a residual: residual + x W_b^T.
+    template <class... Residual>
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x,
+                                                 Residual... residual) const {
       if constexpr (sharing == ChannelSharing::per_linear) x = multiply(x, pass.tape.use(input_scale));
-      const auto y = transient_linear(
-          x, BinaryWeight<E, S, Device>{format.estimator, format.scale, pass.tape.use(weight), pass.tape.use(scale),
-                                        pass.scalars[StepScalars<Device>::hardness]});
+      const BinaryWeight<E, S, Device> binary{format.estimator, format.scale, pass.tape.use(weight),
+                                              pass.tape.use(scale), pass.scalars[StepScalars<Device>::hardness]};
+      const auto y = transient_linear(x, binary, residual...);
       if constexpr (sharing == ChannelSharing::per_linear) forget(x);
       return y;
     }

@@ -48,11 +48,13 @@ struct ChannelSearch {
 
     Linear(const ChannelSearch&, Index out, Index in)
         : weight({out, in}), log_scale(shared ? Shape{0} : Shape{in}, false) {}
+    /// With a residual: residual + y.
+    template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,
-                                                 Variable<T, Device> x) const {
+                                                 Variable<T, Device> x, Residual... residual) const {
       const auto u = shared ? site.channels(pass.tape) : pass.tape.use(log_scale);
       if constexpr (!shared) x = channel_scale(x, u);
-      const auto y = transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u));
+      const auto y = transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u), residual...);
       if constexpr (!shared) forget(x);
       return y;
     }

@@ -4,6 +4,7 @@
 #pragma once
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
+#include <binllm/ops/add.hpp>
 #include <binllm/ops/linear.hpp>
 
 #include <concepts>
@@ -23,7 +24,8 @@ struct NoInput {
 };
 
 /// A format has `Linear<T, Device>`, built from (format, out, in) and called with (pass, site, x); `Input<T, Device>`,
-/// the site, built from (format, channels, group, head_dim) and called with (pass, x); `trainable`; and a `name`. It may
+/// the site, built from (format, channels, group, head_dim) and called with (pass, x). A Linear may also be called with
+/// (pass, site, x, residual), for residual + layer(x). Beside them `trainable`; and a `name`. It may
 /// say with `vocabulary` in which precision a Decoder keeps embedding and head, if not in float.
 template <class F, class T, class Device>
 concept Format = requires(F format, Index n) {
@@ -32,6 +34,20 @@ concept Format = requires(F format, Index n) {
   { F::trainable } -> std::convertible_to<bool>;
   { F::name } -> std::convertible_to<std::string_view>;
 };
+
+/// residual + layer(x): in one product where the format's linear layer can do that.
+template <class Layer, class Site, class T, class Device>
+[[nodiscard]] Variable<T, Device> add_linear(Layer& layer, Pass<T, Device>& pass, const Site& site,
+                                             Variable<T, Device> x, Variable<T, Device> residual) {
+  if constexpr (requires { layer(pass, site, x, residual); }) {
+    return layer(pass, site, x, residual);
+  } else {
+    const auto y = layer(pass, site, x);
+    const auto sum = add(residual, y);
+    forget(y);
+    return sum;
+  }
+}
 
 /// Full precision: y = x W^T.
 struct Dense {
@@ -49,6 +65,10 @@ struct Dense {
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
                                                  Variable<T, Device> x) const {
       return linear(x, pass.tape.use(weight));
+    }
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x,
+                                                 Variable<T, Device> residual) const {
+      return linear(x, pass.tape.use(weight), residual);
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

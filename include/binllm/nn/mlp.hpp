@@ -22,13 +22,15 @@ struct Mlp {
         down_input(format, hidden, 1, hidden),
         down_proj(format, dim, hidden) {}
 
-  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Variable<T, Device> x) {
+  /// residual + mlp(x)
+  [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Variable<T, Device> x,
+                                               Variable<T, Device> residual) {
     const auto entered = input(pass, x);
     const auto gate = gate_proj(pass, input, entered), up = up_proj(pass, input, entered);
     if (!entered.is(x)) forget(entered);
     const auto product = swiglu(gate, up), leaving = down_input(pass, product);
     forget_unless_recording(gate, up);
-    const auto y = down_proj(pass, down_input, leaving);
+    const auto y = add_linear(down_proj, pass, down_input, leaving, residual);
     forget(product, leaving);
     return y;
   }

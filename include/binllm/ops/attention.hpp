@@ -183,3 +183,6 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/attention.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/attention.cuh>
+#endif

@@ -295,3 +295,6 @@ template <Estimator E, Scale S, class Device>
 
 #include <binllm/ops/cpu/binarize.hpp>
 #include <binllm/ops/cuda/binarize.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/binarize.cuh>
+#endif

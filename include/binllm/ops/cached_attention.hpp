@@ -82,7 +82,7 @@ template <class T, class Device>
   }
   using K = Kernel<CachedAttention, Device>;
   return q.tape().template compute<T>(q.shape(), [=](View<T, Device> out) {
-    const Temporary<T, Device> memory(q.tape(), Shape{K::workspace(a)});
+    const Temporary<master_t<T>, Device> memory(q.tape(), Shape{K::workspace(a)});
     K::forward(a, read(q.value()), keys, values, memory.view(), out);
   });
 }
@@ -90,3 +90,6 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/cached_attention.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/cached_attention.cuh>
+#endif

@@ -187,3 +187,7 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/cross_entropy.hpp>
+#include <binllm/ops/cuda/cross_entropy.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/cross_entropy.cuh>
+#endif

@@ -54,3 +54,7 @@ template <class T, class Device>
 }
 
 }  // namespace binllm
+
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/embedding.cuh>
+#endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Linear layer without bias, weights stored one output channel a row (PyTorch's layout).
-///   y = x w^T
-/// Shapes   x (...,C), w (O,C) -> y (...,O). w is a master weight, rounded to x's type for the product.
+///   y = x w^T        or   y = r + x w^T
+/// Shapes   x (...,C), w (O,C) -> y (...,O); r like y. w is a master weight, rounded to x's type for the product.
 /// Backward dx += dy w;  dw += dy^T x.   Saves x and w (by view).
 /// Errors   rank_unsupported, shape_mismatch.   Cost: 2 rows O C operations forward, twice that backward.
 #pragma once
@@ -20,6 +20,10 @@ struct GenericKernel<Linear, Device> {
   template <class T>
   static void forward(View<const T, Device> x, View<const T, Device> w, View<T, Device> y) {
     Backend<Device>::gemm(Product::nt, x, w, y);
+  }
+  template <class T>
+  static void forward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> r, View<T, Device> y) {
+    Backend<Device>::gemm_add(Product::nt, x, w, r, y);
   }
   template <class T, class M>
   static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> dy, Into<T, Device> dx,
@@ -48,6 +52,33 @@ template <class T, class Device>
         K::backward(input, weight.view(), read(y.gradient()), x.incoming(), w.gradient());
       },
       x, w);
+  return y;
+}
+
+/// The same with a term r that is added by the product itself; its gradient is y's.
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> linear(Variable<T, Device> x, Variable<master_t<T>, Device> w,
+                                         Variable<T, Device> r) {
+  check_same_tape("linear", x, w, r);
+  check_rank("linear", "w", w.shape(), 2);
+  check_cols("linear", "x", x.shape(), w.shape().cols());
+  check_shape("linear", "r", r.shape(), x.shape().with_cols(w.shape()[0]));
+  using K = Kernel<Linear, Device>;
+  auto y = x.tape().template compute<T>(r.shape(), [=](View<T, Device> out) {
+    const auto input = read(x.value()), term = read(r.value());
+    K::forward(input, InComputeType<T, Device>(x.tape(), read(w.value())).view(), term, out);
+  });
+  y.tape().on_backward(
+      y,
+      [=] {
+        const auto input = read(x.value());
+        {
+          const InComputeType<T, Device> weight(x.tape(), read(w.value()));
+          K::backward(input, weight.view(), read(y.gradient()), x.incoming(), w.gradient());
+        }
+        y.pass_gradient(r);
+      },
+      x, w, r);
   return y;
 }
 

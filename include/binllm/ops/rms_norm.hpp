@@ -105,3 +105,6 @@ template <class T, class Device>
 }  // namespace binllm
 
 #include <binllm/ops/cpu/rms_norm.hpp>
+#if defined(__CUDACC__)
+#include <binllm/ops/cuda/rms_norm.cuh>
+#endif

@@ -3,6 +3,7 @@
 /// master_t of the type that is stored; a thread computes as many neighbours as fill 16 bytes, where everything that is
 /// read and written is aligned, else one. All sums are in an order that depends on the shape alone. nvcc only.
 #pragma once
+#include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/runtime.cuh>
 
 #include <algorithm>
@@ -12,27 +13,17 @@
 
 namespace binllm::cuda {
 
-template <class X, int n>
-struct Lanes {
-  X values[n];
-};
-template <class U, int n>
-struct alignas(sizeof(U) * n < 16 ? sizeof(U) * n : 16) Stored {
-  U values[n];
-};
-
 /// What an operand gives for columns [col, col + n) of a row: in one access where it can name their address.
 template <class X, int n, class In>
 __device__ Lanes<X, n> load_lanes(const In& in, Index row, Index col) {
   Lanes<X, n> lanes;
   if constexpr (n > 1 && requires { in.address(row, col); }) {
-    using U = std::remove_cvref_t<decltype(*in.address(row, col))>;
-    const auto stored = *reinterpret_cast<const Stored<U, n>*>(in.address(row, col));
+    const auto stored = load<n>(in.address(row, col));
 #pragma unroll
-    for (int i = 0; i < n; ++i) lanes.values[i] = static_cast<X>(stored.values[i]);
+    for (int i = 0; i < n; ++i) lanes.lane[i] = static_cast<X>(stored.lane[i]);
   } else {
 #pragma unroll
-    for (int i = 0; i < n; ++i) lanes.values[i] = in.template load<X>(row, col + i);
+    for (int i = 0; i < n; ++i) lanes.lane[i] = in.template load<X>(row, col + i);
   }
   return lanes;
 }
@@ -46,16 +37,14 @@ template <class In>
   }
 }
 
-template <class X, int n, class T>
-__device__ void store_lanes(T* to, const Lanes<X, n>& lanes, bool add) {
-  auto* const place = reinterpret_cast<Stored<T, n>*>(to);
-  Stored<T, n> stored;
-  if (add) stored = *place;
+template <class T, int n>
+__device__ void write_lanes(T* to, Lanes<master_t<T>, n> lanes, bool add) {
+  if (add) {
+    const auto old = widened(load<n>(static_cast<const T*>(to)));
 #pragma unroll
-  for (int i = 0; i < n; ++i) {
-    stored.values[i] = static_cast<T>(add ? static_cast<X>(stored.values[i]) + lanes.values[i] : lanes.values[i]);
+    for (int i = 0; i < n; ++i) lanes.lane[i] += old.lane[i];
   }
-  *place = stored;
+  store(to, rounded<T>(lanes));
 }
 
 /// The results of a formula for the lanes of its arguments.
@@ -63,12 +52,12 @@ template <std::size_t count, int n, class X, class F, class... L>
 __device__ void evaluate(Lanes<X, n> (&results)[count], const F& f, const L&... lanes) {
 #pragma unroll
   for (int i = 0; i < n; ++i) {
-    const auto values = f(lanes.values[i]...);
+    const auto values = f(lanes.lane[i]...);
     if constexpr (requires { values[0]; }) {
 #pragma unroll
-      for (std::size_t k = 0; k < count; ++k) results[k].values[i] = values[k];
+      for (std::size_t k = 0; k < count; ++k) results[k].lane[i] = values[k];
     } else {
-      results[0].values[i] = static_cast<X>(values);
+      results[0].lane[i] = static_cast<X>(values);
     }
   }
 }
@@ -89,7 +78,7 @@ __global__ void __launch_bounds__(map_threads)
     for (std::size_t k = 0; k < count; ++k) {
       const Target<T>& out = outs[k];
       if (out.data != nullptr)
-        store_lanes(out.data + row * out.stride + col, results[k], accumulate && !out.fresh);
+        write_lanes(out.data + row * out.stride + col, results[k], accumulate && !out.fresh);
     }
   }
 }

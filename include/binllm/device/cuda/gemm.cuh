@@ -96,31 +96,32 @@ struct Products {
 }
 
 template <class T, class C>
-void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<C, Cuda> c, Write write) {
+void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<const C, Cuda> addend, View<C, Cuda> c) {
   using Scale = std::conditional_t<std::is_same_v<T, double>, double, float>;
   const Index m = product == Product::tn ? a.cols() : a.rows();
   const Index k = product == Product::tn ? a.rows() : a.cols();
   const Index n = product == Product::nt ? b.rows() : b.cols();
   if (m == 0 || n == 0) return;
+  const std::size_t bytes = static_cast<std::size_t>(c.size()) * sizeof(C);
   if (k == 0) {
-    if (write == Write::assign) Backend<Cuda>::zero(c.data, static_cast<std::size_t>(c.size()) * sizeof(C));
-    return;
+    if (!addend) return Runtime<>::zero(c.data, bytes);
+    return addend.data == c.data ? void() : Runtime<>::copy(c.data, addend.data, bytes);
   }
   const cudaStream_t to = stream();
   if (Products<>::handle == nullptr) check(cublasLtCreate(&Products<>::handle), a.shape, b.shape, c.shape);
   const Index precision = static_cast<Index>(Process<>::state.precision);
   const ProductKey key{static_cast<Index>(product), data_type<T>, data_type<C>, m, n, k, alignment_of(a.data),
-                       alignment_of(b.data), alignment_of(c.data) | precision << 16};
+                       alignment_of(b.data), std::min(alignment_of(c.data), alignment_of(addend.data)) | precision << 16};
   auto plan = Products<>::plans.find(key);
   if (plan == Products<>::plans.end()) {
     ProductPlan made;
     check(make_plan(key, made), a.shape, b.shape, c.shape);
     plan = Products<>::plans.emplace(key, made).first;
   }
-  const Scale one = 1, old = write == Write::accumulate ? 1 : 0;
+  const Scale one = 1, with_addend = addend ? 1 : 0;
   const ProductPlan& p = plan->second;
-  check(cublasLtMatmul(Products<>::handle, p.operation, &one, b.data, p.left, a.data, p.right, &old, c.data, p.result,
-                       c.data, p.result, &p.algorithm, state().scratch, scratch_bytes, to),
+  check(cublasLtMatmul(Products<>::handle, p.operation, &one, b.data, p.left, a.data, p.right, &with_addend,
+                       addend ? addend.data : c.data, p.result, c.data, p.result, &p.algorithm, state().scratch, scratch_bytes, to),
         a.shape, b.shape, c.shape);
 }
 

@@ -42,3 +42,37 @@ void attention_backward(const Attention& a, Heads<const T> q, Heads<const T> k, 
 }
 
 }  // namespace binllm::cuda
+
+namespace binllm::cuda {
+
+/// (B, tokens, heads, D), head by head.
+template <class T>
+[[nodiscard]] Heads<T> interleaved_heads(View<T, Cuda> x, Index tokens, Index heads, Index head_dim) {
+  return {x.data, tokens * heads * head_dim, heads * head_dim, head_dim};
+}
+
+template <>
+struct Implementation<Attention> {
+  static Index workspace(const Attention& a) { return attention_backward_workspace<float>(a); }
+
+  template <class T>
+  static void forward(const Attention& a, View<const T, Cuda> q, View<const T, Cuda> k, View<const T, Cuda> v,
+                      View<master_t<T>, Cuda>, View<master_t<T>, Cuda> lse, View<T, Cuda> y) {
+    const auto of_queries = [&](auto x) { return interleaved_heads(x, a.queries, a.heads, a.head_dim); };
+    const auto of_keys = [&](auto x) { return interleaved_heads(x, a.keys, a.kv_heads, a.head_dim); };
+    attention_forward<T>(a, of_queries(q), of_keys(k), of_keys(v), lse.data, of_queries(y));
+  }
+  template <class T>
+  static void backward(const Attention& a, View<const T, Cuda> q, View<const T, Cuda> k, View<const T, Cuda> v,
+                       View<const T, Cuda> y, View<const master_t<T>, Cuda> lse, View<const T, Cuda> dy,
+                       View<master_t<T>, Cuda> memory, Gradient<T, Cuda> dq, Gradient<T, Cuda> dk,
+                       Gradient<T, Cuda> dv) {
+    const auto of_queries = [&](auto x) { return interleaved_heads(x, a.queries, a.heads, a.head_dim); };
+    const auto of_keys = [&](auto x) { return interleaved_heads(x, a.keys, a.kv_heads, a.head_dim); };
+    attention_backward<T>(a, of_queries(q), of_keys(k), of_keys(v), of_queries(y), lse.data, of_queries(dy),
+                          memory.data, of_queries(dq.view), of_keys(dk.view), of_keys(dv.view), !dq.fresh, !dk.fresh,
+                          !dv.fresh);
+  }
+};
+
+}  // namespace binllm::cuda

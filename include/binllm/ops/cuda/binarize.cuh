@@ -219,3 +219,37 @@ void binarize_backward(const E& estimator, const ScaleTraits& traits, View<const
 }
 
 }  // namespace binllm::cuda
+
+namespace binllm::cuda {
+
+/// Rows and groups by one pass of a block; columns and whole tensors by the definition.
+template <Estimator E, std::floating_point M>
+struct Implementation<Binarize<E, ScaleByTraits<M>>> {
+  using S = ScaleByTraits<M>;
+  using In = View<const M, Cuda>;
+  using Out = View<M, Cuda>;
+
+  template <class T>
+  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory,
+                      View<T, Cuda> wb) {
+    with_estimator(estimator, [&]<class Chosen>(const Chosen& chosen) {
+      if (lies_together(scale)) return binarize_forward<T>(chosen, scale.chosen, w, learned, t, wb);
+      GenericKernel<Binarize<Chosen, S>, Cuda>::forward(chosen, scale, w, learned, t, memory, wb);
+    });
+  }
+  template <class T>
+  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, View<const T, Cuda> g,
+                       Out memory, Out dw, Out dlearned) {
+    with_estimator(estimator, [&]<class Chosen>(const Chosen& chosen) {
+      if (lies_together(scale)) return binarize_backward<T>(chosen, scale.chosen, w, learned, t, g, dw, dlearned);
+      GenericKernel<Binarize<Chosen, S>, Cuda>::backward(chosen, scale, w, learned, t, g, memory, dw, dlearned);
+    });
+  }
+
+ private:
+  static bool lies_together(const S& scale) {
+    return scale.chosen.granularity == Granularity::row || scale.chosen.granularity == Granularity::group;
+  }
+};
+
+}  // namespace binllm::cuda

@@ -89,9 +89,14 @@ __global__ void __launch_bounds__(32 * warps, resident)
   for (int step = 0; step < tiles * e.group(); ++step) {
     wait_copies();
     __syncthreads();  // this stage is there, and the other one is no longer read
-    if (step + 1 < tiles * e.group()) load(step + 1);
+    const auto load_next = [&] {
+      if (step + 1 < tiles * e.group()) load(step + 1);
+    };
     const int key = (first_tile + step % tiles) * columns + e.offset();  // the last one that the first query sees
-    if (key + columns - 1 < group_row) continue;
+    if (key + columns - 1 < group_row) {
+      load_next();
+      continue;
+    }
     const std::uint32_t stage = memory + Tiles::stage + step % 2 * Tiles::stage_bytes;
 
     float s[columns / 8][4], dp[columns / 8][4];
@@ -101,6 +106,7 @@ __global__ void __launch_bounds__(32 * warps, resident)
     Products::commit();
     Products::template scores<rows, columns>(dp, memory + Tiles::v, stage + Tiles::dy);
     Products::commit();
+    load_next();  // while tensor cores work
     Products::template wait<1>(s);
     if (key < group_row + 63) mask_queries(s, block.first + 16 * warp + lane / 4, key);
     probabilities(s, scale, stage + Tiles::lse);

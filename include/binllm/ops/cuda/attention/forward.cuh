@@ -98,15 +98,21 @@ __global__ void __launch_bounds__(32 * warps, resident)
   for (int tile = 0; tile < tiles; ++tile) {
     wait_copies();
     __syncthreads();  // this tile is there, and the other pair is no longer read
-    if (tile + 1 < tiles) load(tile + 1);
+    const auto load_next = [&] {
+      if (tile + 1 < tiles) load(tile + 1);
+    };
     const int key = tile * columns;
-    if (key > group_row + 63) continue;
+    if (key > group_row + 63) {
+      load_next();
+      continue;
+    }
     const std::uint32_t k_tile = memory + Tiles::pair + tile % 2 * Tiles::pair_bytes;
 
     float s[columns / 8][4];
     Products::begin();
     Products::template scores<rows, columns>(s, memory, k_tile);
     Products::commit();
+    load_next();  // while tensor cores work
     Products::template wait<0>(s);
     if (key + columns - 1 > group_row) mask_keys(s, row + e.offset(), key);
     softmax.step(s, o, scale);

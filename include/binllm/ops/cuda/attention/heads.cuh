@@ -65,7 +65,7 @@ template <class T>
 template <class T>
 [[nodiscard]] __device__ T narrowed(master_t<T> x) {
   if constexpr (std::is_same_v<T, bf16>) {
-    return bf16{bf16_from_float(x)};
+    return bf16(x);
   } else {
     return x;
   }

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+/// Cross-entropy on a GPU, as every compiler sees it. A private tail of ops/cross_entropy.hpp.
+#pragma once
+
+namespace binllm {
+
+/// Products of a few thousand rows fill the device, and the gradient of w is read and written once a chunk.
+template <>
+struct CrossEntropy::ChunkLimits<Cuda> {
+  static constexpr Index fewest_rows = 256, most_rows = 8192, bytes = Index(512) << 20;
+};
+
+}  // namespace binllm
