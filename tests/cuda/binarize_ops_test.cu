@@ -2,7 +2,7 @@
 // The binarising op: every estimator with every scale, over granularities and hardnesses.
 #include "cuda/ops.hpp"
 
-#include <binllm/policy/straight_through.hpp>
+#include <binllm/policy/runtime.hpp>
 
 using namespace binllm;
 using namespace binllm::test;
@@ -49,12 +49,12 @@ void check_estimator(const Shape& shape, Granularity granularity, double t) {
     CAPTURE(traits.attached);
     const auto alone = [&](auto& round, auto w, auto learned) {
       using M = typename decltype(w)::Scalar;
-      return binarize_weight(w, learned, round.data(hardness), E<M>{}, cuda::ScaleByTraits<M>{traits});
+      return binarize_weight(w, learned, round.data(hardness), E<M>{}, binllm::cuda::ScaleByTraits<M>{traits});
     };
     const auto in_layer = [&](auto& round, auto x, auto w, auto learned) {
       using R = std::remove_reference_t<decltype(round)>;
       using M = typename R::Master;
-      using Function = BinaryWeight<E<M>, cuda::ScaleByTraits<M>, typename R::Device>;
+      using Function = BinaryWeight<E<M>, binllm::cuda::ScaleByTraits<M>, typename R::Device>;
       return transient_linear(x, Function{E<M>{}, {traits}, w, learned, round.data(hardness)});
     };
     const Weight w = weights(shape), learned = learned_scale(traits, shape);
@@ -87,6 +87,22 @@ TEST_CASE("cuda ops: binarize, error decay") {
 TEST_CASE("cuda ops: binarize, progressive in forward alone") {
   if (!gpu()) return;
   check_estimator<ProgressiveForward>();
+}
+
+TEST_CASE("cuda ops: binarize, estimators by name") {
+  if (!gpu()) return;
+  Tensor<double> hardness({1});
+  *hardness.view().data = 2;
+  const ScaleTraits traits = scales(Granularity::row, 65).front();
+  for (const std::string_view name : {"progressive", "vanilla", "ede", "progressive-forward"}) {
+    CAPTURE(name);
+    const auto op = [&](auto& round, auto w, auto learned) {
+      using M = typename decltype(w)::Scalar;
+      return binarize_weight(w, learned, round.data(hardness), RuntimeEstimator<M>::named(name),
+                             binllm::cuda::ScaleByTraits<M>{traits});
+    };
+    check_op_in_each<float>(op, weights({33, 65}), learned_scale(traits, {33, 65}));
+  }
 }
 
 TEST_CASE("cuda ops: binarize, other shapes") {

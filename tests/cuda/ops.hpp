@@ -141,7 +141,7 @@ void check_op_in(Asked asked, const Body& body, const Inputs&... inputs) {
   double largest = 0;
   for (std::size_t i = 1; i < wanted.size(); ++i) largest = std::max(largest, norm(wanted[i]));
   for (std::size_t i = 0; i < wanted.size(); ++i) {
-    CAPTURE(type_name<T>);
+    CAPTURE(std::string(type_name<T>));
     CAPTURE(i);  // 0: the value, else the gradient of an input
     CHECK(relative_distance(found[i], wanted[i], i == 0 ? 0 : 0.01 * largest) < tolerance<T>);
   }

@@ -29,6 +29,25 @@ TEST_CASE("cuda ops: linear and matmul") {
   check_op([](auto&, auto a) { return matmul(a, a); }, activation({21, 21}, 1));
 }
 
+TEST_CASE("cuda ops: linear and transient_linear that add a term") {
+  if (!gpu()) return;
+  for (const auto& [rows, in, out] : extents) {
+    CAPTURE(in);
+    const auto x = activation({rows, in}, 1), term = activation({rows, out}, 4);
+    const auto w = weight({out, in}, 2, unit(in));
+    check_op([](auto&, auto a, auto b, auto r) { return linear(a, b, r); }, x, w, term);
+    check_op([](auto&, auto a, auto b, auto r) { return multiply(linear(a, b, r), r); }, x, w, term);
+    const auto frozen = normal_tensor({out, in}, 3, unit(in));
+    const auto op = [&](auto& round, auto a, auto u, auto r) {
+      using R = std::remove_reference_t<decltype(round)>;
+      using Sign = SignWeightOf<typename R::Scalar, typename R::Device>;
+      return transient_linear(a, Sign(round.master_data(frozen), u), r);
+    };
+    check_op(op, x, weight({in}, 2, 0.3), term);
+  }
+  check_op([](auto&, auto a, auto b) { return linear(a, b, a); }, activation({9, 21}, 1), weight({21, 21}, 2, unit(21)));
+}
+
 TEST_CASE("cuda ops: transient_linear through the signs of a frozen weight") {
   if (!gpu()) return;
   for (const auto& [rows, in, out] : extents) {
@@ -123,8 +142,7 @@ TEST_CASE("cuda ops: cached_attention") {
       return cached_attention(a, q, read(keys.value()), read(values.value()));
     };
     const Shape cache{sequences, c.kv_heads, capacity, c.dim};
-    check_op_in_each<float, double>(op, activation({3, c.queries, c.heads * c.dim}, 1), activation(cache, 2),
-                                    activation(cache, 3));
+    check_op(op, activation({3, c.queries, c.heads * c.dim}, 1), activation(cache, 2), activation(cache, 3));
   }
 }
 

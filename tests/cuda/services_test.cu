@@ -121,28 +121,33 @@ void check_gemm(Product kind, const Extents& e, Write mode, Index skip) {
   CAPTURE(e.n);
   CAPTURE(e.k);
   CAPTURE(skip);
-  CAPTURE(type_name<T>);
+  CAPTURE(std::string(type_name<T>));
+  CHECK(wrong(host(c.view()), wanted) == 0);
+  if (mode == Write::assign) return;
+  const auto addend = on_device<Cuda>(old);
+  B::gemm_add(kind, on_a.view().middle_rows(skip, of_a[0]), on_b.view().middle_rows(skip, of_b[0]),
+              read(addend.view()), c.view());
   CHECK(wrong(host(c.view()), wanted) == 0);
 }
 
 }  // namespace
 
 TEST_CASE("cuda: without a GPU every use says so, and the program goes on") {
-  if (cuda::device_count() > 0) return;
+  if (binllm::cuda::device_count() > 0) return;
   CHECK(id_of([] { (void)B::allocate(1); }) == ErrorId::device_missing);
   CHECK(id_of([] { Tensor<float, Cuda> tensor(Shape{3}); }) == ErrorId::device_missing);
-  CHECK(id_of([] { cuda::use_device(0); }) == ErrorId::device_missing);
-  CHECK(id_of([] { (void)cuda::memory(); }) == ErrorId::device_missing);
+  CHECK(id_of([] { binllm::cuda::use_device(0); }) == ErrorId::device_missing);
+  CHECK(id_of([] { (void)binllm::cuda::memory(); }) == ErrorId::device_missing);
 }
 
 TEST_CASE("cuda services: a GPU that does not exist is refused, and the chosen one stays") {
   if (!gpu()) return;
-  CHECK(!cuda::device_name().empty());
-  CHECK(id_of([] { cuda::use_device(-1); }) == ErrorId::device_missing);
-  CHECK(id_of([] { cuda::use_device(cuda::device_count()); }) == ErrorId::device_missing);
-  cuda::use_device(cuda::Runtime<>::device());
-  if (cuda::device_count() > 1) {  // the other one is refused while the first is in use
-    CHECK(id_of([] { cuda::use_device(1 - cuda::Runtime<>::device()); }) == ErrorId::device_failed);
+  CHECK(!binllm::cuda::device_name().empty());
+  CHECK(id_of([] { binllm::cuda::use_device(-1); }) == ErrorId::device_missing);
+  CHECK(id_of([] { binllm::cuda::use_device(binllm::cuda::device_count()); }) == ErrorId::device_missing);
+  binllm::cuda::use_device(binllm::cuda::Runtime<>::device());
+  if (binllm::cuda::device_count() > 1) {  // the other one is refused while the first is in use
+    CHECK(id_of([] { binllm::cuda::use_device(1 - binllm::cuda::Runtime<>::device()); }) == ErrorId::device_failed);
   }
 }
 
@@ -154,18 +159,18 @@ TEST_CASE("cuda services: memory that is not there is refused with the numbers, 
   } catch (const Error& error) {
     CHECK(error.id() == ErrorId::out_of_memory);
     CHECK(error.found().find("70368744177664") != std::string::npos);
-    CHECK(error.found().find(std::to_string(cuda::memory().total)) != std::string::npos);
+    CHECK(error.found().find(std::to_string(binllm::cuda::memory().total)) != std::string::npos);
   }
-  const auto before = cuda::memory().used;
+  const auto before = binllm::cuda::memory().used;
   {
     const auto tensor = on_device<Cuda>(wholes<float>({1000}, 1));
     CHECK(wrong(host(tensor.view()), whole_tensor<double>({1000}, 1)) == 0);
-    CHECK(cuda::memory().used >= before + 4000);
-    cuda::reset_peak_memory();
-    CHECK(cuda::memory().peak >= cuda::memory().used);
+    CHECK(binllm::cuda::memory().used >= before + 4000);
+    binllm::cuda::reset_peak_memory();
+    CHECK(binllm::cuda::memory().peak >= binllm::cuda::memory().used);
   }
   B::synchronise();
-  CHECK(cuda::memory().used == before);
+  CHECK(binllm::cuda::memory().used == before);
 }
 
 TEST_CASE("cuda services: copies both ways and on the device, and zeros") {
@@ -286,17 +291,17 @@ TEST_CASE("cuda services: products of floats in tf32 are near, and only where th
   if (!gpu()) return;
   const auto a = normal_tensor<float>({64, 128}, 1), b = normal_tensor<float>({32, 128}, 2);
   const auto on_a = on_device<Cuda>(a), on_b = on_device<Cuda>(b);
-  const auto error = [&](cuda::MatmulPrecision precision) {
-    cuda::set_matmul_precision(precision);
+  const auto error = [&](binllm::cuda::MatmulPrecision precision) {
+    binllm::cuda::set_matmul_precision(precision);
     Tensor<float, Cuda> c(Shape{64, 32});
     B::gemm(Product::nt, on_a.view(), on_b.view(), c.view());
-    cuda::set_matmul_precision(cuda::MatmulPrecision::float32);
+    binllm::cuda::set_matmul_precision(binllm::cuda::MatmulPrecision::float32);
     const Tensor<double> wanted = product<float, float>(Product::nt, a.view(), b.view(), {}, Write::assign);
     return relative_distance(in_double(c.view()), wanted);
   };
-  CHECK(error(cuda::MatmulPrecision::float32) < 1e-6);
-  CHECK(error(cuda::MatmulPrecision::tf32) < 2e-3);
-  CHECK(error(cuda::MatmulPrecision::float32) < 1e-6);
+  CHECK(error(binllm::cuda::MatmulPrecision::float32) < 1e-6);
+  CHECK(error(binllm::cuda::MatmulPrecision::tf32) < 2e-3);
+  CHECK(error(binllm::cuda::MatmulPrecision::float32) < 1e-6);
 }
 
 TEST_CASE("cuda services: a replayed body gives what running it gives") {

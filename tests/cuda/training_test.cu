@@ -190,7 +190,8 @@ TEST_CASE("cuda training: gradients of a whole Llama, in full precision and bina
 TEST_CASE("cuda training: 20 steps follow the CPU's losses") {
   if (!gpu()) return;
   const auto check = [](auto start) {
-    auto on_gpu = on_device<Cuda, float>(start), in_bf16 = on_device<Cuda, bf16>(start);
+    auto on_gpu = on_device<Cuda, float>(start);
+    auto in_bf16 = on_device<Cuda, bf16>(start);
     const auto wanted = train_steps(start), found = train_steps(on_gpu), coarse = train_steps(in_bf16);
     CHECK(wanted.back() < 0.9 * wanted.front());
     CHECK(distance(found, wanted) < 1e-3);
@@ -229,7 +230,7 @@ TEST_CASE("cuda training: after the first steps nothing is allocated") {
   std::vector<std::size_t> used;
   train_steps(model, [&](Index) {
     Backend<Cuda>::synchronise();
-    used.push_back(cuda::memory().used);
+    used.push_back(binllm::cuda::memory().used);
   });
   for (std::size_t step = 2; step < used.size(); ++step) CHECK(used[step] == used[2]);
 }
@@ -241,7 +242,8 @@ TEST_CASE("cuda training: stage 1") {
   options.batch = batch;
   options.context = context;
   auto on_cpu = binary_start();
-  auto on_gpu = on_device<Cuda, float>(on_cpu), in_bf16 = on_device<Cuda, bf16>(on_cpu);
+  auto on_gpu = on_device<Cuda, float>(on_cpu);
+  auto in_bf16 = on_device<Cuda, bf16>(on_cpu);
   const auto wanted = search_channel_scale(on_cpu, corpus(), options);
   const auto found = search_channel_scale(on_gpu, corpus(), options);
   const auto coarse = search_channel_scale(in_bf16, corpus(), options);
@@ -261,7 +263,8 @@ TEST_CASE("cuda training: perplexity is the CPU's") {
   if (!gpu()) return;
   const PerplexityOptions options{.context = 31, .batch = 3, .max_windows = 10};
   const auto check = [&](auto model) {
-    auto on_gpu = on_device<Cuda, float>(model), in_bf16 = on_device<Cuda, bf16>(model);
+    auto on_gpu = on_device<Cuda, float>(model);
+    auto in_bf16 = on_device<Cuda, bf16>(model);
     const double wanted = evaluate_perplexity(model, corpus(), options).nll;
     CHECK(evaluate_perplexity(on_gpu, corpus(), options).nll == doctest::Approx(wanted).epsilon(1e-4));
     CHECK(evaluate_perplexity(in_bf16, corpus(), options).nll == doctest::Approx(wanted).epsilon(2e-2));
