@@ -140,9 +140,3 @@ struct Backend<Cuda> {
 };
 
 }  // namespace binllm
-
-#if defined(__CUDACC__)
-#include <binllm/device/cuda/formulas.cuh>
-#include <binllm/device/cuda/gemm.cuh>
-#include <binllm/device/cuda/runtime.cuh>
-#endif

@@ -66,6 +66,10 @@ struct Kernel<Op, Cuda> {
 }  // namespace binllm
 
 #if defined(__CUDACC__)
+#include <binllm/device/cuda/formulas.cuh>
+#include <binllm/device/cuda/gemm.cuh>
+#include <binllm/device/cuda/runtime.cuh>
+
 namespace binllm::cuda {
 
 template <class Op, Call call, class... A>

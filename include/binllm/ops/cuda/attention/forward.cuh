@@ -10,31 +10,45 @@
 
 namespace binllm::cuda::detail {
 
-/// The running maximum and the lane's share of the sum, of rows g and g + 8.
+/// The running maximum and the lane's share of the sum, of rows g and g + 8. Any number near the maximum serves as well
+/// as the maximum itself, because sum and O hold the same power of two: what was gathered is brought to a higher one
+/// only where a row of the warp has grown by more than 2^8, which later tiles seldom do.
 struct OnlineSoftmax {
   float maximum[2] = {-INFINITY, -INFINITY}, sum[2] = {0, 0};
 
   /// S becomes P; `o` is brought to the maximum that now holds.
   template <int columns, int blocks>
   __device__ void step(float (&s)[columns][4], float (&o)[blocks][4], float scale) {
+    float top[2];
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float top = maximum[half];
+      top[half] = maximum[half];
 #pragma unroll
-      for (int n = 0; n < columns; ++n) top = fmaxf(top, fmaxf(s[n][2 * half], s[n][2 * half + 1]));
-      top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 1));
-      top = fmaxf(top, __shfl_xor_sync(0xffffffffu, top, 2));
-      const float shrink = fast_exp2((maximum[half] - top) * scale);
-      const float shift = top * scale;
-      maximum[half] = top;
-      float part = 0;
+      for (int n = 0; n < columns; ++n) top[half] = fmaxf(top[half], fmaxf(s[n][2 * half], s[n][2 * half + 1]));
+      top[half] = fmaxf(top[half], __shfl_xor_sync(0xffffffffu, top[half], 1));
+      top[half] = fmaxf(top[half], __shfl_xor_sync(0xffffffffu, top[half], 2));
+    }
+    const bool grown = (top[0] - maximum[0]) * scale > 8 || (top[1] - maximum[1]) * scale > 8;
+    if (__any_sync(0xffffffffu, grown)) raise(top, o, scale);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float shift = maximum[half] * scale;
 #pragma unroll
       for (int n = 0; n < columns; ++n) {
         s[n][2 * half] = fast_exp2(fmaf(s[n][2 * half], scale, -shift));
         s[n][2 * half + 1] = fast_exp2(fmaf(s[n][2 * half + 1], scale, -shift));
-        part += s[n][2 * half] + s[n][2 * half + 1];
+        sum[half] += s[n][2 * half] + s[n][2 * half + 1];
       }
-      sum[half] = fmaf(sum[half], shrink, part);
+    }
+  }
+
+  template <int blocks>
+  __device__ void raise(const float (&top)[2], float (&o)[blocks][4], float scale) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float shrink = fast_exp2((maximum[half] - top[half]) * scale);
+      maximum[half] = top[half];
+      sum[half] *= shrink;
 #pragma unroll
       for (int n = 0; n < blocks; ++n) o[n][2 * half] *= shrink, o[n][2 * half + 1] *= shrink;
     }

@@ -43,10 +43,11 @@ struct AttentionTuning<128> {
   static constexpr int key_warps = 8, key_columns = 64, key_resident = 1;
 };
 
-/// Every row of every head starts at a multiple of 16 bytes.
+/// Every row of every head starts at a multiple of 16 bytes, and kernels may count tokens' distances in 32 bits.
 template <class T>
 [[nodiscard]] bool rows_aligned(Heads<T> x) {
-  return reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0 && x.batch % 8 == 0 && x.token % 8 == 0 && x.head % 8 == 0;
+  return reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0 && x.batch % 8 == 0 && x.token % 8 == 0 &&
+         x.head % 8 == 0 && x.token <= INT32_MAX;
 }
 
 /// Calls f with the head size as a constant, if it is one that the tensor-core kernels serve.

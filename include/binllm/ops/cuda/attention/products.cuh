@@ -16,7 +16,7 @@ struct WarpProducts {
 
   [[nodiscard]] static constexpr int tile_bytes(int rows) { return rows * row_bytes; }
   template <int rows>
-  [[nodiscard]] static __device__ int place(int row, int chunk) {
+  [[nodiscard]] static __device__ unsigned place(unsigned row, unsigned chunk) {
     return row * row_bytes + chunk * 16;
   }
 

@@ -6,16 +6,25 @@
 
 namespace binllm::cuda::detail {
 
-/// Starts the copy of tokens first .. first + rows - 1 of one head into a tile; zeros from token `end` on.
+/// Starts the copy of tokens first .. first + rows - 1 of one head into a tile; zeros from token `end` on. Written so
+/// that all but one product an address is known when compiled: this runs beside the products, on the same schedulers.
 template <class Products, int rows, int threads>
 __device__ void load_tile(std::uint32_t tile, const bf16* head, Index token, int first, int end) {
-  constexpr int chunks = Products::dim / 8;
+  constexpr unsigned chunks = Products::dim / 8, pieces = rows * chunks;
+  const int stride = static_cast<int>(token);
 #pragma unroll
-  for (int n = static_cast<int>(threadIdx.x); n < rows * chunks; n += threads) {
-    const int row = n / chunks, chunk = n % chunks;
-    const bool valid = first + row < end;
-    copy_async(tile + Products::template place<rows>(row, chunk), head + (valid ? first + row : 0) * token + 8 * chunk,
-               valid);
+  for (unsigned step = 0; step < (pieces + threads - 1) / threads; ++step) {
+    unsigned row, chunk;
+    if constexpr (threads % chunks == 0) {
+      row = threadIdx.x / chunks + step * (threads / chunks), chunk = threadIdx.x % chunks;
+    } else {
+      const unsigned n = threadIdx.x + step * threads;
+      row = n / chunks, chunk = n % chunks;
+    }
+    if (pieces % threads != 0 && row >= rows) break;
+    const int from = first + static_cast<int>(row);
+    copy_async(tile + Products::template place<rows>(row, chunk),
+               head + 8 * chunk + static_cast<Index>(min(from, end - 1)) * stride, from < end);
   }
 }
 

@@ -15,7 +15,7 @@ struct WarpgroupProducts {
 
   [[nodiscard]] static constexpr int tile_bytes(int rows) { return rows * 2 * head_dim; }
   template <int rows>
-  [[nodiscard]] static __device__ int place(int row, int chunk) {
+  [[nodiscard]] static __device__ unsigned place(unsigned row, unsigned chunk) {
     return (chunk / 8 * rows + row) * row_bytes + (chunk % 8 ^ row % 8) * 16;
   }
 
