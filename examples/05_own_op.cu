@@ -44,8 +44,8 @@ bl::Variable<T, Device> centre(bl::Variable<T, Device> x) {
     K::forward(bl::read(x.value()), bl::Temporary<T, Device>(x.tape(), rows).view(), out);
   });
   y.tape().on_backward(
-      y,
-      [=] { K::backward(bl::read(y.gradient()), bl::Temporary<T, Device>(x.tape(), rows).view(), x.gradient()); }, x);
+      y, [=] { K::backward(bl::read(y.gradient()), bl::Temporary<T, Device>(x.tape(), rows).view(), x.gradient()); },
+      x);
   return y;
 }
 

@@ -75,9 +75,7 @@ TEST_CASE("cuda ops: progressive_sign") {
   for (const double t : {0.0, 0.3, 5.0, std::numeric_limits<double>::infinity()}) {
     CAPTURE(t);
     on_each_shape([=](const Shape& shape) {
-      const auto op = [=](auto&, auto x) {
-        return progressive_sign(x, static_cast<typename decltype(x)::Scalar>(t));
-      };
+      const auto op = [=](auto&, auto x) { return progressive_sign(x, static_cast<typename decltype(x)::Scalar>(t)); };
       check_op_in_each<float, double>(op, activation(shape, 1));
     });
   }

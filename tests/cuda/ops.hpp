@@ -124,7 +124,9 @@ template <class T, class D, class Rounding, class Body, class... Inputs>
 
 /// How far the GPU's results may lie from the CPU's in double.
 template <class T>
-inline constexpr double tolerance = std::is_same_v<T, double> ? 1e-10 : std::is_same_v<T, float> ? 1e-4 : 2e-2;
+inline constexpr double tolerance = std::is_same_v<T, double>  ? 1e-10
+                                    : std::is_same_v<T, float> ? 1e-4
+                                                               : 2e-2;
 
 template <class T>
 inline constexpr const char* type_name = std::is_same_v<T, double>  ? "double"
@@ -158,7 +160,7 @@ void check_op(const Body& body, const Inputs&... inputs) {
 }
 
 /// One element, one row, one column, tails of every kind of access, several leading dimensions, more than a block.
-inline const std::vector<Shape> op_shapes{Shape{1, 1},  Shape{1, 37},   Shape{7, 1},    Shape{7, 13},  Shape{33, 65},
+inline const std::vector<Shape> op_shapes{Shape{1, 1},  Shape{1, 37},    Shape{7, 1},     Shape{7, 13},  Shape{33, 65},
                                           Shape{3, 32}, Shape{2, 3, 70}, Shape{130, 576}, Shape{3, 2500}};
 
 }  // namespace binllm::test

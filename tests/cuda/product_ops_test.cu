@@ -10,7 +10,8 @@ namespace {
 struct Extents {
   Index rows, in, out;
 };
-constexpr std::array<Extents, 6> extents{{{1, 1, 1}, {7, 13, 5}, {33, 65, 17}, {1, 64, 31}, {130, 576, 192}, {64, 24, 7}}};
+constexpr std::array<Extents, 6> extents{
+    {{1, 1, 1}, {7, 13, 5}, {33, 65, 17}, {1, 64, 31}, {130, 576, 192}, {64, 24, 7}}};
 
 double unit(Index terms) { return 1 / std::sqrt(static_cast<double>(terms)); }
 
@@ -45,7 +46,8 @@ TEST_CASE("cuda ops: linear and transient_linear that add a term") {
     };
     check_op(op, x, weight({in}, 2, 0.3), term);
   }
-  check_op([](auto&, auto a, auto b) { return linear(a, b, a); }, activation({9, 21}, 1), weight({21, 21}, 2, unit(21)));
+  check_op([](auto&, auto a, auto b) { return linear(a, b, a); }, activation({9, 21}, 1),
+           weight({21, 21}, 2, unit(21)));
 }
 
 TEST_CASE("cuda ops: transient_linear through the signs of a frozen weight") {
@@ -84,8 +86,8 @@ TEST_CASE("cuda ops: cross_entropy, in chunks, its value asked for before and af
   struct Case {
     Index rows, words, cols;
   };
-  for (const Case& c :
-       {Case{1, 2, 1}, Case{7, 13, 5}, Case{33, 97, 64}, Case{130, 1003, 48}, Case{1100, 65, 24}, Case{40, 32000, 16}}) {
+  for (const Case& c : {Case{1, 2, 1}, Case{7, 13, 5}, Case{33, 97, 64}, Case{130, 1003, 48}, Case{1100, 65, 24},
+                        Case{40, 32000, 16}}) {
     CAPTURE(c.rows);
     CAPTURE(c.words);
     const auto targets = random_ids({c.rows}, c.words, 4);
@@ -103,9 +105,10 @@ TEST_CASE("cuda ops: attention") {
   struct Case {
     Index batch, queries, keys, heads, kv_heads, dim;
   };
-  for (const Case& c : {Case{1, 1, 1, 1, 1, 8}, Case{2, 5, 5, 2, 1, 8}, Case{1, 9, 9, 3, 3, 3}, Case{1, 33, 40, 4, 2, 6},
-                        Case{2, 64, 64, 4, 2, 16}, Case{1, 130, 130, 3, 1, 64}, Case{2, 65, 65, 9, 3, 64},
-                        Case{1, 1, 77, 6, 2, 64}, Case{1, 200, 200, 2, 2, 128}, Case{1, 37, 131, 4, 4, 48}}) {
+  for (const Case& c :
+       {Case{1, 1, 1, 1, 1, 8}, Case{2, 5, 5, 2, 1, 8}, Case{1, 9, 9, 3, 3, 3}, Case{1, 33, 40, 4, 2, 6},
+        Case{2, 64, 64, 4, 2, 16}, Case{1, 130, 130, 3, 1, 64}, Case{2, 65, 65, 9, 3, 64}, Case{1, 1, 77, 6, 2, 64},
+        Case{1, 200, 200, 2, 2, 128}, Case{1, 37, 131, 4, 4, 48}}) {
     CAPTURE(c.queries);
     CAPTURE(c.keys);
     CAPTURE(c.dim);

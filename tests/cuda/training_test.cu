@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whole trainings on the GPU: against the CPU, against themselves, and across devices.
-#include "cuda/ops.hpp"
+#include "cuda/models.hpp"
 #include "support/memory_log.hpp"
-#include "support/small_llama.hpp"
 
 using namespace binllm;
 using namespace binllm::test;
@@ -10,31 +9,6 @@ using namespace binllm::test;
 namespace {
 
 constexpr Index batch = 4, context = 31, steps = 20;
-
-LlamaConfig config() {
-  LlamaConfig c;
-  c.vocab_size = 97;
-  c.hidden_size = 64;
-  c.intermediate_size = 136;
-  c.num_hidden_layers = 2;
-  c.num_attention_heads = 4;
-  c.num_key_value_heads = 2;
-  c.head_dim = 16;
-  c.max_position_embeddings = 48;
-  return c;
-}
-TokenStream corpus() {
-  std::vector<std::int32_t> ids;
-  for (int i = 0; i < 6000; ++i) ids.push_back(i * i % 97);  // periodic: learnable
-  return TokenStream::from_tokens(std::move(ids));
-}
-
-Llama<float> dense_start() {
-  Llama<float> model(config());
-  initialise(model, 1, 0.1);
-  return model;
-}
-auto binary_start() { return binarize<PaperRecipe<float>>(dense_start()); }
 
 /// t of a step: of the recipe's schedule, in five chunks; 0 in full precision.
 template <class Model>
@@ -49,7 +23,7 @@ double hardness_at(const Model& model, Index step) {
 /// The losses of the first steps of a training; calls after(step) after each.
 template <class Model, class After>
 std::vector<double> train_steps(Model& model, const After& after) {
-  const Batches batches(corpus(), batch, context, 1);
+  const Batches batches(gpu_corpus(), batch, context, 1);
   TrainingStep<Model> training(model, batch, 2, context, {});
   std::vector<double> curve;
   for (Index step = 0; step < steps; ++step) {
@@ -79,58 +53,6 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
   return largest;
 }
 
-template <class Model>
-double weight_distance(const Model& a, const Tensor<double>& b) {
-  return relative_distance(in_double(a.block.values.view()), b);
-}
-
-/// The gradients of all parameters, in one backward pass at a hardness.
-template <class Model>
-std::vector<Tensor<double>> gradients(Model& model, double hardness) {
-  using T = typename Model::value_type;
-  using D = typename Model::device;
-  const auto ids = on_device<D>(random_ids({2, 13}, 97, 1)), targets = on_device<D>(random_ids({2, 13}, 97, 2));
-  StepScalars<D> scalars;
-  scalars.set(StepScalars<D>::hardness, hardness);
-  Tape<D> tape;
-  Pass<T, D> pass{tape, scalars};
-  model.block.zero_gradients();
-  tape.backward(model.loss(pass, ids.view(), targets.view()));
-  std::vector<Tensor<double>> result;
-  for (const auto& [name, parameter] : named_parameters(model)) result.push_back(in_double(parameter->gradient));
-  return result;
-}
-
-/// The same model in double.
-template <class To, class From>
-void copy_numbers(const From& from, To& to) {
-  const auto a = named_parameters(from);
-  const auto b = named_parameters(to);
-  REQUIRE(a.size() == b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const auto source = a[i].parameter->value;
-    for (Index j = 0; j < source.size(); ++j)
-      b[i].parameter->value.data[j] = static_cast<double>(source.data[j]);
-  }
-}
-
-/// The gradients of every parameter against those of the CPU in double.
-template <class T, class Model, class Exact>
-void check_gradients(const Model& start, Exact& exact, double hardness, double allowed) {
-  copy_numbers(start, exact);
-  auto model = on_device<Cuda, T>(start);
-  const auto wanted = gradients(exact, hardness), found = gradients(model, hardness);
-  const auto names = named_parameters(start);
-  REQUIRE(found.size() == wanted.size());
-  double largest = 0;
-  for (const auto& gradient : wanted) largest = std::max(largest, norm(gradient));
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    CAPTURE(names[i].name);
-    CAPTURE(hardness);
-    CHECK(relative_distance(found[i], wanted[i], 0.01 * largest) < allowed);
-  }
-}
-
 template <class T, class Start>
 void check_same_bits_twice(const Start& start) {
   auto first = on_device<Cuda, T>(start()), second = on_device<Cuda, T>(start());
@@ -155,7 +77,7 @@ ProgressiveOptions short_run() {
 /// Trains on one device until it is stopped after step 5, and on from there on the other.
 template <class First, class Second>
 void check_moved_run() {
-  const auto stream = corpus();
+  const auto stream = gpu_corpus();
   auto whole = binary_start();
   const double whole_loss = train_progressively(whole, stream, short_run());
   MemoryLog log;
@@ -172,21 +94,6 @@ void check_moved_run() {
 
 }  // namespace
 
-TEST_CASE("cuda training: gradients of a whole Llama, in full precision and binary") {
-  if (!gpu()) return;
-  const auto dense = dense_start();
-  Llama<double> exact(config());
-  check_gradients<float>(dense, exact, 0, 1e-4);
-  check_gradients<bf16>(dense, exact, 0, 5e-2);
-
-  const auto binary = binary_start();
-  Llama<double, Cpu, Binary<PaperRecipe<double>>> exact_binary(config());
-  for (const double t : {0.0, 2.6}) {
-    check_gradients<float>(binary, exact_binary, t, 1e-4);
-    check_gradients<bf16>(binary, exact_binary, t, 5e-2);
-  }
-}
-
 TEST_CASE("cuda training: 20 steps follow the CPU's losses") {
   if (!gpu()) return;
   const auto check = [](auto start) {
@@ -195,7 +102,7 @@ TEST_CASE("cuda training: 20 steps follow the CPU's losses") {
     const auto wanted = train_steps(start), found = train_steps(on_gpu), coarse = train_steps(in_bf16);
     CHECK(wanted.back() < 0.9 * wanted.front());
     CHECK(distance(found, wanted) < 1e-3);
-    CHECK(distance(coarse, wanted) < 5e-2);
+    CHECK(distance(coarse, wanted) < 2e-2);
     CHECK(weight_distance(on_gpu, in_double(start.block.values.view())) < 1e-2);
     MESSAGE("losses ", wanted.front(), " -> ", wanted.back(), "; float apart by ", distance(found, wanted),
             ", bf16 by ", distance(coarse, wanted));
@@ -217,7 +124,7 @@ TEST_CASE("cuda training: recomputed layers train to the same bits") {
     auto model = on_device<Cuda, bf16>(binary_start());
     auto options = short_run();
     options.recompute = recompute;
-    train_progressively(model, corpus(), options);
+    train_progressively(model, gpu_corpus(), options);
     return host(model.block.values.view());
   };
   const auto kept = trained(false), again = trained(true);
@@ -244,9 +151,9 @@ TEST_CASE("cuda training: stage 1") {
   auto on_cpu = binary_start();
   auto on_gpu = on_device<Cuda, float>(on_cpu);
   auto in_bf16 = on_device<Cuda, bf16>(on_cpu);
-  const auto wanted = search_channel_scale(on_cpu, corpus(), options);
-  const auto found = search_channel_scale(on_gpu, corpus(), options);
-  const auto coarse = search_channel_scale(in_bf16, corpus(), options);
+  const auto wanted = search_channel_scale(on_cpu, gpu_corpus(), options);
+  const auto found = search_channel_scale(on_gpu, gpu_corpus(), options);
+  const auto coarse = search_channel_scale(in_bf16, gpu_corpus(), options);
   CHECK(found.first == doctest::Approx(wanted.first).epsilon(1e-4));
   CHECK(found.second == doctest::Approx(wanted.second).epsilon(1e-3));
   CHECK(coarse.second == doctest::Approx(wanted.second).epsilon(5e-2));
@@ -259,36 +166,13 @@ TEST_CASE("cuda training: a run begun on one device goes on on the other") {
   check_moved_run<Cuda, Cpu>();
 }
 
-TEST_CASE("cuda training: perplexity is the CPU's") {
-  if (!gpu()) return;
-  const PerplexityOptions options{.context = 31, .batch = 3, .max_windows = 10};
-  const auto check = [&](auto model) {
-    auto on_gpu = on_device<Cuda, float>(model);
-    auto in_bf16 = on_device<Cuda, bf16>(model);
-    const double wanted = evaluate_perplexity(model, corpus(), options).nll;
-    CHECK(evaluate_perplexity(on_gpu, corpus(), options).nll == doctest::Approx(wanted).epsilon(1e-4));
-    CHECK(evaluate_perplexity(in_bf16, corpus(), options).nll == doctest::Approx(wanted).epsilon(2e-2));
-  };
-  check(dense_start());
-  check(binary_start());
-}
-
-TEST_CASE("cuda training: initialise and binarize on the GPU are those of the CPU") {
-  if (!gpu()) return;
-  Llama<float, Cuda> model(config());
-  initialise(model, 1, 0.1);
-  CHECK(weight_distance(model, in_double(dense_start().block.values.view())) < 1e-6);
-  const auto binary = binarize<PaperRecipe<float>>(model);
-  CHECK(weight_distance(binary, in_double(binary_start().block.values.view())) < 1e-6);
-}
-
 TEST_CASE("cuda training: what is not finite stops the run, and names its tensor") {
   if (!gpu()) return;
   auto broken = dense_start();
   broken.layers[1].mlp.up_proj.weight.value.data[3] = std::numeric_limits<float>::quiet_NaN();
   auto model = on_device<Cuda, float>(broken);
   try {
-    pretrain(model, corpus(), short_run());
+    pretrain(model, gpu_corpus(), short_run());
     FAIL("not stopped");
   } catch (const Error& error) {
     CHECK(error.id() == ErrorId::training_diverged);
