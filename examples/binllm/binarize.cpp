@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "device_choice.hpp"
 #include "memory_report.hpp"
 #include "recipe_run.hpp"
 #include "training_flags.hpp"
@@ -16,6 +17,7 @@ namespace {
 
 struct Options {
   Common common;
+  DeviceChoice device;
   fs::path model, out;
   TextSource text;
   std::string validation, tokenizer;
@@ -75,6 +77,7 @@ DryRun forecast(const binllm::LlamaConfig& config, const RecipeJob& job, binllm:
 
 void run(Options& o) {
   o.common.apply();
+  o.device.apply();
   o.choice.complete();
   o.training.check();
   if (o.choice.granularity != "row" && o.choice.channel_scale != "none" && o.search.steps > 0) {
@@ -110,25 +113,28 @@ void run(Options& o) {
     binllm::check_perplexity(dense.config, *job.validation,
                              {.context = o.training.context, .max_windows = o.validation_windows});
   }
-  if (o.dry_run) return print(forecast(dense.config, job, batches.tokens_per_step(), steps), o.common.json);
+  if (o.dry_run) {
+    return print(forecast(dense.config, job, batches.tokens_per_step(), steps), o.device, o.common.json);
+  }
   auto config = effective_config(o, job.corpus);
   if (job.validation) config["validation"] = to_json(*job.validation);
-  binllm::RunFolder folder(o.out, config.dump(),
-                           {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
+  o.device.add_to(config);
+  binllm::RunFolder folder(o.out, config.dump(), o.checkpoints.folder_options());
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} threads -> {}", o.model.string(),
-                           binllm::parameter_count(dense), job.corpus.size(), binllm::thread_pool().size(),
-                           o.out.string()));
-  const auto rows = run_recipe(dense, o.model, job, progress);
+  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),
+                           binllm::parameter_count(dense), job.corpus.size(), o.device.description(), o.out.string()));
+  const auto rows = with_device(o.device, [&]<class T, class Device>(Computation<T, Device>) {
+    return run_recipe<T, Device>(dense, o.model, job, progress);
+  });
   write_readme(o, config, rows);
-  const std::size_t peak = binllm::peak_resident_bytes();
   if (!o.common.json) {
-    fmt::print("{}peak memory {}\n", markdown_table(rows), in_megabytes(peak));
+    fmt::print("{}peak memory {}\n", markdown_table(rows), o.device.peaks());
     return;
   }
-  fmt::print("{}\n",
-             nlohmann::ordered_json{{"run", o.out.string()}, {"results", to_json(rows)}, {"peak_resident_bytes", peak}}
-                 .dump());
+  nlohmann::ordered_json result{{"run", o.out.string()}, {"results", to_json(rows)}};
+  o.device.add_to(result);
+  o.device.add_peaks_to(result);
+  fmt::print("{}\n", result.dump());
 }
 
 }  // namespace
@@ -164,6 +170,7 @@ void add_binarize(CLI::App& app) {
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);
   add_dry_run_flag(command, o->dry_run);
+  o->device.add_to(command);
   o->common.add_to(command);
   command.callback([o] { run(*o); });
 }

@@ -67,7 +67,7 @@ void run(const Options& o) {
   job.tokenizer = &tokenizer;
   job.choice.complete();
   job.search.seed = o.common.seed + 2;
-  const auto rows = run_recipe(model, source, job, progress);
+  const auto rows = run_recipe<float, binllm::Cpu>(model, source, job, progress);
   const double trigram = std::exp(binllm::Trigram(corpus.tokens(), tokenizer.vocab_size()).nll(held_out.tokens()));
   print_results(rows, trigram, o.common.json);
   if (o.common.json) return;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "chosen_model.hpp"
 #include "command.hpp"
+#include "device_choice.hpp"
+#include "evaluate_run.hpp"
 #include "model_report.hpp"
-
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-#include <chrono>
 #include <cmath>
 
 namespace program {
@@ -17,15 +15,17 @@ namespace {
 
 struct EvaluateOptions {
   Common common;
+  DeviceChoice device;
   ChosenModel model;
   TextSource text;
   std::string tokenizer, hardness = "inf";
   binllm::PerplexityOptions perplexity{.context = 0};
 };
 
-void print(const binllm::Perplexity& result, double seconds, bool json) {
-  const double speed = static_cast<double>(result.scored) / seconds;
-  if (json) {
+void print(const Judgement& judgement, const EvaluateOptions& options) {
+  const binllm::Perplexity& result = judgement.result;
+  const double speed = static_cast<double>(result.scored) / judgement.seconds;
+  if (options.common.json) {
     nlohmann::ordered_json line{
         {"tokens", result.tokens}, {"scored", result.scored}, {"nll", result.nll}, {"perplexity", result.perplexity}};
     if (std::isfinite(result.bits_per_byte)) {
@@ -35,29 +35,29 @@ void print(const binllm::Perplexity& result, double seconds, bool json) {
     }
     line["tokens_per_second"] = speed;
     line["protocol"] = binllm::Perplexity::protocol;
+    options.device.add_to(line);
+    options.device.add_peaks_to(line);
     fmt::print("{}\n", line.dump());
     return;
   }
   fmt::print(
       "tokens         {}\nscored         {}\nnll            {:.4f}\nperplexity     {:.3f}\nbits per byte  "
-      "{:.4f}\ntokens/s       {:.0f}\nprotocol       {}\n",
+      "{:.4f}\ntokens/s       {:.0f}\ndevice         {}\npeak memory    {}\nprotocol       {}\n",
       result.tokens, result.scored, result.nll, result.perplexity, result.bits_per_byte, speed,
-      binllm::Perplexity::protocol);
+      options.device.description(), options.device.peaks(), binllm::Perplexity::protocol);
 }
 
-void evaluate(const EvaluateOptions& options) {
+void evaluate(EvaluateOptions& options) {
   options.common.apply();
+  options.device.apply();
   const auto tokenizer = choose_tokenizer(options.tokenizer, options.model.folder);
   const auto stream = options.text.load(tokenizer, binllm::Split::held_out, options.common.seed, std::size_t{1} << 20);
   auto perplexity = options.perplexity;
   perplexity.hardness = parse_hardness(options.hardness);
-  options.model.run([&](auto model) {
-    if (perplexity.context == 0)
-      perplexity.context = std::min<binllm::Index>(256, model.config.max_position_embeddings);
-    const auto start = std::chrono::steady_clock::now();
-    const auto result = binllm::evaluate_perplexity(model, stream, perplexity);
-    print(result, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), options.common.json);
+  const Judgement judgement = with_device(options.device, [&]<class T, class Device>(Computation<T, Device>) {
+    return run_evaluate<T, Device>(options.model, stream, perplexity);
   });
+  print(judgement, options);
 }
 
 }  // namespace
@@ -77,6 +77,7 @@ void add_evaluate(CLI::App& app) {
   command.add_option("--batch", options->perplexity.batch, "windows computed at a time")->capture_default_str();
   command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
+  options->device.add_to(command);
   options->common.add_to(command);
   command.callback([options] { evaluate(*options); });
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "chosen_model.hpp"
 #include "command.hpp"
+#include "device_choice.hpp"
+#include "generate_run.hpp"
 #include "interruption.hpp"
 #include "model_report.hpp"
-#include "text_printer.hpp"
 
 #include <binllm/core/mapped_memory.hpp>
-#include <binllm/infer/generate.hpp>
+#include <binllm/simd/instruction_set.hpp>
 
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   Common common;
+  DeviceChoice device;
   ChosenModel model;
   std::vector<std::string> prompts, prompt_files;
   std::string tokenizer, hardness = "inf", head;
@@ -64,8 +65,8 @@ Json to_json(const binllm::DecoderMemory& m) {
           {"total", m.total()}};
 }
 
-void print_json(const std::vector<std::string>& prompts, const binllm::GeneratedTexts& made,
-                const binllm::DecoderMemory& memory) {
+void print_json(const std::vector<std::string>& prompts, const Generated& generated, const DeviceChoice& device) {
+  const binllm::GeneratedTexts& made = generated.texts;
   Json object, results = Json::array();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const auto& text = made.texts[i];
@@ -82,17 +83,20 @@ void print_json(const std::vector<std::string>& prompts, const binllm::Generated
   }
   object["results"] = std::move(results);
   object["statistics"] = to_json(made.statistics);
-  object["memory"] = to_json(memory);
+  object["memory"] = to_json(generated.memory);
   object["instructions"] = binllm::name_of(binllm::instruction_set());
+  device.add_to(object);
+  device.add_peaks_to(object);
   fmt::print("{}\n", object.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
-void print_statistics(const binllm::GenerationStatistics& s) {
+void print_statistics(const binllm::GenerationStatistics& s, const DeviceChoice& device) {
   fmt::print(stderr, "prefill             {} tokens in {:.3f} s: {:.1f} tokens/s\n", s.prompt_tokens, s.prefill_seconds,
              s.prefill_tokens_per_second());
   fmt::print(stderr, "decode              {} tokens in {} steps in {:.3f} s: {:.1f} tokens/s\n", s.step_tokens, s.steps,
              s.decode_seconds, s.decode_tokens_per_second());
   fmt::print(stderr, "generated           {} tokens\n", s.generated_tokens);
+  fmt::print(stderr, "device              {}\n", device.description());
   fmt::print(stderr, "instructions        {}\n", binllm::name_of(binllm::instruction_set()));
 }
 
@@ -116,35 +120,24 @@ void print_memory(const binllm::DecoderMemory& m) {
   line("memory in all", m.total());
 }
 
-/// The decoder takes the model, so that it need not keep two vocabularies.
-template <class T, class Device, class F>
-void continue_prompts(binllm::Llama<T, Device, F> model, const binllm::Tokenizer& tokenizer,
-                      const std::vector<std::string>& prompts, const Options& options) {
-  std::vector<std::vector<std::int32_t>> ids;
-  for (const std::string& prompt : prompts) ids.push_back(binllm::encode_prompt(tokenizer, prompt));
-  const auto chosen = binllm::decoder_options(model.config, ids, options.generate);
-  binllm::Decoder<T, Device, F> decoder(std::move(model), chosen);
-  note_interruption();
-  TextPrinter printer(prompts.size(), options.stream, !options.common.json);
-  const auto made =
-      binllm::generate_texts(decoder, tokenizer, ids, options.generate, static_cast<binllm::TextReceiver*>(&printer));
-  if (options.common.json) print_json(prompts, made, decoder.memory());
-  if (options.stats) {
-    print_statistics(made.statistics);
-    print_memory(decoder.memory());
-  }
-  pass_interruption_on();
-}
-
 void run(Options options) {
   options.common.apply();
+  options.device.apply();
   options.generate.seed = options.common.seed;
   options.generate.hardness = parse_hardness(options.hardness);
   if (!options.head.empty()) options.generate.vocabulary = binllm::vocabulary_precision_named(options.head);
   options.generate.check();
-  const auto prompts = read_prompts(options);
+  const GenerateJob job{read_prompts(options), options.generate, options.stream, !options.common.json};
   const auto tokenizer = choose_tokenizer(options.tokenizer, options.model.folder);
-  options.model.run([&](auto model) { continue_prompts(std::move(model), tokenizer, prompts, options); });
+  const Generated made = with_device(options.device, [&]<class T, class Device>(Computation<T, Device>) {
+    return run_generate<T, Device>(options.model, tokenizer, job);
+  });
+  if (options.common.json) print_json(job.prompts, made, options.device);
+  if (options.stats) {
+    print_statistics(made.texts.statistics, options.device);
+    print_memory(made.memory);
+  }
+  pass_interruption_on();
 }
 
 void add_sampling(CLI::App& command, binllm::GenerateOptions& options) {
@@ -185,6 +178,7 @@ void add_generate(CLI::App& app) {
   command.add_flag("--stats", options->stats, "print tokens, time and memory to standard error");
   command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
   command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
+  options->device.add_to(command);
   options->common.add_to(command);
   command.callback([options] { run(*options); });
 }

@@ -19,7 +19,7 @@ nlohmann::ordered_json to_json(const binllm::MemoryForecast& forecast) {
           {"total", forecast.total()}};
 }
 
-void print_json(const DryRun& run) {
+void print_json(const DryRun& run, const DeviceChoice& device) {
   nlohmann::ordered_json line{{"dry_run", true},
                               {"parameters", run.parameters},
                               {"tokens_per_step", run.tokens_per_step},
@@ -28,6 +28,9 @@ void print_json(const DryRun& run) {
   if (run.channel_scale) line["channel_scale_forecast"] = to_json(*run.channel_scale);
   line["resident_bytes"] = run.resident;
   line["predicted_peak_bytes"] = run.peak();
+  line["forecast_of"] = "cpu, float32";
+  device.add_to(line);
+  if (device.gpu) line["free_gpu_bytes"] = device.gpu->free_bytes;
   fmt::print("{}\n", line.dump());
 }
 
@@ -42,8 +45,8 @@ void check_tokens(const std::string& command, const binllm::TokenStream& stream,
                           config.vocab_size);
 }
 
-void print(const DryRun& run, bool json) {
-  if (json) return print_json(run);
+void print(const DryRun& run, const DeviceChoice& device, bool json) {
+  if (json) return print_json(run, device);
   const auto& c = run.config;
   const auto& f = run.training;
   fmt::print("model        {} parameters: {} layers of width {}, {} hidden, {} heads ({} key-value), {} tokens\n",
@@ -54,8 +57,15 @@ void print(const DryRun& run, bool json) {
              in_megabytes(f.parameters), in_megabytes(f.gradients), in_megabytes(f.moments),
              in_megabytes(f.activations), in_megabytes(f.total()));
   if (run.channel_scale) fmt::print("stage 1      {} in all\n", in_megabytes(run.channel_scale->total()));
-  fmt::print("peak memory  {} expected: {} are resident already\n", in_megabytes(run.peak()),
-             in_megabytes(run.resident));
+  if (!device.gpu) {
+    fmt::print("peak memory  {} expected: {} are resident already\n", in_megabytes(run.peak()),
+               in_megabytes(run.resident));
+    return;
+  }
+  fmt::print("device       {}: {} free\n", device.description(), in_megabytes(device.gpu->free_bytes));
+  fmt::print(
+      "note         the forecast is that of the CPU in float32. A GPU holds the same weights, gradients and moments;\n"
+      "             its activations take about as much in float32 and tf32, and about half in bf16\n");
 }
 
 std::string in_megabytes(std::size_t bytes) { return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6); }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// What a run takes, before it starts (--dry-run) and after it ended.
 #pragma once
+#include "device_choice.hpp"
+
 #include <binllm/data/token_stream.hpp>
 #include <binllm/models/config.hpp>
 #include <binllm/train/forecast.hpp>
@@ -28,8 +30,8 @@ struct DryRun {
 /// Every token must be one of the model's. Errors: token_out_of_range.
 void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::LlamaConfig& config);
 
-/// On standard output: a few lines, or one JSON object.
-void print(const DryRun& run, bool json);
+/// On standard output: a few lines, or one JSON object. What stands there of a GPU is what the CPU would take.
+void print(const DryRun& run, const DeviceChoice& device, bool json);
 
 /// "12.3 MB", in powers of 1000.
 [[nodiscard]] std::string in_megabytes(std::size_t bytes);

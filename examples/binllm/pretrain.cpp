@@ -2,7 +2,9 @@
 #include "pretrain.hpp"
 
 #include "command.hpp"
+#include "device_choice.hpp"
 #include "memory_report.hpp"
+#include "pretrain_run.hpp"
 #include "progress.hpp"
 #include "training_flags.hpp"
 
@@ -10,7 +12,7 @@
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/tokenizer/byte.hpp>
-#include <binllm/train/pretrain.hpp>
+#include <binllm/train/forecast.hpp>
 
 #include <fmt/core.h>
 
@@ -40,6 +42,7 @@ namespace {
 
 struct Options {
   Common common;
+  DeviceChoice device;
   TextSource text;
   std::string validation, tokenizer, start;
   fs::path out;
@@ -59,28 +62,34 @@ std::optional<binllm::TokenStream> validation_stream(const Options& o, const bin
 }
 
 /// What the run would take; the model is at hand because reading it is part of checking the input.
-DryRun forecast(const Options& o, const binllm::Llama<float>& model, const binllm::TokenStream& corpus,
-                const binllm::TokenStream* validation, std::size_t resident) {
-  check_tokens("pretrain", corpus, model.config);
-  if (validation != nullptr) check_tokens("pretrain", *validation, model.config);
-  const binllm::Batches batches(corpus, o.training.batch, o.training.context, o.training.seed);
+DryRun forecast(const binllm::Llama<float>& model, const PretrainJob& job, std::size_t resident) {
+  check_tokens("pretrain", job.corpus, model.config);
+  if (job.validation) check_tokens("pretrain", *job.validation, model.config);
+  const binllm::Batches batches(job.corpus, job.training.batch, job.training.context, job.training.seed);
   return {.config = model.config,
           .parameters = binllm::parameter_count(model),
           .tokens_per_step = batches.tokens_per_step(),
-          .steps = binllm::training_steps(o.training, batches),
-          .training = binllm::forecast_training_memory(model.config, binllm::Dense{}, o.training, validation),
+          .steps = binllm::training_steps(job.training, batches),
+          .training = binllm::forecast_training_memory(model.config, binllm::Dense{}, job.training,
+                                                       job.validation ? &*job.validation : nullptr),
           .resident = resident};
 }
 
 void run(Options& o) {
   o.common.apply();
+  o.device.apply();
   o.training.check();
   o.training.seed = o.common.seed;
   const auto tokenizer =
       !o.tokenizer.empty() || !o.start.empty() ? choose_tokenizer(o.tokenizer, o.start) : binllm::byte_tokenizer();
-  const auto corpus = o.text.load(tokenizer, binllm::Split::train, o.common.seed,
-                                  static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096);
-  const auto validation = validation_stream(o, tokenizer);
+  const PretrainJob job{
+      o.training,
+      o.text.load(tokenizer, binllm::Split::train, o.common.seed,
+                  static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096),
+      validation_stream(o, tokenizer),
+      o.validation_windows,
+      o.out,
+      &tokenizer};
 
   const std::size_t resident = binllm::resident_bytes();
   auto model = [&] {
@@ -89,11 +98,8 @@ void run(Options& o) {
     binllm::initialise(fresh, o.common.seed);
     return fresh;
   }();
-  if (validation) {
-    binllm::check_perplexity(model.config, *validation,
-                             {.context = o.training.context, .max_windows = o.validation_windows});
-  }
-  if (o.dry_run) return print(forecast(o, model, corpus, validation ? &*validation : nullptr, resident), o.common.json);
+  if (job.validation) binllm::check_perplexity(model.config, *job.validation, job.evaluation());
+  if (o.dry_run) return print(forecast(model, job, resident), o.device, o.common.json);
   nlohmann::ordered_json config{{"command", "pretrain"},
                                 {"model",
                                  {{"start", o.start},
@@ -104,33 +110,29 @@ void run(Options& o) {
                                   {"heads", model.config.num_attention_heads},
                                   {"kv_heads", model.config.num_key_value_heads}}},
                                 {"tokenizer", tokenizer.name()},
-                                {"text", to_json(corpus)},
+                                {"text", to_json(job.corpus)},
                                 {"training", to_json(o.training)}};
-  if (validation) config["validation"] = to_json(*validation);
-  binllm::RunFolder folder(o.out, config.dump(),
-                           {.resume = o.checkpoints.resume, .checkpoint_every = o.checkpoints.every});
+  if (job.validation) config["validation"] = to_json(*job.validation);
+  o.device.add_to(config);
+  binllm::RunFolder folder(o.out, config.dump(), o.checkpoints.folder_options());
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} threads -> {}",
-                           binllm::parameter_count(model), corpus.size(), binllm::thread_pool().size(),
-                           o.out.string()));
-  const double loss = binllm::pretrain(model, corpus, o.training, validation ? &*validation : nullptr, &progress);
-  binllm::save(model, o.out, {.tokenizer = &tokenizer});
-
-  nlohmann::ordered_json result{{"model", o.out.string()}, {"last_loss", loss}};
-  if (validation)
-    result["validation_nll"] =
-        binllm::evaluate_perplexity(model, *validation,
-                                    {.context = o.training.context, .max_windows = o.validation_windows})
-            .nll;
-  result["peak_resident_bytes"] = binllm::peak_resident_bytes();
-  if (o.common.json) {
-    fmt::print("{}\n", result.dump());
-  } else {
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", binllm::parameter_count(model),
+                           job.corpus.size(), o.device.description(), o.out.string()));
+  const PretrainResult made = with_device(o.device, [&]<class T, class Device>(Computation<T, Device>) {
+    return run_pretrain<T, Device>(model, job, progress);
+  });
+  if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
-    if (validation)
-      fmt::print("validation nll   {:.4f} (context {})\n", result["validation_nll"].get<double>(), o.training.context);
-    fmt::print("peak memory      {}\n", in_megabytes(result["peak_resident_bytes"].get<std::size_t>()));
+    if (made.validation_nll)
+      fmt::print("validation nll   {:.4f} (context {})\n", *made.validation_nll, o.training.context);
+    fmt::print("peak memory      {}\n", o.device.peaks());
+    return;
   }
+  nlohmann::ordered_json result{{"model", o.out.string()}, {"last_loss", made.last_loss}};
+  if (made.validation_nll) result["validation_nll"] = *made.validation_nll;
+  o.device.add_to(result);
+  o.device.add_peaks_to(result);
+  fmt::print("{}\n", result.dump());
 }
 
 }  // namespace
@@ -156,6 +158,7 @@ void add_pretrain(CLI::App& app) {
   add_training_flags(command, o->training);
   o->checkpoints.add_to(command);
   add_dry_run_flag(command, o->dry_run);
+  o->device.add_to(command);
   o->common.add_to(command);
   command.callback([o] { run(*o); });
 }

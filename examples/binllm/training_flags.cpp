@@ -54,4 +54,8 @@ void CheckpointFlags::add_to(CLI::App& command) {
   command.add_flag("--resume", resume, "go on with the run in the folder");
 }
 
+binllm::RunFolderOptions CheckpointFlags::folder_options() const {
+  return {.resume = resume, .checkpoint_every = every, .may_differ = {"device", "precision"}};
+}
+
 }  // namespace program

@@ -3,6 +3,7 @@
 #pragma once
 #include "command.hpp"
 
+#include <binllm/io/folders/run.hpp>
 #include <binllm/train/loop.hpp>
 
 #include <nlohmann/json.hpp>
@@ -26,6 +27,8 @@ struct CheckpointFlags {
   binllm::Index every = 500;
   bool resume = false;
   void add_to(CLI::App& command);
+  /// A run may go on on another device.
+  [[nodiscard]] binllm::RunFolderOptions folder_options() const;
 };
 
 }  // namespace program

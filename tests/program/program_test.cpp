@@ -398,6 +398,118 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   CHECK(run(folder, "--version").out == "0.1.0\n");
 }
 
+TEST_CASE("devices and precisions: what there is not is refused, never replaced") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), never = (folder / "never").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  const std::array<std::string, 4> commands{
+      "pretrain --built-in --tokens 256 --out " + never + tiny,
+      "binarize --model " + model + " --built-in --tokens 512 --batch 4 --context 32 --chunks 2 --out " + never,
+      "evaluate --model " + model + " --built-in --windows 4 --context 32",
+      "generate --max-tokens 2 --prompt x --model " + model};
+  for (const std::string& command : commands) {
+    const auto refused = [&](const std::string& arguments, const char* id, const char* said) {
+      const auto outcome = run(folder, command + arguments);
+      CAPTURE(command + arguments);
+      CAPTURE(outcome.error);
+      CHECK(outcome.code == 1);
+      CHECK(outcome.out.empty());
+      CHECK(outcome.error.find(id) != std::string::npos);
+      CHECK(outcome.error.find(said) != std::string::npos);
+    };
+    refused(" --device gpu", "E303", "cpu, cuda or cuda:N");
+    refused(" --device cuda:", "E303", "cpu, cuda or cuda:N");
+    refused(" --device cuda:-1", "E303", "cpu, cuda or cuda:N");
+    refused(" --precision half", "E303", "float32, tf32 or bf16");
+    refused(" --precision bf16", "E302", "--device cuda");
+    refused(" --precision tf32", "E302", "--device cuda");
+    refused(" --device cuda:1000", "E601", "wanted a");
+    CHECK_FALSE(fs::exists(never));
+  }
+  const auto line = nlohmann::json::parse(run(folder, commands[2] + " --json").out);
+  CHECK(line.at("device").at("name") == "cpu");
+  CHECK(line.at("precision") == "float32");
+  CHECK_FALSE(line.contains("peak_gpu_bytes"));
+}
+
+namespace {
+/// Whether the program computes on a GPU here. Where it does not, it must say why.
+bool has_gpu(const TemporaryFolder& folder, const std::string& model) {
+  const auto tried = run(folder, "evaluate --device cuda --built-in --context 32 --windows 1 --json --model " + model);
+  CAPTURE(tried.error);
+  if (tried.code == 0) {
+    const auto line = nlohmann::json::parse(tried.out);
+    CHECK(line.at("device").at("memory_bytes") > 0);
+    CHECK(line.at("peak_gpu_bytes") > 0);
+    return true;
+  }
+  CHECK(tried.code == 1);
+  CHECK(tried.error.find("E601") != std::string::npos);
+  MESSAGE("no GPU: ", tried.error);
+  return false;
+}
+double nll_of(const TemporaryFolder& folder, const std::string& arguments) {
+  const auto judged = run(folder, "evaluate --built-in --context 32 --windows 20 --json --model " + arguments);
+  INFO(judged.error);
+  REQUIRE(judged.code == 0);
+  return nlohmann::json::parse(judged.out).at("nll").get<double>();
+}
+}  // namespace
+
+TEST_CASE("on a GPU every command gives what it gives on the CPU") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), made = (folder / "run").string();
+  const auto pretrain = [&](const char* name, const std::string& more) {
+    const auto trained = run(folder, "pretrain --built-in --tokens 4096 --valid-windows 4 --checkpoint-every 8 --out " +
+                                         (folder / name).string() + tiny + more);
+    INFO(trained.error);
+    REQUIRE(trained.code == 0);
+  };
+  pretrain("model", "");
+  if (!has_gpu(folder, model)) return;
+  pretrain("gpu", " --device cuda");
+  pretrain("bf16", " --device cuda --precision bf16");
+  const double wanted = nll_of(folder, model);
+  CHECK(nll_of(folder, model + " --device cuda") == doctest::Approx(wanted).epsilon(1e-4));
+  CHECK(nll_of(folder, model + " --device cuda --precision tf32") == doctest::Approx(wanted).epsilon(1e-3));
+  CHECK(nll_of(folder, model + " --device cuda --precision bf16") == doctest::Approx(wanted).epsilon(1e-2));
+  CHECK(nll_of(folder, (folder / "gpu").string()) == doctest::Approx(wanted).epsilon(1e-3));
+  CHECK(nll_of(folder, (folder / "bf16").string()) == doctest::Approx(wanted).epsilon(3e-2));
+
+  for (const std::string from : {"cpu", "cuda"}) {  // the last eight steps on the other device
+    const std::string name = "from-" + from, to = from == "cpu" ? "cuda" : "cpu";
+    pretrain(name.c_str(), " --device " + from);
+    REQUIRE(fs::remove(folder / name / "checkpoints/pretrain-32.safetensors"));
+    pretrain(name.c_str(), " --resume --device " + to);
+    CHECK(nll_of(folder, (folder / name).string()) == doctest::Approx(wanted).epsilon(1e-3));
+  }
+
+  const auto binarized =
+      run(folder, "binarize --model " + model + " --built-in --tokens 4096 --batch 4 --context 32 --chunks 4 " +
+                      "--channel-scale-steps 3 --valid-windows 20 --device cuda --json --out " + made);
+  INFO(binarized.error);
+  REQUIRE(binarized.code == 0);
+  const auto results = nlohmann::json::parse(binarized.out).at("results");
+  REQUIRE(results.size() == 5);
+  CHECK(results[4].at("model") == "packed");
+  const double packed = nll_of(folder, made + "/packed --activations float");
+  CHECK(results[4].at("nll").get<double>() == doctest::Approx(packed).epsilon(1e-4));
+  for (const std::string of : {"/binary", "/packed"})
+    CHECK(nll_of(folder, made + of + " --device cuda") == doctest::Approx(packed).epsilon(1e-4));
+  const auto refused =
+      run(folder, "evaluate --built-in --context 32 --device cuda --activations int8 --model " + made + "/packed");
+  CHECK(refused.code == 1);
+  CHECK(refused.error.find("float on a GPU") != std::string::npos);
+
+  for (const std::string& of : {model, made + "/binary", made + "/packed --activations float --head float"}) {
+    const std::string job = "generate --max-tokens 12 --prompt 'One day' --prompt Two --model " + of;
+    CHECK(run(folder, job + " --device cuda").out == run(folder, job).out);
+    CHECK(run(folder, job + " --device cuda --precision bf16").out.starts_with("One day"));
+  }
+  CHECK(run(folder, "generate --prompt x --head int8 --device cuda --model " + model).error.find("E304") !=
+        std::string::npos);
+}
+
 TEST_CASE("the oracle of the pre-trained model of the data kit, through the program") {
   const auto oracle = data_file("models/stories260K/oracle_greedy_n64.txt");
   if (!oracle) return;

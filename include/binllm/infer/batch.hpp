@@ -59,7 +59,7 @@ class BatchRun {
       slots_.push_back(running.slot);
       tokens_.push_back(sequence(running.prompt).tokens.back());
     }
-    const View<const T> logits = decoder_.step(slots_, tokens_);
+    const auto logits = decoder_.step(slots_, tokens_);
     for (std::size_t i = 0; i < running_.size(); ++i)
       tokens_[i] = choose(running_[i].prompt, logits.middle_rows(static_cast<Index>(i), 1));
     ++made_.statistics.steps;
@@ -70,7 +70,7 @@ class BatchRun {
       if (take(running_[i], tokens_[i])) running_[kept++] = running_[i];
     running_.resize(kept);
   }
-  [[nodiscard]] std::int32_t choose(Index prompt, View<const T> logits) {
+  [[nodiscard]] std::int32_t choose(Index prompt, View<const master_t<T>> logits) {
     const auto& history = sequence(prompt).tokens;
     return sampler_(logits, history, std::ssize(history), options_.first_sequence + prompt);
   }

@@ -40,6 +40,7 @@ template <class T, class Device, class F>
 class Decoder {
  public:
   using Model = Llama<T, Device, F>;
+  using Logit = master_t<T>;
 
   /// The model must outlive the decoder. Errors: option_out_of_range, config_inconsistent, out_of_memory.
   explicit Decoder(Model& model, const DecoderOptions& options = {}) : Decoder(std::nullopt, &model, options) {}
@@ -61,12 +62,12 @@ class Decoder {
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
   /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),
   /// token_out_of_range.
-  View<const T> prefill(Index sequence, std::span<const std::int32_t> tokens) {
+  View<const Logit> prefill(Index sequence, std::span<const std::int32_t> tokens) {
     return read_tokens({&sequence, 1}, tokens, static_cast<Index>(tokens.size()));
   }
   /// Reads one token for each of several different sequences, in one pass; the logits (sequences, V), valid until the
   /// next call. Errors as above, and shape_mismatch for more or fewer tokens than sequences.
-  View<const T> step(std::span<const Index> sequences, std::span<const std::int32_t> tokens) {
+  View<const Logit> step(std::span<const Index> sequences, std::span<const std::int32_t> tokens) {
     check_shape("Decoder", "tokens", Shape{static_cast<Index>(tokens.size())},
                 Shape{static_cast<Index>(sequences.size())});
     return read_tokens(sequences, tokens, 1);
@@ -96,7 +97,7 @@ class Decoder {
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
-    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<T>(logits_.shape());
+    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
     scalars_.set(StepScalars<Device>::hardness, options.hardness);
   }
   [[nodiscard]] static Index checked_capacity(const LlamaConfig& config, const DecoderOptions& options) {
@@ -111,7 +112,7 @@ class Decoder {
   }
 
   /// As many tokens of each sequence, sequence by sequence; the logits after the last one of each.
-  View<const T> read_tokens(std::span<const Index> sequences, std::span<const std::int32_t> tokens, Index of_each) {
+  View<const Logit> read_tokens(std::span<const Index> sequences, std::span<const std::int32_t> tokens, Index of_each) {
     const auto rows = static_cast<Index>(sequences.size()), count = static_cast<Index>(tokens.size());
     const View<const std::int32_t> given(tokens.data(), Shape{rows, of_each});
     check_not_empty("Decoder", "tokens", Shape{count});
@@ -129,16 +130,16 @@ class Decoder {
     const auto h = model_.transform(pass, entered);
     return logits_of(read(h.value().middle_rows(count - rows, rows)));
   }
-  View<const T> logits_of(View<const T, Device> h) {
+  View<const Logit> logits_of(View<const T, Device> h) {
     const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
     const Temporary<std::byte, Device> memory(tape_, Shape{head.workspace(h.rows())});
-    const View<T, Device> made = logits_.view().middle_rows(0, h.rows());
+    const View<Logit, Device> made = logits_.view().middle_rows(0, h.rows());
     head.logits(h, memory.view(), made);
     if constexpr (host_accessible<Device>) {
       return {made.data, made.shape};
     } else {
       Backend<Device>::synchronise();
-      Backend<Device>::copy(host_logits_.view().data, made.data, static_cast<std::size_t>(made.size()) * sizeof(T));
+      Backend<Device>::copy(host_logits_.view().data, made.data, static_cast<std::size_t>(made.size()) * sizeof(Logit));
       return {host_logits_.view().data, made.shape};
     }
   }
@@ -148,8 +149,8 @@ class Decoder {
   KeyValueCache<T, Device> cache_;
   VocabularyMatrix<T, Device> embedding_, head_;  ///< one where they are tied
   Tensor<std::int32_t, Device> ids_;
-  Tensor<T, Device> logits_;
-  Tensor<T> host_logits_;  ///< where the host cannot read the device's
+  Tensor<Logit, Device> logits_;
+  Tensor<Logit> host_logits_;  ///< where the host cannot read the device's
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
 };

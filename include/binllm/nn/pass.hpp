@@ -84,13 +84,17 @@ class KeyValueCache {
   /// Stores the keys or values (B, tokens, KV*D) of new tokens behind those of the active sequences, where `check_room`
   /// has found room.
   void append(Tensor<T, Device>& store, View<const T, Device> fresh) const {
+    using K = Kernel<StridedCopy, Device>;
     const Index tokens = fresh.shape[1], width = fresh.shape[2], heads = store.shape()[1], dim = store.shape()[3];
     for (std::size_t b = 0; b < active_.size(); ++b) {
       const T* const from = fresh.data + static_cast<Index>(b) * tokens * width;
-      for (Index h = 0; h < heads; ++h) {
-        T* const to = store.view().data + ((active_[b] * heads + h) * capacity_ + length(active_[b])) * dim;
-        Kernel<StridedCopy, Device>::forward(Elements<T>{from + h * dim, width}, Target<T>(to, tokens, dim, dim));
+      T* const to = store.view().data + (active_[b] * heads * capacity_ + length(active_[b])) * dim;
+      if (tokens == 1) {  // heads are rows then, and one copy serves all
+        K::forward(Elements<T>{from, dim}, Target<T>(to, heads, dim, capacity_ * dim));
+        continue;
       }
+      for (Index h = 0; h < heads; ++h)
+        K::forward(Elements<T>{from + h * dim, width}, Target<T>(to + h * capacity_ * dim, tokens, dim, dim));
     }
   }
   /// The active sequences have seen as many tokens more.

@@ -113,3 +113,5 @@ class VocabularyMatrix {
 };
 
 }  // namespace binllm
+
+#include <binllm/packed/cuda/vocabulary_matrix.hpp>

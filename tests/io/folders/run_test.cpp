@@ -383,6 +383,27 @@ TEST_CASE("a state of other blocks or counters is refused with the differences, 
   CHECK(error_of([&] { binllm::write_checkpoint(folder / "x", {}, state); }).id() == ErrorId::option_out_of_range);
 }
 
+TEST_CASE("keys that may differ are recorded, and not asked for when a run is resumed") {
+  const TemporaryFolder folder;
+  const auto options = [](bool resume) {
+    return RunFolderOptions{.resume = resume, .may_differ = {"device", "precision"}};
+  };
+  const auto opened = [&](const std::string& effective_config) {
+    RunFolder(folder / "run", effective_config, options(true));
+  };
+  const std::string begun = R"({"seed": 7, "device": {"name": "cpu", "threads": 2}, "precision": "float32"})";
+  { const RunFolder first(folder / "run", begun, options(false)); }
+  const std::string stored = read_text(folder / "run/run.json");
+  CHECK(contains(stored, "threads"));
+  opened(R"({"seed": 7, "device": {"name": "cuda"}, "precision": "bf16"})");
+  opened(R"({"seed": 7})");
+  CHECK(read_text(folder / "run/run.json") == stored);
+  const Error error = error_of([&] { opened(R"({"seed": 8, "device": {"name": "cuda"}})"); });
+  CHECK(error.id() == ErrorId::resume_mismatched);
+  CHECK(contains(error.found(), "seed: wanted 8, found 7"));
+  CHECK(!contains(error.found(), "device"));
+}
+
 TEST_CASE("resuming under another configuration names the keys that differ") {
   const TemporaryFolder folder;
   run_program(folder / "run", false);

@@ -41,7 +41,8 @@ json parse_config(std::string_view text, const std::string& argument) {
   return detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "RunFolder", argument});
 }
 
-void check_same_config(const json& wanted, const json& stored, const fs::path& path) {
+void check_same_config(json wanted, json stored, const std::vector<std::string>& may_differ, const fs::path& path) {
+  for (const std::string& key : may_differ) wanted.erase(key), stored.erase(key);
   const json here = wanted.flatten(), there = stored.flatten();
   std::set<std::string> keys;
   for (const json* side : {&here, &there}) {
@@ -120,7 +121,7 @@ void RunFolder::begin(std::string_view effective_config) {
   if (exists) {
     const MappedFile file(path);
     const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-    check_same_config(config, parse_config(text, path.string()), path);
+    check_same_config(config, parse_config(text, path.string()), options_.may_differ, path);
   } else {
     const std::string text = config.dump(2) + '\n';
     AtomicFile file(path);

@@ -17,6 +17,7 @@ namespace binllm {
 struct RunFolderOptions {
   bool resume = false;         ///< go on with the run in the folder; start one where there is none
   Index checkpoint_every = 0;  ///< steps between checkpoints; there is one at the end of each phase too. 0: none at all
+  std::vector<std::string> may_differ{};            ///< keys of the configuration that a resumed run may have otherwise
   std::function<void(std::string_view)> message{};  ///< hears of damaged checkpoints; may be empty
 };
 
@@ -30,7 +31,8 @@ struct RunFolderOptions {
 /// its states are not saved.
 class RunFolder final : public RunLog {
  public:
-  /// `effective_config` is a JSON object with everything that decides the result of the run.
+  /// `effective_config` is a JSON object with everything that decides the result of the run. run.json keeps the one
+  /// that the run was begun with.
   /// Errors: write_failed (a folder that cannot be written, is in use by another run, or holds files while
   /// options.resume is off), config_invalid (no JSON object), resume_mismatched (the folder's run had another
   /// configuration, listing the differing keys; a log shorter than the checkpoint says), option_out_of_range.

@@ -60,7 +60,9 @@ __device__ inline void commit_copies() { asm volatile("cp.async.commit_group;" :
 /// after the next barrier.
 __device__ inline void wait_copies() {
   asm volatile("cp.async.wait_group 0;" ::: "memory");
+#if __CUDA_ARCH__ >= 900
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+#endif
 }
 
 [[nodiscard]] __device__ inline float fast_exp2(float x) {

@@ -20,7 +20,7 @@ namespace binllm::cuda::detail {
 
 /// How the kernels are cut for one head size: warps of a block (16 rows each), columns of a tile, and the blocks that a
 /// multiprocessor holds at once (which bounds the registers of a thread).
-template <int head_dim>
+template <int head_dim, bool warpgroups = false>
 struct AttentionTuning {
   using Products = WarpProducts<head_dim>;
   static constexpr int warps = 8, columns = 64, resident = head_dim <= 64 ? 2 : 1;
@@ -29,14 +29,14 @@ struct AttentionTuning {
   static constexpr int key_warps = query_warps, key_columns = head_dim <= 64 ? 64 : 32, key_resident = query_resident;
 };
 template <>
-struct AttentionTuning<64> {
+struct AttentionTuning<64, true> {
   using Products = WarpgroupProducts<64>;
   static constexpr int warps = 8, columns = 64, resident = 2;
   static constexpr int query_warps = 8, query_columns = 64, query_resident = 2;
-  static constexpr int key_warps = 4, key_columns = 64, key_resident = 3;
+  static constexpr int key_warps = 12, key_columns = 64, key_resident = 1;
 };
 template <>
-struct AttentionTuning<128> {
+struct AttentionTuning<128, true> {
   using Products = WarpgroupProducts<128>;
   static constexpr int warps = 8, columns = 64, resident = 1;
   static constexpr int query_warps = 8, query_columns = 64, query_resident = 1;
@@ -50,13 +50,16 @@ template <class T>
          x.head % 8 == 0 && x.token <= INT32_MAX;
 }
 
-/// Calls f with the head size as a constant, if it is one that the tensor-core kernels serve.
+/// Calls f with the tuning for the head size, if it is one that the tensor-core kernels serve.
 template <class F>
-[[nodiscard]] bool with_head_dim(Index head_dim, F f) {
+[[nodiscard]] bool with_tuning(Index head_dim, F f) {
   const auto matches = [&]<int multiple>(std::integral_constant<int, multiple>) {
-    if (head_dim != 16 * multiple) return false;
-    f(std::integral_constant<int, 16 * multiple>{});
-    return true;
+    constexpr int size = 16 * multiple;
+    if (head_dim != size) return false;
+    if constexpr (size % 64 == 0) {
+      if (has_warpgroup_products()) return f(AttentionTuning<size, true>{}), true;
+    }
+    return f(AttentionTuning<size>{}), true;
   };
   return [&]<int... multiple>(std::integer_sequence<int, multiple...>) {
     return (matches(std::integral_constant<int, multiple + 1>{}) || ...);
@@ -68,8 +71,7 @@ template <class F>
 [[nodiscard]] inline bool tensor_core_forward(const Attention& a, Heads<const bf16> q, Heads<const bf16> k,
                                               Heads<const bf16> v, float* lse, Heads<bf16> y) {
   if (!rows_aligned(q) || !rows_aligned(k) || !rows_aligned(v) || !rows_aligned(y)) return false;
-  return with_head_dim(a.head_dim, [&](auto head_dim) {
-    using Tuning = AttentionTuning<head_dim.value>;
+  return with_tuning(a.head_dim, [&]<class Tuning>(Tuning) {
     using Tiles = ForwardTiles<typename Tuning::Products, Tuning::warps, Tuning::columns>;
     launch("attention",
            attention_forward_kernel<typename Tuning::Products, Tuning::warps, Tuning::columns, Tuning::resident>,
@@ -89,10 +91,9 @@ template <class F>
   if (reinterpret_cast<std::uintptr_t>(memory) % 16 != 0) return false;
   const AttentionExtents<float> e = attention_extents<float>(a);
   const float* statistics = memory;
-  return with_head_dim(a.head_dim, [&](auto head_dim) {
-    using Tuning = AttentionTuning<head_dim.value>;
+  return with_tuning(a.head_dim, [&]<class Tuning>(Tuning) {
     using Products = typename Tuning::Products;
-    launch("attention backward", attention_statistics_kernel<head_dim.value>,
+    launch("attention backward", attention_statistics_kernel<Products::dim>,
            attention_grid(a.batch * a.heads, padded_queries(a.queries), statistics_rows), dim3(256), 0, e, y, dy, lse,
            memory);
     if (dq.data) {

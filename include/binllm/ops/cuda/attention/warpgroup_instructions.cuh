@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Hopper's matrix products of a warpgroup (four warps, 64 rows), one named function for each instruction. They run
-/// beside the threads: what they read and write is theirs from `begin_products` until `wait_products`.
+/// beside the threads: what they read and write is theirs from `begin_products` until `wait_products`. They exist in
+/// code for compute capability 9.0a alone; elsewhere kernels with them stop, and `has_warpgroup_products` says not to
+/// start them.
 #pragma once
+#include <binllm/device/cuda/runtime.cuh>
+
 #include <cstdint>
 
 namespace binllm::cuda::detail {
@@ -13,6 +17,8 @@ namespace binllm::cuda::detail {
   constexpr std::uint64_t swizzle_128_bytes = std::uint64_t{1} << 62, stride = 1024 >> 4;
   return swizzle_128_bytes | stride << 32 | stride << 16 | ((address & 0x3ffffu) >> 4);
 }
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
 __device__ inline void begin_products() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 __device__ inline void commit_products() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
@@ -56,6 +62,39 @@ __device__ inline void warpgroup_accumulate(float (*c)[4], const std::uint32_t (
         "+f"(c[5][1]), "+f"(c[5][2]), "+f"(c[5][3]), "+f"(c[6][0]), "+f"(c[6][1]), "+f"(c[6][2]), "+f"(c[6][3]),
         "+f"(c[7][0]), "+f"(c[7][1]), "+f"(c[7][2]), "+f"(c[7][3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+}
+
+#else
+
+__device__ inline void begin_products() { __trap(); }
+__device__ inline void commit_products() {}
+template <int pending, int n>
+__device__ void wait_products(float (&)[n][4]) {}
+__device__ inline void warpgroup_scores(float (*)[4], std::uint64_t, std::uint64_t, bool) {}
+__device__ inline void warpgroup_accumulate(float (*)[4], const std::uint32_t (&)[4], std::uint64_t) {}
+
+#endif
+
+/// A kernel that nobody starts: the shared memory that it has in the code for the present GPU is the answer to
+/// `has_warpgroup_products`.
+template <class = void>
+__global__ void warpgroup_question_kernel(int* answer) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  __shared__ int mark[1];
+  mark[0] = *answer;
+  __syncthreads();
+  answer[threadIdx.x] = mark[0];
+#else
+  *answer = 0;
+#endif
+}
+[[nodiscard]] inline bool has_warpgroup_products() {
+  static const bool answer = [] {
+    cudaFuncAttributes attributes{};
+    check(cudaFuncGetAttributes(&attributes, warpgroup_question_kernel<>), "attention");
+    return attributes.sharedSizeBytes > 0;
+  }();
+  return answer;
 }
 
 }  // namespace binllm::cuda::detail
