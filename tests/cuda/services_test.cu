@@ -93,12 +93,17 @@ void check_gemm(Product kind, const Extents& e, Write mode, Index skip) {
   CAPTURE(e.k);
   CAPTURE(skip);
   CAPTURE(std::string(type_name<T>));
-  CHECK(wrong(host(c.view()), wanted) == 0);
+  // a library may add up parts of a sum in the type of the result: exact, but for results in bf16
+  const auto right = [&] {
+    return std::is_same_v<C, bf16> ? relative_distance(in_double(c.view()), wanted) < 0.01
+                                   : wrong(host(c.view()), wanted) == 0;
+  };
+  CHECK(right());
   if (mode == Write::assign) return;
   const auto addend = on_device<Cuda>(old);
   B::gemm_add(kind, on_a.view().middle_rows(skip, of_a[0]), on_b.view().middle_rows(skip, of_b[0]), read(addend.view()),
               c.view());
-  CHECK(wrong(host(c.view()), wanted) == 0);
+  CHECK(right());
 }
 
 }  // namespace
