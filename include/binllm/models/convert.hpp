@@ -27,7 +27,8 @@ template <class ToDevice, class To, class T, class Device, class F>
   static_assert(std::is_same_v<master_t<To>, master_t<T>>, "a model moves between types with one master type");
   Llama<To, ToDevice, F> moved(model.config, model.format);
   using Mover = Backend<std::conditional_t<host_accessible<ToDevice>, Device, ToDevice>>;
-  const auto from = named_parameters(model), to = named_parameters(moved);
+  const auto from = named_parameters(model);
+  const auto to = named_parameters(moved);
   for (std::size_t i = 0; i < from.size(); ++i) {
     const auto& source = from[i].parameter->value;
     Mover::copy(to[i].parameter->value.data, source.data,
