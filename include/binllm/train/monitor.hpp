@@ -72,29 +72,53 @@ struct BinarySummary {
   double saturated = 0, scale_drift = 0;
 };
 
+namespace detail {
+/// How many of the weights of one layer are saturated; `scale` is S_l where the policy learns it.
+template <class E, class S, class At, class M>
+[[nodiscard]] Index saturated_weights(const ScaleTraits& traits, const At& at, View<const M> w, View<const M> scale) {
+  using Reciprocal = typename Binarize<E, S>::Reciprocal;
+  const GroupedBlock<Cpu, S> grouped(traits, w.shape);
+  Tensor<M> reciprocal(Shape{grouped.groups});
+  if (traits.analytic) {
+    Kernel<MeanMagnitude, Cpu>::forward(traits, w, reciprocal.view());
+  } else {
+    reciprocal.view().flat() = scale.flat().abs();
+  }
+  Backend<Cpu>::map(reciprocal.view(), Reciprocal{}, elements(reciprocal.view()));
+  const auto block = grouped.block(w);
+  std::vector<Index> of_row(static_cast<std::size_t>(block.rows()));
+  grouped.with_groups([&](auto by_group) {
+    parallel_for(block.rows(), [&](Index row) {
+      const auto value = [&](const Pack<M>& lanes, const Pack<M>& inverse) {
+        return value_at(at, Pack<M>(lanes * inverse));
+      };
+      for (Index col = 0; col < block.cols(); col += pack_width) {
+        const Index count = std::min(pack_width, block.cols() - col);
+        const Pack<M> e =
+            cpu::apply<Pack<M>>(value, row, col, count, elements(block), by_group(read(reciprocal.view())));
+        of_row[static_cast<std::size_t>(row)] += (e.head(count).abs() > M(0.99)).count();
+      }
+    });
+  });
+  Index all = 0;
+  for (const Index count : of_row) all += count;
+  return all;
+}
+}  // namespace detail
+
 template <class T, class Device, RecipeLike R>
 [[nodiscard]] BinarySummary summarise(const Llama<T, Device, Binary<R>>& model, double hardness) {
   using M = master_t<T>;
   BinarySummary summary;
   Index saturated = 0, weights = 0, scales = 0;
   const ScaleTraits traits = model.format.scale.traits();
+  const auto at = prepared(model.format.estimator, static_cast<M>(hardness));
   for_each_linear(
       [&](const auto& linear) {
         const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
-        const auto w = weight.view();
-        const GroupedBlock<Cpu, typename R::scale> grouped(traits, w.shape);
-        Tensor<M> mean(Shape{grouped.groups});
-        Kernel<MeanMagnitude, Cpu>::forward(traits, w, mean.view());
-        const auto block = grouped.block(w);
-        for (Index r = 0; r < block.rows(); ++r) {
-          for (Index c = 0; c < block.cols(); ++c) {
-            const Index group = grouped.by_column ? c : r;
-            const M s = traits.analytic ? mean.view().data[group] : std::abs(scale.view().data[group]);
-            const M x = s > M(0) ? block.data[r * block.cols() + c] / s : M(0);
-            saturated += std::abs(value_of(model.format.estimator, x, static_cast<M>(hardness))) > M(0.99);
-          }
-        }
-        weights += w.size();
+        saturated += detail::saturated_weights<typename R::estimator, typename R::scale>(traits, at, weight.view(),
+                                                                                         scale.view());
+        weights += weight.view().size();
         if (traits.learned && traits.analytic)
           summary.scale_drift += static_cast<double>((scale.view().flat() - M(1)).abs().sum());
         scales += linear.scale.size();

@@ -52,7 +52,9 @@ struct Products {
   const auto m = static_cast<std::uint64_t>(key[3]), n = static_cast<std::uint64_t>(key[4]),
              k = static_cast<std::uint64_t>(key[5]);
   const bool tf32 = in == CUDA_R_32F && Process<>::state.precision == MatmulPrecision::tf32;
-  const auto computed = in == CUDA_R_64F ? CUBLAS_COMPUTE_64F : tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  const auto computed = in == CUDA_R_64F ? CUBLAS_COMPUTE_64F
+                        : tf32           ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                         : CUBLAS_COMPUTE_32F;
   const cublasOperation_t left = product == Product::nt ? CUBLAS_OP_T : CUBLAS_OP_N;
   const cublasOperation_t right = product == Product::tn ? CUBLAS_OP_T : CUBLAS_OP_N;
   cublasLtMatmulPreference_t preference = nullptr;
@@ -65,9 +67,8 @@ struct Products {
   const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
     then([&] { return cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof(value)); });
   };
-  then([&] {
-    return cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &left, sizeof(left));
-  });
+  then(
+      [&] { return cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &left, sizeof(left)); });
   then([&] {
     return cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, &right, sizeof(right));
   });
@@ -80,6 +81,9 @@ struct Products {
   layout(plan.right, in, right == CUBLAS_OP_T, k, m);
   layout(plan.result, out, false, n, m);
   then([&] { return cublasLtMatmulPreferenceCreate(&preference); });
+  // Parts of a sum are added up as floats, not as the numbers that the result holds.
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+         static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<std::size_t>(scratch_bytes));
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, static_cast<std::uint32_t>(key[7]));
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<std::uint32_t>(key[6]));
@@ -110,8 +114,15 @@ void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<co
   const cudaStream_t to = stream();
   if (Products<>::handle == nullptr) check(cublasLtCreate(&Products<>::handle), a.shape, b.shape, c.shape);
   const Index precision = static_cast<Index>(Process<>::state.precision);
-  const ProductKey key{static_cast<Index>(product), data_type<T>, data_type<C>, m, n, k, alignment_of(a.data),
-                       alignment_of(b.data), std::min(alignment_of(c.data), alignment_of(addend.data)) | precision << 16};
+  const ProductKey key{static_cast<Index>(product),
+                       data_type<T>,
+                       data_type<C>,
+                       m,
+                       n,
+                       k,
+                       alignment_of(a.data),
+                       alignment_of(b.data),
+                       std::min(alignment_of(c.data), alignment_of(addend.data)) | precision << 16};
   auto plan = Products<>::plans.find(key);
   if (plan == Products<>::plans.end()) {
     ProductPlan made;
@@ -121,7 +132,8 @@ void gemm(Product product, View<const T, Cuda> a, View<const T, Cuda> b, View<co
   const Scale one = 1, with_addend = addend ? 1 : 0;
   const ProductPlan& p = plan->second;
   check(cublasLtMatmul(Products<>::handle, p.operation, &one, b.data, p.left, a.data, p.right, &with_addend,
-                       addend ? addend.data : c.data, p.result, c.data, p.result, &p.algorithm, state().scratch, scratch_bytes, to),
+                       addend ? addend.data : c.data, p.result, c.data, p.result, &p.algorithm, state().scratch,
+                       scratch_bytes, to),
         a.shape, b.shape, c.shape);
 }
 
