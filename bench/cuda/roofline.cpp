@@ -51,6 +51,7 @@ StepSetting setting_of(const TrainingShape& s, bool binary) {
   model.head_dim = s.head_dim();
   model.intermediate_size = s.hidden;
   model.vocab_size = s.vocabulary;
+  model.max_position_embeddings = s.context;
   return {model, s.batch, s.context, 0, binary, false, 15};
 }
 
