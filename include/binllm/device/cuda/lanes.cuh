@@ -46,6 +46,21 @@ template <int n, class T>
     moved.access[i] = reinterpret_cast<const std::remove_reference_t<decltype(moved.access[0])>*>(from)[i];
   return std::bit_cast<Lanes<Scalar, n>>(moved);
 }
+/// Lanes that are still on their way: as words of the machine, for whoever takes numbers of 16 bits apart waits.
+template <class T, int n>
+struct Arriving {
+  detail::Accesses<T, n> moved;
+  [[nodiscard]] __device__ Lanes<T, n> lanes() const { return std::bit_cast<Lanes<T, n>>(moved); }
+};
+/// load for what no kernel reads again soon: it does not push out of the cache what the next one wants.
+template <int n, class T>
+[[nodiscard]] __device__ inline Arriving<std::remove_const_t<T>, n> load_once(T* from) {
+  Arriving<std::remove_const_t<T>, n> arriving;
+  auto& access = arriving.moved.access;
+  for (std::size_t i = 0; i < sizeof(access) / sizeof(access[0]); ++i)
+    access[i] = __ldcs(reinterpret_cast<const std::remove_reference_t<decltype(access[0])>*>(from) + i);
+  return arriving;
+}
 /// To global memory.
 template <class T, int n>
 __device__ inline void store(T* to, const Lanes<T, n>& lanes) {
