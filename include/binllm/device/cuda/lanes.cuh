@@ -52,7 +52,16 @@ struct Arriving {
   detail::Accesses<T, n> moved;
   [[nodiscard]] __device__ Lanes<T, n> lanes() const { return std::bit_cast<Lanes<T, n>>(moved); }
 };
-/// load for what no kernel reads again soon: it does not push out of the cache what the next one wants.
+/// load for what is computed with later.
+template <int n, class T>
+[[nodiscard]] __device__ inline Arriving<std::remove_const_t<T>, n> load_later(T* from) {
+  Arriving<std::remove_const_t<T>, n> arriving;
+  auto& access = arriving.moved.access;
+  for (std::size_t i = 0; i < sizeof(access) / sizeof(access[0]); ++i)
+    access[i] = reinterpret_cast<const std::remove_reference_t<decltype(access[0])>*>(from)[i];
+  return arriving;
+}
+/// The same for what no kernel reads again soon: it does not push out of the cache what the next one wants.
 template <int n, class T>
 [[nodiscard]] __device__ inline Arriving<std::remove_const_t<T>, n> load_once(T* from) {
   Arriving<std::remove_const_t<T>, n> arriving;
