@@ -78,6 +78,11 @@ template <class X>
     return std::exp(x);
   }
 }
+/// 2^x of a scalar.
+template <class X>
+[[nodiscard]] constexpr X exp2(const X& x) {
+  return std::exp2(x);
+}
 template <class X>
 [[nodiscard]] constexpr X tanh(const X& x) {
   if constexpr (is_pack<X>) {

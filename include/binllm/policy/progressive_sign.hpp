@@ -24,20 +24,29 @@ struct ProgressiveSign {
 
     template <class X>
     [[nodiscard]] constexpr X value(const X& x) const {
+      if constexpr (!formula::is_pack<X>) return chosen(tanh.value(x) * gain, x, formula::sign(x));
       if (regime == Regime::identity) return x;
       if (regime == Regime::sign) return formula::sign(x);
       return tanh.value(x) * gain;
     }
     template <class X>
     [[nodiscard]] constexpr X slope(const X& x) const {
+      if constexpr (!formula::is_pack<X>) return chosen(tanh.slope(x) * steepest, X(1), X(0));
       if (regime != Regime::smooth) return formula::splat<X>(regime == Regime::identity ? T(1) : T(0));
       return tanh.slope(x) * steepest;
     }
     template <class X>
     [[nodiscard]] constexpr ValueAndSlope<X> value_and_slope(const X& x) const {
-      if (regime != Regime::smooth) return {value(x), slope(x)};
+      if (!formula::is_pack<X> || regime != Regime::smooth) return {value(x), slope(x)};
       const auto both = tanh.value_and_slope(x);
       return {both.value * gain, both.slope * steepest};
+    }
+
+   private:
+    /// Of one number, without a branch: a GPU thread then computes several at a time.
+    [[nodiscard]] constexpr T chosen(T smooth, T identity, T sign) const {
+      const T limit = regime == Regime::identity ? identity : sign;
+      return regime == Regime::smooth ? smooth : limit;
     }
   };
   [[nodiscard]] static constexpr At at(T t) {

@@ -4,10 +4,8 @@
 #include <binllm/core/formula.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <concepts>
-#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -89,33 +87,6 @@ struct TanhAndSlopePacket {
   }
 };
 
-/// The same for one float without branches and divisions: a GPU thread computes it while it waits for memory, which
-/// tanh, exp and a rounded quotient take too many instructions for.
-struct Decay {
-  float e, one_minus_e, reciprocal;
-
-  constexpr Decay(float x, float exponent) {
-    constexpr float to_whole = 12582912.0f;  // 1.5 * 2^23: added, it leaves k in the lowest bits
-    const float u = std::max(formula::abs(x) * exponent, -127.0f), shifted = u + to_whole;
-    const float f = u - (shifted - to_whole), f2 = f * f;
-    const float low = 0.240226492f * f + 0.693147182f;
-    const float middle = 0.00961823761f * f + 0.0555035733f;
-    const float high = 0.000154035122f * f + 0.00133907353f;
-    const float p = f * ((high * f2 + middle) * f2 + low);
-    const float power = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) << 23) + 0x3f800000u);
-    e = power * p + power;
-    one_minus_e = (1.0f - power) - power * p;
-    reciprocal = (0.323232323f * e - 0.808080808f) * e + 0.98989899f;  // minimax for 1 / (1 + e), relative error 1 / 99
-    for (int step = 0; step < 2; ++step) reciprocal += reciprocal * (1.0f - (e + 1.0f) * reciprocal);  // squares it
-  }
-  [[nodiscard]] constexpr float tanh(float x) const {
-    const float magnitude = one_minus_e * reciprocal;
-    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(magnitude) ^
-                                (std::bit_cast<std::uint32_t>(x) & 0x80000000u));
-  }
-  [[nodiscard]] constexpr float slope() const { return (4.0f * reciprocal) * (e * reciprocal); }
-};
-
 }  // namespace detail
 
 /// tanh(t x) and 1 - tanh(t x)^2 for a finite t; floats and packs of them take both from one exponential.
@@ -132,19 +103,19 @@ struct ScaledTanh {
   [[nodiscard]] constexpr X value(const X& x) const {
     if constexpr (in_packets<X>) {
       return formula::by_packets(x, detail::TanhPacket{exponent});
-    } else if constexpr (std::is_same_v<X, float>) {
-      return detail::Decay(x, exponent).tanh(x);
     } else {
       return formula::tanh(X(t * x));
     }
   }
-  /// 4 e / (1 + e)^2 with e = exp(-2 t |x|), which does not cancel.
+  /// 4 e / (1 + e)^2 with e = exp(-2 t |x|), which does not cancel; and 2 / (1 + e) = 1 + tanh(t |x|), which spares one
+  /// scalar the quotient.
   template <class X>
   [[nodiscard]] constexpr X slope(const X& x) const {
     if constexpr (in_packets<X>) {
       return formula::by_packets(x, detail::TanhSlopePacket{exponent});
     } else if constexpr (std::is_same_v<X, float>) {
-      return detail::Decay(x, exponent).slope();
+      const X twice = X(1) + formula::abs(value(x));
+      return formula::exp2(X(exponent * formula::abs(x))) * (twice * twice);
     } else {
       const X e = formula::exp(X(T(-2) * formula::abs(X(t * x))));
       return T(4) * e / ((T(1) + e) * (T(1) + e));

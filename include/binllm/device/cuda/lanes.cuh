@@ -36,15 +36,33 @@ template <int n, class T>
   return cols % n == 0 && reinterpret_cast<std::uintptr_t>(data) % sizeof(detail::Access<sizeof(T) * n>) == 0;
 }
 
+/// Lanes that are still on their way: as words of the machine, for whoever takes numbers of 16 bits apart waits.
+template <class T, int n>
+struct Arriving {
+  detail::Accesses<T, n> moved;
+  [[nodiscard]] __device__ Lanes<T, n> lanes() const { return std::bit_cast<Lanes<T, n>>(moved); }
+};
 /// `from` is where lies_in_lanes says so.
 template <int n, class T>
+[[nodiscard]] __device__ inline Arriving<std::remove_const_t<T>, n> load_later(T* from) {
+  Arriving<std::remove_const_t<T>, n> arriving;
+  auto& access = arriving.moved.access;
+  for (std::size_t i = 0; i < sizeof(access) / sizeof(access[0]); ++i)
+    access[i] = reinterpret_cast<const std::remove_reference_t<decltype(access[0])>*>(from)[i];
+  return arriving;
+}
+template <int n, class T>
 [[nodiscard]] __device__ inline Lanes<std::remove_const_t<T>, n> load(T* from) {
-  using Scalar = std::remove_const_t<T>;
-  using Moved = detail::Accesses<Scalar, n>;
-  Moved moved;
-  for (std::size_t i = 0; i < sizeof(moved.access) / sizeof(moved.access[0]); ++i)
-    moved.access[i] = reinterpret_cast<const std::remove_reference_t<decltype(moved.access[0])>*>(from)[i];
-  return std::bit_cast<Lanes<Scalar, n>>(moved);
+  return load_later<n>(from).lanes();
+}
+/// load_later for what no kernel reads again soon: it does not push out of the cache what the next one wants.
+template <int n, class T>
+[[nodiscard]] __device__ inline Arriving<std::remove_const_t<T>, n> load_once(T* from) {
+  Arriving<std::remove_const_t<T>, n> arriving;
+  auto& access = arriving.moved.access;
+  for (std::size_t i = 0; i < sizeof(access) / sizeof(access[0]); ++i)
+    access[i] = __ldcs(reinterpret_cast<const std::remove_reference_t<decltype(access[0])>*>(from) + i);
+  return arriving;
 }
 /// To global memory.
 template <class T, int n>

@@ -26,6 +26,18 @@ struct RowGrid {
   return {dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads), static_cast<unsigned>(together))};
 }
 
+/// The same for kernels that load a row while they compute the one before: no more blocks than a large device runs at a
+/// time with 1024 threads on a processor, and as many rows for each of them.
+[[nodiscard]] inline RowGrid resident_grid(Index rows, Index parts, int held, Index most) {
+  constexpr Index processors = 132, processor_threads = 1024;
+  RowGrid cut = row_grid(rows, parts, held, most);
+  const Index together = cut.block.y, tasks = (rows + together - 1) / together;
+  const Index resident = processors * (processor_threads / (cut.block.x * together));
+  const Index each = (tasks + resident - 1) / resident;
+  if (tasks > 0) cut.grid.x = static_cast<unsigned>((tasks + each - 1) / each);
+  return cut;
+}
+
 /// The first row of a thread, and the step to its next ones.
 [[nodiscard]] __device__ inline Index first_row() { return Index(blockIdx.x) * blockDim.y + threadIdx.y; }
 [[nodiscard]] __device__ inline Index row_step() { return Index(gridDim.x) * blockDim.y; }

@@ -14,7 +14,8 @@ namespace binllm::cuda {
 
 namespace detail {
 
-inline constexpr int held_weights = 16;  // of a thread, in registers
+// Of a thread, in registers; backward keeps three numbers of each. The next row's are on their way meanwhile.
+inline constexpr int forward_weights = 16, backward_weights = 8;
 template <class M>
 inline constexpr int binarize_threads = sizeof(M) > 4 ? 512 : 1024;
 
@@ -47,57 +48,63 @@ struct BinarizeGroup {
   }
 };
 
-/// The weights of a group as the threads of a row see them: `held` parts in registers, the rest in memory.
-template <class E, int n>
-struct BinarizeRow {
-  using M = typename E::value_type;
-  static constexpr int held = held_weights / n;
-  const M* w;
-  int parts;
-  Lanes<M, n> kept[held];
+/// What a thread holds of a row: `held` parts of n numbers, blockDim.x parts apart.
+template <class T, int n, int held>
+struct RowPart {
+  Arriving<T, n> part[held];
 
-  __device__ BinarizeRow(const M* row, int count) : w(row), parts(count) {
+  __device__ void fetch(const T* row, int parts) {
 #pragma unroll
     for (int k = 0; k < held; ++k) {
-      const int part = threadIdx.x + k * blockDim.x;
-      if (part < parts) kept[k] = load<n>(w + Index(part) * n);
+      const int at = threadIdx.x + k * blockDim.x;
+      if (at < parts) part[k] = load_once<n>(row + Index(at) * n);
     }
-  }
-  /// Calls body(weights, first weight, k): k is the register's number, or held for those in memory.
-  template <class Body>
-  __device__ void each(const Body& body) const {
-#pragma unroll
-    for (int k = 0; k < held; ++k) {
-      const int part = threadIdx.x + k * blockDim.x;
-      if (part < parts) body(kept[k], Index(part) * n, k);
-    }
-    for (int part = threadIdx.x + held * blockDim.x; part < parts; part += blockDim.x)
-      body(load<n>(w + Index(part) * n), Index(part) * n, held);
-  }
-  [[nodiscard]] __device__ M mean_magnitude() const {
-    const M weight = M(1) / static_cast<M>(Index(parts) * n);
-    M sum[1] = {M(0)};
-    each([&](const Lanes<M, n>& x, Index, int) {
-      for (int i = 0; i < n; ++i) sum[0] += weight * formula::abs(x.lane[i]);
-    });
-    row_sum(sum);
-    return sum[0];
   }
 };
+
+/// Calls body(weights, first weight, k) for a thread's parts of a row: k is the register's number, or held for those
+/// that stayed in memory.
+template <class M, int n, int held, class Body>
+__device__ inline void each_part(const RowPart<M, n, held>& kept, const M* row, int parts, const Body& body) {
+#pragma unroll
+  for (int k = 0; k < held; ++k) {
+    const int at = threadIdx.x + k * blockDim.x;
+    if (at < parts) body(kept.part[k].lanes(), Index(at) * n, k);
+  }
+  for (int at = threadIdx.x + held * blockDim.x; at < parts; at += blockDim.x)
+    body(load<n>(row + Index(at) * n), Index(at) * n, held);
+}
+template <class M, int n, int held>
+[[nodiscard]] __device__ inline M mean_magnitude(const RowPart<M, n, held>& kept, const M* row, int parts) {
+  const M weight = M(1) / static_cast<M>(Index(parts) * n);
+  M sum[1] = {M(0)};
+  each_part(kept, row, parts, [&](const Lanes<M, n>& x, Index, int) {
+    for (int i = 0; i < n; ++i) sum[0] += weight * formula::abs(x.lane[i]);
+  });
+  row_sum(sum);
+  return sum[0];
+}
 
 template <class T, class E, int n>
 __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     binarize_forward_kernel(BinarizeArguments<E> common, T* wb) {
   using M = master_t<T>;
+  constexpr int held = forward_weights / n;
   const auto at = prepared(common.estimator, static_cast<M>(*common.t));
-  for (Index index = first_row(); index < common.groups; index += row_step()) {
-    const Index begin = index * common.parts * n;
-    const BinarizeRow<E, n> row(common.w + begin, common.parts);
-    const BinarizeGroup<E> group(common, index, common.analytic ? row.mean_magnitude() : M(0));
-    row.each([&](const Lanes<M, n>& w, Index first, int) {
+  const Index members = Index(common.parts) * n;
+  RowPart<M, n, held> following;
+  Index index = first_row();
+  if (index < common.groups) following.fetch(common.w + index * members, common.parts);
+  for (; index < common.groups; index += row_step()) {
+    const RowPart<M, n, held> kept = following;
+    if (index + row_step() < common.groups)
+      following.fetch(common.w + (index + row_step()) * members, common.parts);  // while this row is computed
+    const M* const row = common.w + index * members;
+    const BinarizeGroup<E> group(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    each_part(kept, row, common.parts, [&](const Lanes<M, n>& w, Index first, int) {
       Lanes<M, n> y;
       for (int i = 0; i < n; ++i) y.lane[i] = group.factor * value_at(at, M(w.lane[i] * group.reciprocal));
-      store(wb + begin + first, rounded<T>(y));
+      store(wb + index * members + first, rounded<T>(y));
     });
   }
 }
@@ -107,43 +114,63 @@ template <class T, class E, int n>
 __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     binarize_backward_kernel(BinarizeArguments<E> common, const T* g, master_t<T>* dw, master_t<T>* dlearned) {
   using M = master_t<T>;
-  constexpr int held = BinarizeRow<E, n>::held;
+  constexpr int held = backward_weights / n;
   const auto at = prepared(common.estimator, static_cast<M>(*common.t));
   const bool through_scale = common.analytic && common.attached && dw != nullptr;
+  const bool summed = through_scale || dlearned != nullptr;
+  const Index members = Index(common.parts) * n;
+  RowPart<M, n, held> w_next, dw_kept;
+  RowPart<T, n, held> g_next;
+  const auto fetch = [&](Index index) {
+    if (index >= common.groups) return;
+    w_next.fetch(common.w + index * members, common.parts);
+    g_next.fetch(g + index * members, common.parts);
+  };
+  fetch(first_row());
   for (Index index = first_row(); index < common.groups; index += row_step()) {
-    const Index begin = index * common.parts * n;
-    const BinarizeRow<E, n> row(common.w + begin, common.parts);
-    Lanes<T, n> kept[held];
-#pragma unroll
-    for (int k = 0; k < held; ++k) {
-      const int part = threadIdx.x + k * blockDim.x;
-      if (part < common.parts) kept[k] = load<n>(g + begin + Index(part) * n);
-    }
-    const auto gradient = [&](Index first, int k) { return widened(k < held ? kept[k] : load<n>(g + begin + first)); };
-    const BinarizeGroup<E> group(common, index, common.analytic ? row.mean_magnitude() : M(0));
+    const Index begin = index * members;
+    const RowPart<M, n, held> kept = w_next;
+    const RowPart<T, n, held> g_kept = g_next;
+    if (dw != nullptr) dw_kept.fetch(dw + begin, common.parts);
+    fetch(index + row_step());  // while this row is computed
+    const M* const row = common.w + begin;
+    const BinarizeGroup<E> group(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    Lanes<M, n> direct[held];  // g E'
     M sums[2] = {M(0), M(0)};  // of g E and of g (E - x E')
-    if (through_scale || dlearned != nullptr) {
-      row.each([&](const Lanes<M, n>& w, Index first, int k) {
-        const Lanes<M, n> dy = gradient(first, k);
-        for (int i = 0; i < n; ++i) {
-          const M x = w.lane[i] * group.reciprocal;
-          const ValueAndSlope<M> e = value_and_slope_at(at, x);
-          sums[0] += dy.lane[i] * e.value;
-          sums[1] += dy.lane[i] * (e.value - x * e.slope);
-        }
-      });
-      row_sum(sums);
-    }
+    const auto add_up = [&](const Lanes<M, n>& w, const Lanes<M, n>& dy, Lanes<M, n>& out) {
+      for (int i = 0; i < n; ++i) {
+        const M x = w.lane[i] * group.reciprocal;
+        const ValueAndSlope<M> e = value_and_slope_at(at, x);
+        out.lane[i] = dy.lane[i] * e.slope;
+        sums[0] += dy.lane[i] * e.value;
+        sums[1] += dy.lane[i] * (e.value - x * e.slope);
+      }
+    };
+    each_part(kept, row, common.parts, [&](const Lanes<M, n>& w, Index first, int k) {
+      Lanes<M, n> unused;
+      if (k < held) {
+        add_up(w, widened(g_kept.part[k].lanes()), direct[k]);
+      } else if (summed) {
+        add_up(w, widened(load<n>(g + begin + first)), unused);
+      }
+    });
+    if (summed) row_sum(sums);
     if (dlearned != nullptr && threadIdx.x == 0)
       dlearned[index] += common.analytic ? group.scale * sums[0] : group.alive * sums[1];
     if (dw == nullptr) continue;
-    const M shared = through_scale ? sums[1] / static_cast<M>(Index(common.parts) * n) : M(0);
-    row.each([&](const Lanes<M, n>& w, Index first, int k) {
-      const Lanes<M, n> dy = gradient(first, k);
-      Lanes<M, n> sum = load<n>(dw + begin + first);
+    const M shared = through_scale ? sums[1] / static_cast<M>(members) : M(0);
+    each_part(kept, row, common.parts, [&](const Lanes<M, n>& w, Index first, int k) {
+      Lanes<M, n> sum;
+      if (k < held) {
+        sum = dw_kept.part[k].lanes();
+      } else {
+        sum = load<n>(dw + begin + first);
+      }
+      const Lanes<M, n> dy = k < held ? Lanes<M, n>{} : widened(load<n>(g + begin + first));
       for (int i = 0; i < n; ++i) {
-        const M direct = dy.lane[i] * slope_at(at, M(w.lane[i] * group.reciprocal));
-        sum.lane[i] += group.gain * (direct + formula::abs_slope(w.lane[i]) * shared);
+        const M along = k < held ? direct[k].lane[i] : dy.lane[i] * slope_at(at, M(w.lane[i] * group.reciprocal));
+        const M share = w.lane[i] > M(0) ? shared : w.lane[i] < M(0) ? -shared : M(0);  // abs_slope(w) shared
+        sum.lane[i] += group.gain * (along + share);
       }
       store(dw + begin + first, sum);
     });
@@ -191,8 +218,8 @@ void binarize_forward(const E& estimator, const ScaleTraits& traits, View<const 
   detail::with_lanes<4>(wide, [&](auto lanes) {
     const auto arguments = detail::binarize_arguments(estimator, traits, w, learned, t, lanes);
     if (arguments.groups == 0) return;
-    const auto [grid, block] = row_grid(arguments.groups, arguments.parts, detail::held_weights / lanes,
-                                        detail::binarize_threads<master_t<T>>);
+    const auto [grid, block] = resident_grid(arguments.groups, arguments.parts, detail::forward_weights / lanes,
+                                             detail::binarize_threads<master_t<T>>);
     launch("binarize_forward", detail::binarize_forward_kernel<T, E, lanes>, grid, block, 0, arguments, wb.data);
   });
 }
@@ -211,8 +238,8 @@ void binarize_backward(const E& estimator, const ScaleTraits& traits, View<const
   detail::with_lanes<4>(wide, [&](auto lanes) {
     const auto arguments = detail::binarize_arguments(estimator, traits, w, learned, t, lanes);
     if (arguments.groups == 0) return;
-    const auto [grid, block] = row_grid(arguments.groups, arguments.parts, detail::held_weights / lanes,
-                                        detail::binarize_threads<master_t<T>>);
+    const auto [grid, block] = resident_grid(arguments.groups, arguments.parts, detail::backward_weights / lanes,
+                                             detail::binarize_threads<master_t<T>>);
     launch("binarize_backward", detail::binarize_backward_kernel<T, E, lanes>, grid, block, 0, arguments, g.data,
            dw.data, dlearned.data);
   });

@@ -24,19 +24,25 @@ __global__ void __launch_bounds__(1024) rms_norm_forward_kernel(const T* x, cons
                                                                 master_t<T>* inverse, T* y, Index rows, int parts) {
   using M = master_t<T>;
   constexpr int held = norm_forward_held;
-  for (Index row = first_row(); row < rows; row += row_step()) {
-    const Index begin = row * parts * n;
-    Lanes<T, n> kept[held];
+  Arriving<T, n> kept[held], following[held];
+  const auto fetch = [&](Index row) {
 #pragma unroll
     for (int k = 0; k < held; ++k) {
       const int part = threadIdx.x + k * blockDim.x;
-      if (part < parts) kept[k] = load<n>(x + begin + Index(part) * n);
+      if (row < rows && part < parts) following[k] = load_later<n>(x + (row * parts + part) * n);
     }
+  };
+  fetch(first_row());
+  for (Index row = first_row(); row < rows; row += row_step()) {
+    const Index begin = row * parts * n;
+#pragma unroll
+    for (int k = 0; k < held; ++k) kept[k] = following[k];
+    fetch(row + row_step());  // while this row is computed
     const auto each = [&](const auto& body) {
 #pragma unroll
       for (int k = 0; k < held; ++k) {
         const int part = threadIdx.x + k * blockDim.x;
-        if (part < parts) body(widened(kept[k]), Index(part) * n);
+        if (part < parts) body(widened(kept[k].lanes()), Index(part) * n);
       }
       for (int part = threadIdx.x + held * blockDim.x; part < parts; part += blockDim.x)
         body(widened(load<n>(x + begin + Index(part) * n)), Index(part) * n);
@@ -75,14 +81,14 @@ __global__ void __launch_bounds__(1024)
     for (int part = threadIdx.x + held * blockDim.x; part < parts; part += blockDim.x)
       store(partial + Index(part) * n, sums[0]);
   }
-  Lanes<T, n> x_kept[held], dy_kept[held], x_next[held], dy_next[held];
+  Arriving<T, n> x_kept[held], dy_kept[held], x_next[held], dy_next[held], dx_kept[held];
   const auto fetch = [&](Index row) {
 #pragma unroll
     for (int k = 0; k < held; ++k) {
       const int part = threadIdx.x + k * blockDim.x;
       if (row >= rows || part >= parts) continue;
-      x_next[k] = load<n>(x + (row * parts + part) * n);
-      dy_next[k] = load<n>(dy + (row * parts + part) * n);
+      x_next[k] = load_later<n>(x + (row * parts + part) * n);
+      dy_next[k] = load_later<n>(dy + (row * parts + part) * n);
     }
   };
   fetch(blockIdx.x);
@@ -90,12 +96,17 @@ __global__ void __launch_bounds__(1024)
     const Index begin = row * parts * n;
 #pragma unroll
     for (int k = 0; k < held; ++k) x_kept[k] = x_next[k], dy_kept[k] = dy_next[k];
+#pragma unroll
+    for (int k = 0; k < held; ++k) {
+      const int part = threadIdx.x + k * blockDim.x;
+      if (accumulate && part < parts) dx_kept[k] = load_later<n>(dx + begin + Index(part) * n);
+    }
     fetch(row + gridDim.x);  // while this row is added up
     const auto each = [&](const auto& body) {
 #pragma unroll
       for (int k = 0; k < held; ++k) {
         const int part = threadIdx.x + k * blockDim.x;
-        if (part < parts) body(widened(x_kept[k]), widened(dy_kept[k]), Index(part) * n, k);
+        if (part < parts) body(widened(x_kept[k].lanes()), widened(dy_kept[k].lanes()), Index(part) * n, k);
       }
       for (int part = threadIdx.x + held * blockDim.x; part < parts; part += blockDim.x) {
         const Index first = Index(part) * n;
@@ -118,7 +129,7 @@ __global__ void __launch_bounds__(1024)
         Lanes<M, n> out;
         for (int i = 0; i < n; ++i) out.lane[i] = factor * (weight.lane[i] * g.lane[i] - a.lane[i] * along);
         if (accumulate) {
-          const Lanes<M, n> before = widened(load<n>(dx + begin + first));
+          const Lanes<M, n> before = widened(k < held ? dx_kept[k].lanes() : load<n>(dx + begin + first));
           for (int i = 0; i < n; ++i) out.lane[i] += before.lane[i];
         }
         store(dx + begin + first, rounded<T>(out));
@@ -186,7 +197,7 @@ void rms_norm_forward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, ma
   if (x.size() == 0) return;
   const auto run = [&](auto lanes) {
     const int parts = static_cast<int>(x.cols() / lanes);
-    const auto [grid, block] = row_grid(x.rows(), parts, detail::norm_forward_held, 1024);
+    const auto [grid, block] = resident_grid(x.rows(), parts, detail::norm_forward_held, 1024);
     launch("rms_norm_forward", detail::rms_norm_forward_kernel<T, lanes>, grid, block, 0, x.data, w.data, epsilon,
            inverse.data, y.data, x.rows(), parts);
   };
@@ -218,7 +229,7 @@ void rms_norm_backward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, V
     const auto cut = detail::norm_blocks(rows, parts);
     blocks = cut.blocks;
     launch("rms_norm_backward", detail::rms_norm_backward_kernel<T, lanes>, dim3(cut.blocks), dim3(cut.threads), 0,
-           x.data, w.data, inverse.data, dy.data, partial, dx.data, accumulate_dx, rows, parts);
+           x.data, w.data, inverse.data, dy.data, partial, dx.data, accumulate_dx && dx, rows, parts);
   };
   const bool wide = detail::norm_lanes_of<T>(cols, x.data, dy.data, dx.data, w.data) > 1;
   wide ? run(std::integral_constant<int, detail::norm_lanes<T>>{}) : run(std::integral_constant<int, 1>{});
