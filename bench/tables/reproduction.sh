@@ -21,7 +21,7 @@ vocabulary=${VOCABULARY:-4096}
 shape=${SHAPE:-"--dim 384 --hidden 1024 --layers 8 --heads 6 --kv-heads 6"}   # 15.7 M parameters
 context=${CONTEXT:-256}
 
-pretrain_tokens=${PRETRAIN_TOKENS:-"21700000 43400000"}   # 5 and 10 passes; validation chooses
+pretrain_tokens=${PRETRAIN_TOKENS:-"21700000 43400000 86800000"}   # 5, 10 and 20 passes; validation chooses
 pretrain_rate=${PRETRAIN_RATE:-1.5e-3}
 pretrain_decay=${PRETRAIN_DECAY:-1}
 pretrain_batch=${PRETRAIN_BATCH:-32}
@@ -31,7 +31,7 @@ methods=${METHODS:-"vanilla ede progressive stages"}   # also: full (full precis
 rates=${RATES:-"5e-4 1e-3 2e-3"}
 full_rates=${FULL_RATES:-"1e-4 3e-4 1e-3"}
 seeds=${SEEDS:-"1 2"}
-tokens=${TOKENS:-8192000}                    # of each conversion
+tokens=${TOKENS:-16384000}                   # of each conversion
 batch=${BATCH:-32}
 warmup=${WARMUP:-20}
 last_fraction=${LAST_FRACTION:-0.05}         # learning rate at the end, as a fraction of its peak
