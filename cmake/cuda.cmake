@@ -25,8 +25,8 @@ find_package(CUDAToolkit 12 REQUIRED)
 add_library(binllm_cuda STATIC "${PROJECT_SOURCE_DIR}/include/binllm/cuda.cu")
 add_library(binllm::cuda ALIAS binllm_cuda)
 set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDENT_CODE ON)
-# (CMake 3.25 does not know C++20 of every nvcc.) Formulas are constexpr functions of both sides. {fmt} 9 checks formats in consteval functions that nvcc cannot run.
-# The three warnings are about Eigen and about pragmas of other compilers.
+# CMake 3.25 does not know C++20 of every nvcc. Formulas are constexpr functions of both sides. {fmt} 9 checks formats in
+# consteval functions that nvcc cannot run. The three warnings are about Eigen and about pragmas of other compilers.
 target_compile_options(binllm_cuda INTERFACE
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--diag-suppress=1675,20012,554>")
 target_compile_definitions(binllm_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
@@ -35,3 +35,12 @@ target_compile_definitions(binllm_cuda PRIVATE FMT_CONSTEVAL= FMT_USE_CONSTEXPR=
 target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static CUDA::cublasLt)
 list(APPEND binllm_components cuda)
 message(STATUS "binllm: binllm::cuda for architectures ${CMAKE_CUDA_ARCHITECTURES}, by ${CMAKE_CUDA_COMPILER}")
+
+# Tests, benchmarks and examples are for GPUs of the listed kinds alone: nvcc is the slowest part of the build.
+if(PROJECT_IS_TOP_LEVEL)
+  set(binllm_architectures ${CMAKE_CUDA_ARCHITECTURES})
+  list(FILTER binllm_architectures EXCLUDE REGEX "-virtual$")
+  if(binllm_architectures)
+    set(CMAKE_CUDA_ARCHITECTURES ${binllm_architectures})
+  endif()
+endif()
