@@ -16,7 +16,7 @@
 namespace binllm {
 
 /// The GPU that cuda::use_device has chosen, else the first one. All work of a process goes to one stream of it, in the
-/// order in which it is asked for.
+/// order in which it is asked for: by one host thread at a time, since kernels share working memory and plans.
 struct Cuda {};
 
 namespace cuda {
