@@ -4,7 +4,10 @@
 if(BINLLM_CUDA STREQUAL "OFF")
   return()
 endif()
-find_program(binllm_nvcc nvcc HINTS ENV CUDACXX ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin)
+if(DEFINED ENV{CUDACXX})
+  set(binllm_nvcc "$ENV{CUDACXX}")
+endif()
+find_program(binllm_nvcc nvcc HINTS ENV CUDA_PATH ENV CUDA_HOME PATHS /usr/local/cuda PATH_SUFFIXES bin)
 mark_as_advanced(binllm_nvcc)
 if(NOT binllm_nvcc AND NOT CMAKE_CUDA_COMPILER)
   if(BINLLM_CUDA STREQUAL "ON")
@@ -25,7 +28,8 @@ find_package(CUDAToolkit 12 REQUIRED)
 add_library(binllm_cuda STATIC "${PROJECT_SOURCE_DIR}/include/binllm/cuda.cu")
 add_library(binllm::cuda ALIAS binllm_cuda)
 set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDENT_CODE ON)
-# (CMake 3.25 does not know C++20 of every nvcc.) Formulas are constexpr functions of both sides. {fmt} 9 checks formats in consteval functions that nvcc cannot run.
+# (CMake 3.25 does not know C++20 of every nvcc.) Formulas are constexpr functions of both sides. {fmt} 9 checks formats
+# in consteval functions that nvcc cannot run.
 # The three warnings are about Eigen and about pragmas of other compilers.
 target_compile_options(binllm_cuda INTERFACE
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--diag-suppress=1675,20012,554>")
