@@ -27,10 +27,9 @@ class Linear(nn.Linear):
     def __init__(self, inputs, outputs, hardness):
         super().__init__(inputs, outputs, bias=False)
         nn.init.normal_(self.weight, std=0.02)
-        self.hardness = None
         if hardness is not None:
             self.scale = nn.Parameter(torch.ones(outputs, 1))
-            self.register_buffer("hardness", torch.tensor(hardness), persistent=False)
+        self.register_buffer("hardness", None if hardness is None else torch.tensor(hardness), persistent=False)
 
     def forward(self, x):
         if self.hardness is None:

@@ -126,7 +126,8 @@ class Tape {
 
   // ---- backward
   /// d y / d everything, times `seed`, added to the gradients of leaves and parameters. y has one element.
-  /// Errors: not_scalar, not_recorded (nothing that y depends on wants a gradient), stale_variable.
+  /// Errors: not_scalar, not_recorded (nothing that y depends on wants a gradient), stale_variable; and those of the
+  /// steps, after which the round is lost: reset.
   template <class T>
   void backward(Variable<T, D> y, std::type_identity_t<T> seed = T(1)) {
     const bool recorded = y.needs_gradient();

@@ -16,7 +16,7 @@
 namespace binllm {
 
 /// The GPU that cuda::use_device has chosen, else the first one. All work of a process goes to one stream of it, in the
-/// order in which it is asked for.
+/// order in which it is asked for: by one host thread at a time, since kernels share working memory and plans.
 struct Cuda {};
 
 namespace cuda {
@@ -71,7 +71,7 @@ inline void use_device(int index) { Runtime<>::use_device(index); }
 [[nodiscard]] inline std::string device_name() { return Runtime<>::device_name(); }
 [[nodiscard]] inline Memory memory() { return Runtime<>::memory(); }
 inline void reset_peak_memory() { Runtime<>::reset_peak_memory(); }
-/// For all products of floats from now on.
+/// For all products of floats from now on; before a training begins, since its step is recorded.
 inline void set_matmul_precision(MatmulPrecision precision) { Runtime<>::set_matmul_precision(precision); }
 
 /// c = addend + a b, or a b where there is no addend; defined by nvcc for bf16 (into bf16 or float), float and double.

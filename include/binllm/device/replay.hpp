@@ -31,8 +31,9 @@ class Replay<Cuda> {
   void operator()(const Body& body) {
     using R = cuda::Runtime<>;
     if (calls_ < calls_before_recording) {
-      ++calls_;
-      return body();
+      body();
+      ++calls_;  // one that threw has not asked for all of its memory
+      return;
     }
     if (recording_ == nullptr) {
       R::begin_recording();

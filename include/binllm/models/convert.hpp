@@ -20,11 +20,20 @@ void copy_values(const Parameter<T, Device>& from, Parameter<T, Device>& to) {
     Backend<Device>::copy(to.value.data, from.value.data, static_cast<std::size_t>(from.size()) * sizeof(T));
 }
 
-/// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. Errors:
-/// out_of_memory.
+namespace detail {
+template <class F>
+inline constexpr bool borrows = false;
+template <ChannelSharing sharing>
+inline constexpr bool borrows<ChannelSearch<sharing>> = true;
+}  // namespace detail
+
+/// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. A packed model is
+/// unpacked first; the view of stage 1 is made where its model is. Errors: out_of_memory.
 template <class ToDevice, class To, class T, class Device, class F>
 [[nodiscard]] Llama<To, ToDevice, F> on_device(const Llama<T, Device, F>& model) {
   static_assert(std::is_same_v<master_t<To>, master_t<T>>, "a model moves between types with one master type");
+  static_assert(F::trainable, "bits are not parameters: unpack the model, then move it");
+  static_assert(!detail::borrows<F>, "a model that borrows its weights does not move: move the one that owns them");
   Llama<To, ToDevice, F> moved(model.config, model.format);
   using Mover = Backend<std::conditional_t<host_accessible<ToDevice>, Device, ToDevice>>;
   const auto from = named_parameters(model);

@@ -175,9 +175,10 @@ template <class T, class Device>
       [=] {
         const auto hidden = read(h.value());
         const InComputeType<T, Device> weight(h.tape(), read(w.value()));
+        const auto dw = w.gradient();  // zeroed before dh is asked for: h may be w, and dw is added to first
+        const auto dh = h.incoming();
         with_room([&](const auto& room) {
-          K::backward(hidden, weight.view(), targets, read(loss.gradient()), room, loss.room(), h.incoming(),
-                      w.gradient());
+          K::backward(hidden, weight.view(), targets, read(loss.gradient()), room, loss.room(), dh, dw);
         });
       },
       h, w);

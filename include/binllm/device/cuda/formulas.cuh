@@ -77,8 +77,7 @@ __global__ void __launch_bounds__(map_threads)
 #pragma unroll
     for (std::size_t k = 0; k < count; ++k) {
       const Target<T>& out = outs[k];
-      if (out.data != nullptr)
-        write_lanes(out.data + row * out.stride + col, results[k], accumulate && !out.fresh);
+      if (out.data != nullptr) write_lanes(out.data + row * out.stride + col, results[k], accumulate && !out.fresh);
     }
   }
 }
@@ -197,6 +196,10 @@ void column_reduce(View<T, Cuda> out, Index rows, F f, In... in) {
   using X = master_t<T>;
   const Index cols = out.size(), room = scratch_elements<X> / std::max<Index>(cols, 1);
   const Index parts = std::clamp<Index>(rows / 64, 1, std::clamp<Index>(room, 1, 256));
+  if (room == 0) {
+    throw Error(ErrorId::shape_mismatch, "column_reduce", "out", fmt::format("at most {} columns", scratch_elements<X>),
+                fmt::format("{}", cols));
+  }
   launch("column_reduce", column_parts_kernel<X, F, In...>,
          dim3(static_cast<unsigned>((cols + 31) / 32), static_cast<unsigned>(parts)), dim3(32, 8), 0, scratch<X>(),
          rows, cols, f, in...);

@@ -41,9 +41,10 @@ struct Products {
   inline static std::map<ProductKey, ProductPlan> plans;
 };
 
-/// The largest power of two, up to 256, that divides an address.
+/// The largest power of two that divides an address, up to 64: blocks of arenas and pools start at multiples of that,
+/// so plans do not depend on where else a block happens to start.
 [[nodiscard]] inline Index alignment_of(const void* pointer) {
-  return Index{1} << std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer) | 256u), 8);
+  return Index{1} << std::min(std::countr_zero(reinterpret_cast<std::uintptr_t>(pointer) | 64u), 6);
 }
 
 [[nodiscard]] inline cublasStatus_t make_plan(const ProductKey& key, ProductPlan& plan) {

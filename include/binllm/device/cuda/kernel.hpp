@@ -4,6 +4,7 @@
 /// binllm::cuda holds it for all that the library ships.
 #pragma once
 #include <binllm/device/cuda.hpp>
+#include <binllm/device/kernel.hpp>
 
 namespace binllm::cuda {
 

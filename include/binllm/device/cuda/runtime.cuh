@@ -29,10 +29,10 @@ inline void check(cudaError_t status, std::string_view operation, std::string_vi
 /// What the process knows of its GPU.
 struct State {
   int device = 0;
-  bool chosen = false;
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   std::byte* scratch = nullptr;
+  int shared_bytes = 0;  // of a block, at most
   MatmulPrecision precision = MatmulPrecision::float32;
 };
 template <class = void>
@@ -45,20 +45,28 @@ struct Process {
 /// the stream.
 inline constexpr std::size_t scratch_bytes = std::size_t{64} << 20;
 
-/// The GPU, with its stream and its pool of memory made at the first call.
-inline State& state() {
-  State& s = Process<>::state;
-  if (s.stream != nullptr) return s;
-  const std::lock_guard lock(Process<>::mutex);
-  if (s.stream != nullptr) return s;
-  check(cudaSetDevice(s.device), "cuda");
+/// Makes what the process needs of its GPU, all of it or nothing.
+inline void open_device(State& s) {
   check(cudaDeviceGetDefaultMemPool(&s.pool, s.device), "cuda");
   std::uint64_t keep = UINT64_MAX;  // freed memory stays ours: the next step wants it again
   check(cudaMemPoolSetAttribute(s.pool, cudaMemPoolAttrReleaseThreshold, &keep), "cuda");
+  check(cudaDeviceGetAttribute(&s.shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, s.device), "cuda");
   cudaStream_t stream = nullptr;
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cuda");
-  check(cudaMallocAsync(&s.scratch, scratch_bytes, stream), "cuda");
+  const cudaError_t status = cudaMallocAsync(&s.scratch, scratch_bytes, stream);
+  if (status != cudaSuccess) cudaStreamDestroy(stream);
+  check(status, "cuda");
   s.stream = stream;
+}
+/// The GPU, with its stream and its pool of memory made at the first call.
+inline State& state() {
+  State& s = Process<>::state;
+  thread_local bool current = false;  // CUDA keeps the chosen device thread by thread
+  if (current) return s;
+  const std::lock_guard lock(Process<>::mutex);
+  check(cudaSetDevice(s.device), "cuda");
+  if (s.stream == nullptr) open_device(s);
+  current = true;
   return s;
 }
 /// The stream that all work goes to.
@@ -160,9 +168,9 @@ void* Runtime<Unused>::allocate(std::size_t bytes) {
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     const Memory now = memory();
-    throw Error(ErrorId::out_of_memory, "Backend<Cuda>::allocate", "bytes", "GPU memory for the request",
-                fmt::format("{} bytes refused; {} used by this process, {} free of {}", bytes, now.used, now.free,
-                            now.total));
+    throw Error(
+        ErrorId::out_of_memory, "Backend<Cuda>::allocate", "bytes", "GPU memory for the request",
+        fmt::format("{} bytes refused; {} used by this process, {} free of {}", bytes, now.used, now.free, now.total));
   }
   check(status, "Backend<Cuda>::allocate");
   return pointer;

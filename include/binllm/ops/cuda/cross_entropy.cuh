@@ -10,6 +10,7 @@
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -130,12 +131,13 @@ template <class T>
 void cross_entropy(View<T, Cuda> logits, View<const std::int32_t, Cuda> targets, master_t<T> weight, bool gradient,
                    View<master_t<T>, Cuda> losses) {
   if (logits.size() == 0) return;
-  constexpr std::size_t most_shared = 200 * 1024, half_shared = 110 * 1024;
+  constexpr std::size_t half_shared = 110 * 1024;
+  const Index most_shared = std::min(200, state().shared_bytes / 1024 - 2) * 1024;  // 2 KiB for the sums of warps
   constexpr Index most_blocks = 160 * 8;
   const auto run = [&](auto lanes) {
     constexpr int n = lanes;
     const Index parts = logits.cols() / n, bytes = n * static_cast<Index>(sizeof(T));
-    const Index kept = gradient ? std::min<Index>(parts, static_cast<Index>(most_shared) / bytes) : 0;
+    const Index kept = gradient ? std::min(parts, most_shared / bytes) : 0;
     const std::size_t shared = static_cast<std::size_t>((kept * bytes + 15) / 16 * 16);
     const Index most_threads = shared > half_shared ? 1024 : 512;  // one row, or two and more, in a processor
     const Index threads = std::clamp<Index>((parts + 127) / 128 * 32, 32, most_threads);

@@ -115,7 +115,7 @@ void embedding(View<const std::int32_t, Cuda> ids, View<const master_t<T>, Cuda>
   return 3 * memory.numbers + memory.sort;
 }
 
-/// dtable[id_n,:] += dy[n,:], tokens in order. `memory`: see above, aligned to 256 bytes. Ids lie in the table.
+/// dtable[id_n,:] += dy[n,:], tokens in order. `memory`: see above, aligned to 16 bytes. Ids lie in the table.
 template <class T>
 void embedding_gradient(View<const std::int32_t, Cuda> ids, View<const T, Cuda> dy, std::byte* memory,
                         View<master_t<T>, Cuda> dtable) {

@@ -16,6 +16,8 @@
 #include <binllm/ops/cuda/attention/row_statistics.cuh>
 #include <binllm/ops/cuda/attention/warpgroup_products.cuh>
 
+#include <algorithm>
+
 namespace binllm::cuda::detail {
 
 /// How the kernels are cut for one head size: warps of a block (16 rows each), columns of a tile, and the blocks that a
@@ -50,7 +52,16 @@ template <class T>
          x.head % 8 == 0 && x.token <= INT32_MAX;
 }
 
-/// Calls f with the tuning for the head size, if it is one that the tensor-core kernels serve.
+/// What the largest of the three kernels wants of a block's shared memory.
+template <class Tuning>
+[[nodiscard]] constexpr int shared_bytes() {
+  using Products = typename Tuning::Products;
+  return std::max({ForwardTiles<Products, Tuning::warps, Tuning::columns>::bytes,
+                   QueryGradientTiles<Products, Tuning::query_warps, Tuning::query_columns>::bytes,
+                   KeyGradientTiles<Products, Tuning::key_warps, Tuning::key_columns>::bytes});
+}
+
+/// Calls f with the tuning for the head size, if it is one that the tensor-core kernels serve on this GPU.
 template <class F>
 [[nodiscard]] bool with_tuning(Index head_dim, F f) {
   const auto matches = [&]<int multiple>(std::integral_constant<int, multiple>) {
@@ -59,6 +70,7 @@ template <class F>
     if constexpr (size % 64 == 0) {
       if (has_warpgroup_products()) return f(AttentionTuning<size, true>{}), true;
     }
+    if (shared_bytes<AttentionTuning<size>>() > state().shared_bytes) return false;
     return f(AttentionTuning<size>{}), true;
   };
   return [&]<int... multiple>(std::integer_sequence<int, multiple...>) {
@@ -67,7 +79,7 @@ template <class F>
   (std::make_integer_sequence<int, 8>{});
 }
 
-/// False where the plain kernels have to serve: other head sizes, rows at odd addresses.
+/// False where the plain kernels have to serve: other head sizes, rows at odd addresses, little shared memory.
 [[nodiscard]] inline bool tensor_core_forward(const Attention& a, Heads<const bf16> q, Heads<const bf16> k,
                                               Heads<const bf16> v, float* lse, Heads<bf16> y) {
   if (!rows_aligned(q) || !rows_aligned(k) || !rows_aligned(v) || !rows_aligned(y)) return false;
