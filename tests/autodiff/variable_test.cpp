@@ -65,3 +65,36 @@ TEST_CASE("variables of two tapes do not mix") {
   check_same_tape("op", x, x, x);
   check_same_tape("op", x);
 }
+
+TEST_CASE("a gradient is fresh until somebody has taken it") {
+  Tape tape;
+  const auto x = tape.variable<double>({{1, 2}});
+  const auto y = tape.compute<double>({1, 2}, [](View<double> out) { out.flat() = 3; });
+  CHECK(!y.incoming());  // nothing recorded wants it
+  const auto first = x.incoming();
+  CHECK(first.fresh);
+  CHECK(first.write() == Write::assign);
+  first.view.flat() = 7;
+  CHECK(!x.incoming().fresh);
+  CHECK(x.incoming().write() == Write::accumulate);
+  CHECK(largest_difference(x.gradient(), {7, 7}) == 0);
+  tape.reset();
+  const auto z = tape.variable<double>({{1, 2}});
+  CHECK(largest_difference(z.gradient(), {0, 0}) == 0);
+  CHECK(!z.incoming().fresh);
+}
+
+TEST_CASE("a gradient that is passed on changes hands, or is added") {
+  Tape tape;
+  const auto x = tape.variable<double>({{1, 2}});
+  // y = h, twice: the first to run backward hands its block over, the second adds to it.
+  const auto same = [](Variable<double> h) {
+    auto y = h.tape().compute<double>(h.shape(), [h](View<double> out) { out.flat() = h.value().flat(); });
+    h.tape().on_backward(
+        y, [y, h] { y.pass_gradient(h); }, h);
+    return y;
+  };
+  const auto h = multiply(x, x);
+  tape.backward(sum(multiply(same(h), same(h))));  // sum h^2 = sum x^4
+  CHECK(largest_difference(x.gradient(), {4, 32}) == 0);
+}

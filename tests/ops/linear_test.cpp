@@ -2,7 +2,9 @@
 #include "support/errors.hpp"
 #include "support/gradients.hpp"
 
+#include <binllm/ops/add.hpp>
 #include <binllm/ops/linear.hpp>
+#include <binllm/ops/multiply.hpp>
 
 using namespace binllm;
 using namespace binllm::test;
@@ -32,6 +34,31 @@ TEST_CASE("linear: gradients, and frozen inputs") {
       CHECK(frozen_inputs_work(op, x, w));
     }
   }
+}
+
+TEST_CASE("linear: with a residual term") {
+  on_each_device([]<class Device>(Device) {
+    Tape<Device> tape;
+    const auto x = tape.template constant<double>({{1, 2}, {3, 4}});
+    const auto w = tape.template constant<double>({{1, 0}, {0, 1}, {10, 100}});
+    const auto r = tape.template constant<double>({{5, 6, 7}, {8, 9, 10}});
+    CHECK(largest_difference(linear(x, w, r).value(), {6, 8, 217, 11, 13, 440}) == 0);
+    CHECK(largest_difference(r.value(), {5, 6, 7, 8, 9, 10}) == 0);
+  });
+  const auto with_residual = [](auto x, auto w, auto r) { return linear(x, w, r); };
+  Tensor<double> x = normal_tensor({3, 5}, 1), w = normal_tensor({7, 5}, 2), r = normal_tensor({3, 7}, 3);
+  CHECK(gradient_error_of(with_residual, x, w, r) < 1e-6);
+  CHECK(frozen_inputs_work(with_residual, x, w, r));
+  // The term is a result with other uses, before and after, and x itself.
+  const auto woven = [](auto a, auto v) {
+    const auto h = multiply(a, a), y = linear(h, v, h);
+    return multiply(add(y, h), linear(y, v, y));
+  };
+  Tensor<double> a = normal_tensor({4, 6}, 4), v = normal_tensor({6, 6}, 5);
+  CHECK(gradient_error_of(woven, a, v) < 1e-6);
+  Tape tape;
+  const auto one = tape.constant<double>({{1, 2}});
+  CHECK(id_of([&] { (void)linear(one, one, one); }) == ErrorId::shape_mismatch);
 }
 
 TEST_CASE("linear: errors") {

@@ -30,6 +30,16 @@ const auto op = [](auto x, auto w) { return transient_linear(x, SquaredWeight<Cp
 
 }  // namespace
 
+TEST_CASE("transient_linear: with a residual term") {
+  const auto with_residual = [](auto x, auto w, auto r) { return transient_linear(x, SquaredWeight<Cpu>{w}, r); };
+  Tensor<double> x = normal_tensor({3, 5}, 1), w = normal_tensor({7, 5}, 2), r = normal_tensor({3, 7}, 3);
+  CHECK(gradient_error_of(with_residual, x, w, r) < 1e-6);
+  CHECK(frozen_inputs_work(with_residual, x, w, r));
+  const auto of_itself = [](auto a, auto v) { return transient_linear(a, SquaredWeight<Cpu>{v}, a); };
+  Tensor<double> a = normal_tensor({4, 6}, 4), v = normal_tensor({6, 6}, 5);
+  CHECK(gradient_error_of(of_itself, a, v) < 1e-6);
+}
+
 TEST_CASE("transient_linear: values") {
   on_each_device([]<class Device>(Device) {
     Tape<Device> tape;
