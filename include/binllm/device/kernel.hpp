@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The open set of fused ops. `GenericKernel<Op, Device>` is the definition of an op, written once on Backend services;
-/// `Kernel<Op, Device>` is what runs: the generic one, unless a device specialises it at the end of the op's header.
+/// What an op is written with: the services of the CPU, the templates of kernels, and what they are on a GPU.
 #pragma once
 #include <binllm/device/cpu.hpp>
-
-namespace binllm {
-
-template <class Op, class Device>
-struct GenericKernel;
-
-template <class Op, class Device>
-struct Kernel : GenericKernel<Op, Device> {};
-
-}  // namespace binllm
-
 #include <binllm/device/cuda/kernel.hpp>
+#include <binllm/device/generic_kernel.hpp>

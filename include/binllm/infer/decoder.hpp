@@ -3,8 +3,8 @@
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/infer/decoder_memory.hpp>
+#include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/llama.hpp>
-#include <binllm/packed/vocabulary_matrix.hpp>
 
 #include <algorithm>
 #include <cstdint>

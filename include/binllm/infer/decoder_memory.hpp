@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// What a decoder's memory is for.
 #pragma once
+#include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/convert.hpp>
-#include <binllm/packed/vocabulary_matrix.hpp>
 
 #include <cstddef>
 #include <string>

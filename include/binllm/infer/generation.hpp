@@ -3,7 +3,7 @@
 #pragma once
 #include <binllm/infer/sampling.hpp>
 #include <binllm/infer/text_stream.hpp>
-#include <binllm/packed/vocabulary_precision.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
 
 #include <limits>
 #include <optional>

@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/core/dtype.hpp>
 #include <binllm/nn/dense.hpp>
+#include <binllm/nn/key_value_cache.hpp>
 #include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/rotary.hpp>
 

@@ -2,9 +2,9 @@
 /// The 1-bit format: packed signs, one scale a row, forward only.
 #pragma once
 #include <binllm/nn/dense.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/packed/packed_linear.hpp>
-#include <binllm/packed/vocabulary_precision.hpp>
 
 namespace binllm {
 

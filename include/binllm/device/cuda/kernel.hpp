@@ -4,7 +4,7 @@
 /// binllm::cuda holds it for all that the library ships.
 #pragma once
 #include <binllm/device/cuda.hpp>
-#include <binllm/device/kernel.hpp>
+#include <binllm/device/generic_kernel.hpp>
 
 namespace binllm::cuda {
 

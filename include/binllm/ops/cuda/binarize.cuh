@@ -7,7 +7,6 @@
 #include <binllm/device/cuda.hpp>
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
-#include <binllm/ops/binarize.hpp>
 #include <binllm/policy/runtime.hpp>
 
 namespace binllm::cuda {

@@ -3,7 +3,6 @@
 #pragma once
 #include <binllm/core/bf16.hpp>
 #include <binllm/core/dtype.hpp>
-#include <binllm/ops/attention.hpp>
 
 #include <type_traits>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// The vocabulary of a model on a GPU: in the scalar type that the model computes in, as training reads it. A private
-/// tail of packed/vocabulary_matrix.hpp.
+/// tail of infer/vocabulary_matrix.hpp.
 #pragma once
 #include <binllm/device/cuda.hpp>
 #include <binllm/ops/embedding.hpp>

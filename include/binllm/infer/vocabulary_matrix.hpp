@@ -9,8 +9,8 @@
 #pragma once
 #include <binllm/core/check.hpp>
 #include <binllm/core/dtype.hpp>
-#include <binllm/packed/vocabulary_precision.hpp>
-#include <binllm/packed/vocabulary_product.hpp>
+#include <binllm/infer/vocabulary_product.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -114,4 +114,4 @@ class VocabularyMatrix {
 
 }  // namespace binllm
 
-#include <binllm/packed/cuda/vocabulary_matrix.hpp>
+#include <binllm/infer/cuda/vocabulary_matrix.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Products with a vocabulary on the CPU. For one token memory sets the pace: rows are read one behind the other, each
-/// once for all tokens. A private tail of packed/vocabulary_product.hpp; the generic kernels there are the definition.
+/// once for all tokens. A private tail of infer/vocabulary_product.hpp; the generic kernels there are the definition.
 #pragma once
-#include <binllm/packed/cpu/vocabulary_rows.hpp>
+#include <binllm/infer/cpu/vocabulary_rows.hpp>
 
 #include <type_traits>
 #include <utility>

@@ -116,4 +116,4 @@ struct GenericKernel<Int8RowsProduct, Device> {
 
 }  // namespace binllm
 
-#include <binllm/packed/cpu/vocabulary_product.hpp>
+#include <binllm/infer/cpu/vocabulary_product.hpp>

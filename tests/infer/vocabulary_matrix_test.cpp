@@ -2,7 +2,7 @@
 #include "support/errors.hpp"
 #include "support/tensors.hpp"
 
-#include <binllm/packed/vocabulary_matrix.hpp>
+#include <binllm/infer/vocabulary_matrix.hpp>
 
 #include <array>
 #include <cmath>
