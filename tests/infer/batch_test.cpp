@@ -131,7 +131,7 @@ TEST_CASE("a receiver or a function ends a sequence; the others go on") {
 
 TEST_CASE("a decoder is used again, and its capacity is the end") {
   auto model = small_llama<float>();
-  Decoder<float, Cpu, Dense> decoder(model, {.sequences = 2, .capacity = 8});
+  Decoder decoder(model, {.sequences = 2, .capacity = 8});
   const auto first = generate_batch(decoder, five, {.max_tokens = 100});
   for (const auto& made : first.sequences) {
     CHECK(made.tokens.size() == 9);  // 8 positions and the token that the last one predicts
@@ -173,7 +173,7 @@ TEST_CASE("no prompts, no tokens wanted, and what is refused before anything is 
   CHECK(refused({{1}, {37}}, {}) == ErrorId::token_out_of_range);
   CHECK(refused(five, {.stop = {""}}) == ErrorId::option_out_of_range);
   CHECK(silent.open.empty());
-  model.norm.value.data[0] = std::numeric_limits<float>::quiet_NaN();
+  model.norm.weight.value.data[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(refused(five, {}) == ErrorId::value_not_finite);
 }
 

@@ -70,10 +70,10 @@ TEST_CASE("a fold with S_t applied by hand is exact at every t") {
     const auto copy = [&](const auto& site, auto& linear) {
       linear.log_scale.value.flat() = site.channels(tape).value().flat();
     };
-    copy(from.self_attn.input, to.self_attn.q_proj);
-    copy(from.self_attn.input, to.self_attn.k_proj);
-    copy(from.self_attn.input, to.self_attn.v_proj);
-    copy(from.self_attn.o_input, to.self_attn.o_proj);
+    copy(from.attention.input, to.attention.q_proj);
+    copy(from.attention.input, to.attention.k_proj);
+    copy(from.attention.input, to.attention.v_proj);
+    copy(from.attention.o_input, to.attention.o_proj);
     copy(from.mlp.input, to.mlp.gate_proj);
     copy(from.mlp.input, to.mlp.up_proj);
     copy(from.mlp.down_input, to.mlp.down_proj);

@@ -244,9 +244,9 @@ TEST_CASE("initial weights are a function of the seed, residual projections smal
   CHECK(largest_difference(a.block.values, b.block.values) == 0);
   CHECK(largest_difference(a.block.values, c.block.values) > 0);
   const auto deviation = [](const Parameter<float>& p) { return std::sqrt(p.value.flat().square().mean()); };
-  CHECK(deviation(a.layers[0].self_attn.q_proj.weight) == doctest::Approx(0.02).epsilon(0.15));
+  CHECK(deviation(a.layers[0].attention.q_proj.weight) == doctest::Approx(0.02).epsilon(0.15));
   CHECK(deviation(a.layers[0].mlp.down_proj.weight) == doctest::Approx(0.01).epsilon(0.15));
-  CHECK(a.norm.value.data[0] == 1.0f);
+  CHECK(a.norm.weight.value.data[0] == 1.0f);
 }
 
 TEST_CASE("parameters: names, order of decay, ties") {

@@ -3,7 +3,8 @@
 #pragma once
 #include "support/tensors.hpp"
 
-#include <binllm/models/convert.hpp>
+#include <binllm/models/channel_search.hpp>
+#include <binllm/models/llama.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 
 namespace binllm::test {
@@ -41,7 +42,7 @@ Llama<T> small_llama(LlamaConfig config = small_config(), std::uint64_t seed = 1
 
 /// Logits (B,T,V) at a hardness.
 template <class T, class F>
-Tensor<T> logits_of(Llama<T, Cpu, F>& model, View<const std::int32_t> ids,
+Tensor<T> logits_of(const Llama<T, Cpu, F>& model, View<const std::int32_t> ids,
                     double hardness = std::numeric_limits<double>::infinity()) {
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);

@@ -91,6 +91,10 @@ class Tape {
   [[nodiscard]] Variable<T, D> borrow(View<T, D> value) {
     return bind(value, {});
   }
+  template <class T>
+  [[nodiscard]] Variable<T, D> borrow(View<const T, D> value) {
+    return bind(View<T, D>(const_cast<T*>(value.data), value.shape), {});  // nobody writes to a value that is borrowed
+  }
   /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes.
   template <class T>
   [[nodiscard]] Variable<T, D> use(const Parameter<T, D>& parameter) {

@@ -3,7 +3,7 @@
 #pragma once
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/host.hpp>
-#include <binllm/models/llama.hpp>
+#include <binllm/models/causal_lm.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ struct PerplexityOptions {
 
 /// What evaluate_perplexity asks of its arguments, to be found out before a long run rather than after it.
 /// Errors: text_too_short, option_out_of_range naming the option.
-inline void check_perplexity(const LlamaConfig& config, const TokenStream& stream, const PerplexityOptions& options) {
+inline void check_perplexity(const ModelConfig& config, const TokenStream& stream, const PerplexityOptions& options) {
   const auto within = [](const char* name, Index found, Index least, Index most) {
     if (found >= least && found <= most) return;
     throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", name, fmt::format("{} to {}", least, most),
@@ -48,9 +48,11 @@ inline void check_perplexity(const LlamaConfig& config, const TokenStream& strea
 
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
 /// below 2, or beyond the model's positions), token_out_of_range.
-template <class T, class Device, class F>
-[[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream,
+template <LanguageModel Model>
+[[nodiscard]] Perplexity evaluate_perplexity(const Model& model, const TokenStream& stream,
                                              const PerplexityOptions& options = {}) {
+  using T = typename Model::value_type;
+  using Device = typename Model::device;
   const Index n = options.context;
   check_perplexity(model.config, stream, options);
   const Index windows = std::min(stream.size() / n, options.max_windows);

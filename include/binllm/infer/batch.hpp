@@ -11,10 +11,10 @@
 namespace binllm::detail {
 
 /// One call of generate_batch: prompts that wait, sequences that run in slots of the decoder, results.
-template <class T, class Device, class F>
+template <LanguageModel Model>
 class BatchRun {
  public:
-  BatchRun(Decoder<T, Device, F>& decoder, const GenerateOptions& options, TokenReceiver& receiver)
+  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver)
       : decoder_(decoder), options_(options), receiver_(receiver), sampler_(options.sampling()) {
     for (Index slot = decoder.sequences(); slot-- > 0;) free_slots_.push_back(slot);
   }
@@ -70,13 +70,13 @@ class BatchRun {
       if (take(running_[i], tokens_[i])) running_[kept++] = running_[i];
     running_.resize(kept);
   }
-  [[nodiscard]] std::int32_t choose(Index prompt, View<const master_t<T>> logits) {
+  [[nodiscard]] std::int32_t choose(Index prompt, View<const typename Model::Master> logits) {
     const auto& history = sequence(prompt).tokens;
     return sampler_(logits, history, std::ssize(history), options_.first_sequence + prompt);
   }
   /// Adds a token to its sequence. False: the sequence has ended.
   bool take(const Running& running, std::int32_t token) {
-    const LlamaConfig& config = decoder_.config();
+    const ModelConfig& config = decoder_.config();
     if (config.eos_token_id == token || config.bos_token_id == token) return end(running, FinishReason::end_token);
     auto& tokens = sequence(running.prompt).tokens;
     tokens.push_back(token);
@@ -93,7 +93,7 @@ class BatchRun {
     return false;
   }
 
-  Decoder<T, Device, F>& decoder_;
+  Decoder<Model>& decoder_;
   const GenerateOptions& options_;
   TokenReceiver& receiver_;
   Sampler sampler_;

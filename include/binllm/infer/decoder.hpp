@@ -4,7 +4,7 @@
 #include <binllm/device/host.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/vocabulary_matrix.hpp>
-#include <binllm/models/llama.hpp>
+#include <binllm/models/causal_lm.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -36,20 +36,21 @@ template <class F>
 /// not depend on the others that are read beside it: bit for bit with Packed linear layers (activations of eight bits)
 /// and a vocabulary in bf16 or int8; where a product of floats is involved, up to rounding, because that of one row
 /// adds up in another order.
-template <class T, class Device, class F>
+template <LanguageModel Model>
 class Decoder {
  public:
-  using Model = Llama<T, Device, F>;
-  using Logit = master_t<T>;
+  using T = typename Model::value_type;
+  using Device = typename Model::device;
+  using Logit = typename Model::Master;
 
   /// The model must outlive the decoder. Errors: option_out_of_range, config_inconsistent, out_of_memory.
-  explicit Decoder(Model& model, const DecoderOptions& options = {}) : Decoder(std::nullopt, &model, options) {}
+  explicit Decoder(const Model& model, const DecoderOptions& options = {}) : Decoder(std::nullopt, &model, options) {}
   /// The decoder owns the model, and frees the model's float vocabulary where it has one in another precision.
   explicit Decoder(Model&& model, const DecoderOptions& options = {})
       : Decoder(std::optional<Model>(std::move(model)), nullptr, options) {
-    if (precision() != VocabularyPrecision::float32) detail::release_vocabulary(model_);
+    if (precision() != VocabularyPrecision::float32) detail::release_vocabulary(*owned_);
   }
-  [[nodiscard]] const LlamaConfig& config() const noexcept { return model_.config; }
+  [[nodiscard]] const ModelConfig& config() const noexcept { return model_.config; }
   [[nodiscard]] Index sequences() const noexcept { return cache_.sequences(); }
   [[nodiscard]] Index capacity() const noexcept { return cache_.capacity(); }
   /// In which embedding and head are kept.
@@ -89,18 +90,18 @@ class Decoder {
     throw Error(ErrorId::index_out_of_range, "Decoder", "sequence", fmt::format("one below {}", sequences()),
                 fmt::format("{}", sequence));
   }
-  Decoder(std::optional<Model> owned, Model* borrowed, const DecoderOptions& options)
+  Decoder(std::optional<Model> owned, const Model* borrowed, const DecoderOptions& options)
       : owned_(std::move(owned)),
         model_(owned_ ? *owned_ : *borrowed),
         cache_(model_.cache(checked_capacity(model_.config, options), options.sequences)),
-        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary<F>())),
+        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary<typename Model::format_type>())),
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
     if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
     scalars_.set(StepScalars<Device>::hardness, options.hardness);
   }
-  [[nodiscard]] static Index checked_capacity(const LlamaConfig& config, const DecoderOptions& options) {
+  [[nodiscard]] static Index checked_capacity(const ModelConfig& config, const DecoderOptions& options) {
     const Index positions = config.max_position_embeddings;
     constexpr Index most_sequences = Index{1} << 20;
     const bool fits = options.sequences > 0 && options.sequences <= most_sequences && options.capacity >= 0 &&
@@ -145,7 +146,7 @@ class Decoder {
   }
 
   std::optional<Model> owned_;
-  Model& model_;
+  const Model& model_;
   KeyValueCache<T, Device> cache_;
   VocabularyMatrix<T, Device> embedding_, head_;  ///< one where they are tied
   Tensor<std::int32_t, Device> ids_;

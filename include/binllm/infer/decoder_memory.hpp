@@ -2,7 +2,7 @@
 /// What a decoder's memory is for.
 #pragma once
 #include <binllm/infer/vocabulary_matrix.hpp>
-#include <binllm/models/convert.hpp>
+#include <binllm/models/causal_lm.hpp>
 
 #include <cstddef>
 #include <string>
@@ -38,14 +38,14 @@ template <class T, class Device>
 [[nodiscard]] std::size_t bytes_of(const Parameter<T, Device>& parameter) {
   return static_cast<std::size_t>(parameter.size()) * sizeof(T);
 }
-template <class T, class Device>
-[[nodiscard]] std::size_t bytes_of(const PackedMatrix<T, Device>& matrix) {
-  return bytes_of(matrix.tiles) + bytes_of(matrix.scale) + bytes_of(matrix.input_scale);
-}
+/// Leaves that describe their own tensors say how large they are.
+template <class Leaf>
+requires requires(const Leaf& leaf) { leaf.bytes(); }
+[[nodiscard]] std::size_t bytes_of(const Leaf& leaf) { return leaf.bytes(); }
 
 /// The model's part of the memory.
-template <class T, class Device, class F>
-[[nodiscard]] DecoderMemory memory_of_model(const Llama<T, Device, F>& model) {
+template <LanguageModel Model>
+[[nodiscard]] DecoderMemory memory_of_model(const Model& model) {
   DecoderMemory memory;
   std::size_t in_block = 0;  // a block also holds what fills parameters up to cache lines
   for_each_linear(
@@ -61,15 +61,16 @@ template <class T, class Device, class F>
       model);
   memory.float_vocabulary = bytes_of(model.embed_tokens) + bytes_of(model.lm_head);
   memory.norms_and_positions = bytes_of(model.block.values) - in_block - memory.float_vocabulary +
-                               bytes_of(model.rotary_table.cosine) + bytes_of(model.rotary_table.sine);
+                               model.positions.bytes();
   memory.gradients = bytes_of(model.block.gradients);
   return memory;
 }
 
 /// Frees embedding and head: the other parameters move to a block of their own.
-template <class T, class Device, class F>
-void release_vocabulary(Llama<T, Device, F>& model) {
-  using Master = master_t<T>;
+template <LanguageModel Model>
+void release_vocabulary(Model& model) {
+  using Master = typename Model::Master;
+  using Device = typename Model::device;
   const ParameterBlock<Master, Device> former = std::exchange(model.block, {});
   model.embed_tokens = model.lm_head = Parameter<Master, Device>(Shape{0});
   std::vector<View<Master, Device>> values;

@@ -15,7 +15,7 @@ namespace binllm {
 
 /// Sequences and capacity of a decoder for these prompts. Errors: option_out_of_range, empty_tensor for a prompt
 /// without a token, index_out_of_range for one beyond the context.
-[[nodiscard]] inline DecoderOptions decoder_options(const LlamaConfig& config,
+[[nodiscard]] inline DecoderOptions decoder_options(const ModelConfig& config,
                                                     const std::vector<std::vector<std::int32_t>>& prompts,
                                                     const GenerateOptions& options) {
   options.check();
@@ -42,22 +42,22 @@ namespace binllm {
 /// the others no more than the decoder's logits do. The decoder's sequences are begun afresh; its own options stand for
 /// `sequences`, `context`, `hardness` and `vocabulary`. Errors: empty_tensor for a prompt without a token,
 /// index_out_of_range for one beyond the capacity, token_out_of_range, option_out_of_range, value_not_finite (logits).
-template <class T, class Device, class F>
-[[nodiscard]] GeneratedTokens generate_batch(Decoder<T, Device, F>& decoder,
+template <LanguageModel Model>
+[[nodiscard]] GeneratedTokens generate_batch(Decoder<Model>& decoder,
                                              const std::vector<std::vector<std::int32_t>>& prompts,
                                              const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
   options.check();
   detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
   detail::NoReceiver nobody;
-  return detail::BatchRun<T, Device, F>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
+  return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
 }
 
 /// The same with a decoder of its own, of the size that prompts and options ask for.
-template <class T, class Device, class F>
-[[nodiscard]] GeneratedTokens generate_batch(Llama<T, Device, F>& model,
+template <LanguageModel Model>
+[[nodiscard]] GeneratedTokens generate_batch(const Model& model,
                                              const std::vector<std::vector<std::int32_t>>& prompts,
                                              const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
-  Decoder<T, Device, F> decoder(model, decoder_options(model.config, prompts, options));
+  Decoder<Model> decoder(model, decoder_options(model.config, prompts, options));
   return generate_batch(decoder, prompts, options, receiver);
 }
 
@@ -71,8 +71,8 @@ template <class Source, std::predicate<Index, std::int32_t> OnToken>
 }
 
 /// One prompt and its continuation. Errors: as above.
-template <class T, class Device, class F>
-[[nodiscard]] std::vector<std::int32_t> generate_tokens(Llama<T, Device, F>& model, std::vector<std::int32_t> ids,
+template <LanguageModel Model>
+[[nodiscard]] std::vector<std::int32_t> generate_tokens(const Model& model, std::vector<std::int32_t> ids,
                                                         const GenerateOptions& options = {}) {
   return std::move(generate_batch(model, {std::move(ids)}, options).sequences.front().tokens);
 }
@@ -98,8 +98,8 @@ template <class Source, std::predicate<Index, std::string_view> OnText>
 }
 
 /// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
-template <class T, class Device, class F>
-[[nodiscard]] std::string generate(Llama<T, Device, F>& model, const Tokenizer& tokenizer, std::string_view prompt,
+template <LanguageModel Model>
+[[nodiscard]] std::string generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
                                    const GenerateOptions& options = {}) {
   return generate_texts(model, tokenizer, {encode_prompt(tokenizer, prompt)}, options).texts.front().text();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The shape of a Llama, in the words of Hugging Face's config.json.
+/// The shape of a decoder, in the words of Hugging Face's config.json.
 #pragma once
 #include <binllm/core/error.hpp>
 #include <binllm/core/shape.hpp>
@@ -22,26 +22,31 @@ struct RopeScaling {
   friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
 
-/// Everything that fixes the tensors and the arithmetic of a Llama. Query, key, value and output projections are
-/// (num_attention_heads or num_key_value_heads) * head_dim wide, which need not be hidden_size.
-struct LlamaConfig {
+/// Everything that fixes the tensors and the arithmetic of a model beside its architecture. Query, key, value and output
+/// projections are (num_attention_heads or num_key_value_heads) * head_dim wide, which need not be hidden_size.
+struct ModelConfig {
   Index vocab_size = 0, hidden_size = 0, intermediate_size = 0, num_hidden_layers = 0;
   Index num_attention_heads = 0, num_key_value_heads = 0, head_dim = 0, max_position_embeddings = 0;
-  double rms_norm_eps = 1e-5, rope_theta = 10000;
+  double norm_epsilon = 1e-5, rope_theta = 10000;
+  double rotary_share = 1;  ///< of a head's dimensions that turn with the position, where positions are rotary
   bool tie_word_embeddings = true;
   std::optional<RopeScaling> rope_scaling{};
   std::optional<std::int32_t> bos_token_id{}, eos_token_id{};
 
+  /// Dimensions of a head that turn.
+  [[nodiscard]] Index rotary_dim() const {
+    return static_cast<Index>(rotary_share * static_cast<double>(head_dim));
+  }
   /// Errors: config_inconsistent with the name of the field.
   void check() const;
 
-  friend bool operator==(const LlamaConfig&, const LlamaConfig&) = default;
+  friend bool operator==(const ModelConfig&, const ModelConfig&) = default;
 };
 
 namespace detail {
 
 [[noreturn]] inline void refuse_config(const char* field, std::string wanted, std::string found) {
-  throw Error(ErrorId::config_inconsistent, "LlamaConfig", field, std::move(wanted), std::move(found));
+  throw Error(ErrorId::config_inconsistent, "ModelConfig", field, std::move(wanted), std::move(found));
 }
 
 /// The bound keeps the product of any two extents below 2^62.
@@ -72,7 +77,7 @@ inline void check_scaling(const RopeScaling& scaling) {
 }
 
 /// A damaged number must not become an allocation or an overflow: no model has 2^50 weights.
-inline void check_total(const LlamaConfig& config) {
+inline void check_total(const ModelConfig& config) {
   const auto heads = static_cast<double>(config.num_attention_heads + config.num_key_value_heads);
   const auto hidden = static_cast<double>(config.hidden_size);
   const double block =
@@ -89,7 +94,7 @@ inline void check_total(const LlamaConfig& config) {
 
 }  // namespace detail
 
-inline void LlamaConfig::check() const {
+inline void ModelConfig::check() const {
   detail::check_extent("vocab_size", vocab_size);
   detail::check_extent("hidden_size", hidden_size);
   detail::check_extent("intermediate_size", intermediate_size);
@@ -106,7 +111,10 @@ inline void LlamaConfig::check() const {
   if (head_dim % 2 != 0) {
     detail::refuse_config("head_dim", "an even number (rotary pairs)", fmt::format("{}", head_dim));
   }
-  detail::check_positive("rms_norm_eps", rms_norm_eps);
+  if (!(rotary_share > 0 && rotary_share <= 1) || rotary_dim() < 2 || rotary_dim() % 2 != 0) {
+    detail::refuse_config("rotary_share", "a share of head_dim that is an even number", fmt::format("{}", rotary_share));
+  }
+  detail::check_positive("norm_epsilon", norm_epsilon);
   detail::check_positive("rope_theta", rope_theta);
   if (rope_scaling) detail::check_scaling(*rope_scaling);
   detail::check_token("bos_token_id", bos_token_id, vocab_size);

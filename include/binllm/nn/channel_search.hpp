@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The format of stage 1: borrowed, frozen weights as bits; only the channel scales train.
 #pragma once
-#include <binllm/nn/dense.hpp>
+#include <binllm/autodiff/stage.hpp>
+#include <binllm/nn/linear.hpp>
 #include <binllm/ops/channel_scale.hpp>
 #include <binllm/ops/head_groups.hpp>
 #include <binllm/policy/channel_scale.hpp>
@@ -21,11 +22,12 @@ struct ChannelSearch {
   /// only then can it be folded into the rows of W_v.
   template <class T, class Device>
   struct Input {
+    using is_input_site = void;
     Parameter<master_t<T>, Device> log_scale;
     Index group, head_dim;
 
-    Input(const ChannelSearch&, Index channels, Index group_size, Index head_size)
-        : log_scale(shared ? Shape{channels / group_size} : Shape{0}, false), group(group_size), head_dim(head_size) {}
+    Input(const ChannelSearch&, const InputShape& s)
+        : log_scale(shared ? Shape{s.channels / s.group} : Shape{0}, false), group(s.group), head_dim(s.head_dim) {}
     /// u of every channel.
     [[nodiscard]] Variable<master_t<T>, Device> channels(Tape<Device>& tape) const {
       const auto u = tape.use(log_scale);
@@ -46,17 +48,16 @@ struct ChannelSearch {
     Parameter<master_t<T>, Device> weight;     ///< borrowed
     Parameter<master_t<T>, Device> log_scale;  ///< no elements where the site has it
 
-    Linear(const ChannelSearch&, Index out, Index in)
-        : weight({out, in}), log_scale(shared ? Shape{0} : Shape{in}, false) {}
+    Linear(const ChannelSearch&, const LinearShape& s)
+        : weight({s.out, s.in}), log_scale(shared ? Shape{0} : Shape{s.in}, false) {}
     /// With a residual: residual + y.
     template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,
                                                  Variable<T, Device> x, Residual... residual) const {
+      Stage<Device> stage(pass.tape);
       const auto u = shared ? site.channels(pass.tape) : pass.tape.use(log_scale);
       if constexpr (!shared) x = channel_scale(x, u);
-      const auto y = transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u), residual...);
-      if constexpr (!shared) forget(x);
-      return y;
+      return stage.keep(transient_linear(x, SignWeightOf<T, Device>(read(weight.value), u), residual...));
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

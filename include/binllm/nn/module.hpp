@@ -16,12 +16,16 @@ struct AnyVisitor {
   void operator()(const std::string&, Members&...) const {}
 };
 [[nodiscard]] inline std::string joined_name(const std::string& prefix, const std::string& name) {
-  return prefix.empty() ? name : prefix + "." + name;
+  return prefix.empty() ? name : name.empty() ? prefix : prefix + "." + name;
 }
 template <class T>
 inline constexpr bool is_parameter = false;
 template <class T, class Device>
 inline constexpr bool is_parameter<Parameter<T, Device>> = true;
+template <class T>
+inline constexpr bool is_tensor = false;
+template <class T, class Device>
+inline constexpr bool is_tensor<Tensor<T, Device>> = true;
 }  // namespace detail
 
 /// A struct with `template <class V, class... Self> static void visit(V&& v, Self&... self)`, which calls
@@ -127,6 +131,30 @@ struct ParameterBlock {
     return (size + step - 1) / step * step;
   }
 };
+
+/// A tensor of a trainable module that is kept and not trained, such as a mask.
+struct NamedBuffer {
+  std::string name;
+  void* data;
+  std::size_t bytes;
+};
+
+/// Every buffer of a model that has elements, in visit order.
+template <class Model>
+[[nodiscard]] std::vector<NamedBuffer> buffers(const Model& model) {
+  std::vector<NamedBuffer> list;
+  for_each_leaf(
+      "",
+      [&](const std::string& name, const auto& leaf) {
+        if constexpr (detail::is_tensor<std::remove_cvref_t<decltype(leaf)>>) {
+          using X = std::remove_const_t<std::remove_pointer_t<decltype(leaf.view().data)>>;
+          if (leaf.size() > 0)
+            list.push_back({name, const_cast<X*>(leaf.view().data), static_cast<std::size_t>(leaf.size()) * sizeof(X)});
+        }
+      },
+      model);
+  return list;
+}
 
 /// Number of parameters with values, tied tensors once.
 template <class Model>

@@ -1,50 +1,61 @@
 // SPDX-License-Identifier: MIT
-/// The 1-bit format: packed signs, one scale a row, forward only.
+/// The 1-bit stored form: packed signs and one scale a row.
 #pragma once
-#include <binllm/nn/dense.hpp>
-#include <binllm/nn/vocabulary_precision.hpp>
+#include <binllm/nn/stored.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/packed/packed_linear.hpp>
 
 namespace binllm {
 
-/// Not trainable: trainers refuse it at compile time. `Activations` says what the signs are multiplied with.
-template <class Activations = Int8Activations>
-struct PackedFormat {
-  static constexpr bool trainable = false;
-  static constexpr std::string_view name = "packed";
-  static constexpr VocabularyPrecision vocabulary = VocabularyPrecision::bfloat16;
+/// W_b = scale_i (+-1)_ij input_scale_j. `Activations` says what the signs are multiplied with.
+template <class Activations, class T, class Device>
+struct PackedSignsMatrix {
+  PackedMatrix<T, Device> weight;
 
-  template <class T, class Device>
-  using Input = NoInput<T, Device>;
-
-  template <class T, class Device>
-  struct Linear {
-    PackedMatrix<T, Device> weight;
-
-    Linear(const PackedFormat&, Index out, Index in) : weight(out, in) {}
-    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
-                                                 Variable<T, Device> x) {
-      check_cols("packed_linear", "x", x.shape(), weight.cols);
-      if (weight.input_scale) x = multiply(x, pass.tape.borrow(weight.input_scale.view()));
-      using K = Kernel<PackedLinear<Activations>, Device>;
-      const auto y = pass.tape.template compute<T>(
-          x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
-            const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
-            const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
-            K::forward(read(x.value()), *matrix, memory.view(), out);
-          });
-      if (weight.input_scale) forget(x);
-      return y;
+  template <class Form>
+  PackedSignsMatrix(const Form&, const LinearShape& s) : weight(s.out, s.in) {}
+  [[nodiscard]] Variable<T, Device> before(Pass<T, Device>& pass, Variable<T, Device> x) const {
+    return weight.input_scale ? multiply(x, pass.tape.borrow(weight.input_scale.view())) : x;
+  }
+  [[nodiscard]] Variable<T, Device> product(Pass<T, Device>& pass, Variable<T, Device> x) const {
+    check_cols("packed_linear", "x", x.shape(), weight.cols);
+    using K = Kernel<PackedLinear<Activations>, Device>;
+    return pass.tape.template compute<T>(
+        x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
+          const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+          const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
+          K::forward(read(x.value()), *matrix, memory.view(), out);
+        });
+  }
+  /// The weight in full precision, its input scale included.
+  void restore(View<T, Device> w) const {
+    std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(weight.cols)));
+    for (Index i = 0; i < weight.rows(); ++i) {
+      auto row = w.row(i);
+      weight.get_row(i, bits.data());
+      unpack_row(bits.data(), View<T>(row.data(), Shape{row.size()}));
+      row *= weight.scale.view().data[i];
+      if (weight.input_scale) row *= weight.input_scale.view().flat();
     }
-    template <class V, class... Self>
-    static void visit(V&& v, Self&... self) {
-      v("weight", self.weight...);
-    }
-  };
+  }
+  template <class V, class... Self>
+  static void visit(V&& v, Self&... self) {
+    v("weight", self.weight...);
+  }
 };
 
+template <class Activations = Int8Activations>
+struct PackedSigns {
+  static constexpr std::string_view name = "packed", summary = "one bit a weight, one scale a row";
+  static constexpr std::string_view layout = packed_layout;
+
+  template <class T, class Device>
+  using Matrix = PackedSignsMatrix<Activations, T, Device>;
+};
+
+template <class Activations>
+using PackedFormat = Stored<PackedSigns<Activations>>;
 /// One bit a weight, eight bits an activation.
-using Packed = PackedFormat<>;
+using Packed = PackedFormat<Int8Activations>;
 
 }  // namespace binllm

@@ -6,6 +6,7 @@
 #include <binllm/packed/sign_row.hpp>
 
 #include <cstdint>
+#include <vector>
 
 namespace binllm {
 
@@ -67,6 +68,19 @@ struct PackedMatrix {
         cols(checked(col_count)) {}
 
   [[nodiscard]] Index rows() const noexcept { return scale.size(); }
+
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(tiles.size()) +
+           static_cast<std::size_t>(scale.size() + input_scale.size()) * sizeof(T);
+  }
+  /// The tensors as files hold them, by name: v.bits(name, matrix) for rows of signs, v.values(name, view), and
+  /// v.optional_values(name, tensor, shape) for what may be absent.
+  template <class V, class Self>
+  static void visit_tensors(V&& v, Self& self) {
+    v.bits("signs", self);
+    v.values("scale", self.scale.view());
+    v.optional_values("input_scale", self.input_scale, Shape{self.cols});
+  }
   /// Four times the sum of 2^22 magnitudes of 127 is below 2^31.
   static constexpr Index most_cols = Index{1} << 22;
 
@@ -77,6 +91,14 @@ struct PackedMatrix {
       for (Index byte = 4 * block; byte < 4 * block + 4 && byte < sign_row_bytes(cols); ++byte)
         signs |= static_cast<std::uint32_t>(bits[byte]) << (8 * (byte % 4));
       SignTiles::store(dword(tiles.view().data, i, block), SignTiles::from_row(signs));
+    }
+  }
+  /// All rows from weights (rows, cols): sgn(0) = +1.
+  void set_signs(View<const T, Device> weights) {
+    std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(cols)));
+    for (Index i = 0; i < rows(); ++i) {
+      pack_row(weights.middle_rows(i, 1).reshaped(Shape{cols}), bits.data());
+      set_row(i, bits.data());
     }
   }
   void get_row(Index i, std::uint8_t* bits) const {

@@ -2,7 +2,8 @@
 /// What is worth knowing about a run: is it healthy, and how far has each weight gone towards one bit.
 #pragma once
 #include <binllm/device/host.hpp>
-#include <binllm/models/convert.hpp>
+#include <binllm/models/channel_search.hpp>
+#include <binllm/models/llama.hpp>
 
 #include <bit>
 #include <cmath>

@@ -60,7 +60,7 @@ TEST_CASE("a minimal file takes Hugging Face's defaults") {
   CHECK(model.config.num_key_value_heads == 8);
   CHECK(model.config.head_dim == 8);
   CHECK(model.config.max_position_embeddings == 512);
-  CHECK(model.config.rms_norm_eps == 1e-5);
+  CHECK(model.config.norm_epsilon == 1e-5);
   CHECK(model.config.rope_theta == 10000);
   CHECK_FALSE(model.config.tie_word_embeddings);
   CHECK_FALSE(model.config.rope_scaling);
@@ -84,7 +84,7 @@ TEST_CASE("the file of a real model") {
 TEST_CASE("what is written is read back equal") {
   const TemporaryFolder folder;
   ModelDescription model = parse(with(R"("head_dim": 16, "tie_word_embeddings": true, "bos_token_id": 1)"));
-  model.config.rms_norm_eps = 1.0 / 3e5;
+  model.config.norm_epsilon = 1.0 / 3e5;
   model.config.rope_scaling = RopeScaling{32, 1, 4, 8192};
   model.format = "packed";
   model.recipe = {{"estimator", "progressive"}, {"layout", "rows-64/1"}, {"t", "104.586"}};

@@ -50,8 +50,12 @@ struct TensorBytes {
     bytes[name] = to_string(view.shape) + std::string(reinterpret_cast<const char*>(view.data), size);
   }
   template <class T>
-  void signs(const std::string& name, const PackedMatrix<T>& matrix) {
+  void bits(const std::string& name, const PackedMatrix<T>& matrix) {
     values(name, matrix.tiles.view());
+  }
+  template <class T>
+  void optional_values(const std::string& name, const Tensor<T>& tensor, const Shape&) {
+    if (tensor) values(name, tensor.view());
   }
 };
 

@@ -3,19 +3,28 @@
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/config.hpp>
+#include <binllm/io/folders/tensors.hpp>
 
 #include <string_view>
 
 namespace binllm {
 
 BitCounts bit_counts(const std::filesystem::path& folder) {
-  const LlamaConfig config = read_config(folder).config;
+  const ModelDescription description = read_config(folder);
   const SafetensorsFile file(folder / "model.safetensors");
-  const auto weights = static_cast<double>(block_weight_count(config));
+  const Family& family = *description.family;
+  const Index block_weights = block_weight_count(family, description.config);
+  const auto weights = static_cast<double>(block_weights);
+  const bool tied = description.config.tie_word_embeddings;
   double weight_bits = 0, linear_bits = 0;
+  Index parameters = block_weights;
   for (const TensorInfo& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
-    if (name.find("_proj.") == name.npos) continue;
+    if (!is_in_block_linear(family, name) || name.ends_with(".bias")) {
+      const bool copy = detail::is_derived(name) || (tied && name.starts_with(family.names.head));
+      if (!copy) parameters += tensor.shape.size();
+      continue;
+    }
     const double bits = 8 * static_cast<double>(tensor.bytes);
     linear_bits += bits;
     if (name.ends_with(".weight")) weight_bits += bits;
@@ -26,7 +35,8 @@ BitCounts bit_counts(const std::filesystem::path& folder) {
                 "none");
   }
   const double file_bits = 8 * static_cast<double>(std::filesystem::file_size(file.path()));
-  return {weight_bits / weights, linear_bits / weights, file_bits / static_cast<double>(parameter_count(config))};
+  return {block_weights, parameters, weight_bits / weights, linear_bits / weights,
+          file_bits / static_cast<double>(parameters)};
 }
 
 }  // namespace binllm

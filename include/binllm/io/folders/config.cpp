@@ -4,6 +4,8 @@
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/config.hpp>
+#include <binllm/models/families.hpp>
+#include <binllm/models/formats.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +16,7 @@
 #include <span>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace binllm {
 namespace {
@@ -21,7 +24,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int config_depth = 16;  // foreign keys may nest; ours do not
-constexpr std::array<std::string_view, 3> known_formats{"dense", "binary", "packed"};
 
 /// The members of one JSON object. Every error names the file and the field.
 class Fields {
@@ -64,12 +66,12 @@ class Fields {
     }
     return static_cast<std::int32_t>(token);
   }
-  /// Refuses any other text; a missing field is taken as the wanted one.
-  void expect_text(const std::string& name, const std::string& wanted) const {
-    if (has(name) && text(name) != wanted) refuse(name, wanted, text(name));
-  }
-  void expect_false(const std::string& name) const {
-    if (has(name) && boolean(name)) refuse(name, "false", "true");
+  /// Refuses any other text or truth; a missing field is taken as the wanted one.
+  void expect(const std::string& name, const json& wanted) const {
+    if (!has(name)) return;
+    const json found = wanted.is_boolean() ? json(boolean(name)) : json(text(name));
+    const auto shown = [](const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
+    if (found != wanted) refuse(name, shown(wanted), shown(found));
   }
   [[noreturn]] void refuse(const std::string& name, std::string wanted, std::string found,
                            ErrorId id = ErrorId::config_invalid) const {
@@ -90,19 +92,42 @@ class Fields {
   std::string file_, prefix_;
 };
 
-void check_architecture(const Fields& fields) {
-  if (fields.has("architectures")) {
-    const json& names = fields.at("architectures");
-    if (!names.is_array() || std::find(names.begin(), names.end(), json("LlamaForCausalLM")) == names.end()) {
-      fields.refuse("architectures", "a list with LlamaForCausalLM", names.dump().substr(0, 128));
+/// The shipped families, and the caller's own before them.
+std::vector<const Family*> known_families(const KnownBeside& known) {
+  std::vector<const Family*> families(shipped_families.begin(), shipped_families.end());
+  if (known.family != nullptr) families.insert(families.begin(), known.family);
+  return families;
+}
+
+/// The family that the file names, by class or by type. What stands beside the name must be the family's too.
+const Family& read_family(const Fields& fields, const KnownBeside& known) {
+  const auto families = known_families(known);
+  const auto find = [&](const std::string& key, std::string_view before, auto name_of, auto is_named) {
+    std::string names;
+    for (const Family* family : families) {
+      if (is_named(name_of(*family))) return family;
+      names += (names.empty() ? "" : " or ") + std::string(name_of(*family));
     }
-  } else if (!fields.has("model_type")) {
-    fields.refuse("architectures", "a list with LlamaForCausalLM", "none");
+    fields.refuse(key, std::string(before) + names,
+                  fields.has(key) ? fields.object()[key].dump().substr(0, 128) : "none");
+  };
+  const Family* family = nullptr;
+  if (fields.has("architectures") || !fields.has("model_type")) {
+    const json names = fields.has("architectures") ? fields.at("architectures") : json();
+    family = find(
+        "architectures", "a list with ", [](const Family& f) { return f.class_name; },
+        [&](std::string_view name) {
+          return names.is_array() && std::find(names.begin(), names.end(), json(name)) != names.end();
+        });
+  } else {
+    const std::string type = fields.text("model_type");
+    family = find(
+        "model_type", "", [](const Family& f) { return f.model_type; },
+        [&](std::string_view name) { return name == type; });
   }
-  fields.expect_text("model_type", "llama");
-  fields.expect_text("hidden_act", "silu");
-  fields.expect_false("attention_bias");
-  fields.expect_false("mlp_bias");
+  fields.expect("model_type", std::string(family->model_type));
+  for (const FixedKey& fixed : family->fixed) fields.expect(std::string(fixed.key), json::parse(fixed.value));
+  return *family;
 }
 
 std::optional<RopeScaling> read_scaling(const Fields& rope) {
@@ -117,7 +142,7 @@ std::optional<RopeScaling> read_scaling(const Fields& rope) {
 }
 
 /// Newer files hold base and scaling together in "rope_parameters", older ones side by side.
-void read_rope(const Fields& fields, LlamaConfig& config) {
+void read_rope(const Fields& fields, ModelConfig& config) {
   const bool together = fields.has("rope_parameters");
   const Fields rope = together ? fields.inside("rope_parameters") : fields;
   if (rope.has("rope_theta")) config.rope_theta = rope.number("rope_theta");
@@ -128,45 +153,75 @@ void read_rope(const Fields& fields, LlamaConfig& config) {
   }
 }
 
-Index default_head_dim(const Fields& fields, const LlamaConfig& config) {
+/// What the file calls a field of ModelConfig.
+std::string key_of(const Family& family, const std::string& field) {
+  const ConfigKeys& k = family.keys;
+  const std::pair<const char*, std::string_view> names[] = {{"vocab_size", k.vocab_size},
+                                                            {"hidden_size", k.hidden_size},
+                                                            {"intermediate_size", k.intermediate_size},
+                                                            {"num_hidden_layers", k.num_hidden_layers},
+                                                            {"num_attention_heads", k.num_attention_heads},
+                                                            {"num_key_value_heads", k.num_key_value_heads},
+                                                            {"head_dim", k.head_dim},
+                                                            {"max_position_embeddings", k.max_position_embeddings},
+                                                            {"norm_epsilon", k.norm_epsilon},
+                                                            {"rotary_share", k.rotary_share}};
+  for (const auto& [name, key] : names) {
+    if (name == field && !key.empty()) return std::string(key);
+  }
+  return field;
+}
+
+Index default_head_dim(const Fields& fields, const Family& family, const ModelConfig& config) {
   if (config.num_attention_heads < 1 || config.hidden_size % config.num_attention_heads != 0) {
-    fields.refuse("hidden_size", fmt::format("a multiple of num_attention_heads {}", config.num_attention_heads),
+    fields.refuse(key_of(family, "hidden_size"),
+                  fmt::format("a multiple of {} {}", family.keys.num_attention_heads, config.num_attention_heads),
                   fmt::format("{}", config.hidden_size), ErrorId::config_inconsistent);
   }
   return config.hidden_size / config.num_attention_heads;
 }
 
-LlamaConfig read_llama(const Fields& fields) {
-  LlamaConfig config;
-  config.vocab_size = fields.integer("vocab_size");
-  config.hidden_size = fields.integer("hidden_size");
-  config.intermediate_size = fields.integer("intermediate_size");
-  config.num_hidden_layers = fields.integer("num_hidden_layers");
-  config.num_attention_heads = fields.integer("num_attention_heads");
+ModelConfig read_numbers(const Fields& fields, const Family& family) {
+  const ConfigKeys& keys = family.keys;
+  const auto integer = [&](std::string_view key) { return fields.integer(std::string(key)); };
+  const auto has = [&](std::string_view key) { return !key.empty() && fields.has(std::string(key)); };
+  ModelConfig config;
+  config.vocab_size = integer(keys.vocab_size);
+  config.hidden_size = integer(keys.hidden_size);
+  config.intermediate_size = integer(keys.intermediate_size);
+  config.num_hidden_layers = integer(keys.num_hidden_layers);
+  config.num_attention_heads = integer(keys.num_attention_heads);
   config.num_key_value_heads =
-      fields.has("num_key_value_heads") ? fields.integer("num_key_value_heads") : config.num_attention_heads;
-  config.head_dim = fields.has("head_dim") ? fields.integer("head_dim") : default_head_dim(fields, config);
-  config.max_position_embeddings = fields.integer("max_position_embeddings");
-  config.rms_norm_eps = fields.number("rms_norm_eps");
-  config.tie_word_embeddings = fields.has("tie_word_embeddings") && fields.boolean("tie_word_embeddings");
+      has(keys.num_key_value_heads) ? integer(keys.num_key_value_heads) : config.num_attention_heads;
+  config.head_dim = has(keys.head_dim) ? integer(keys.head_dim) : default_head_dim(fields, family, config);
+  config.max_position_embeddings = integer(keys.max_position_embeddings);
+  config.norm_epsilon = fields.number(std::string(keys.norm_epsilon));
+  if (has(keys.rotary_share)) config.rotary_share = fields.number(std::string(keys.rotary_share));
+  config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
   config.bos_token_id = fields.token("bos_token_id");
   config.eos_token_id = fields.token("eos_token_id");
-  read_rope(fields, config);
+  if (family.rotary) read_rope(fields, config);
   try {
     config.check();
   } catch (const Error& error) {
-    fields.refuse(error.argument(), error.wanted(), error.found(), error.id());
+    fields.refuse(key_of(family, error.argument()), error.wanted(), error.found(), error.id());
   }
   return config;
 }
 
-bool is_known_format(std::string_view format) {
-  return std::find(known_formats.begin(), known_formats.end(), format) != known_formats.end();
+std::string format_names(const KnownBeside& known) {
+  return names_of<ShippedFormats>() + (known.format.empty() ? "" : ", or " + std::string(known.format));
+}
+bool is_known_format(std::string_view format, const KnownBeside& known) {
+  return (!known.format.empty() && format == known.format) ||
+         any_type<ShippedFormats>([&]<class F>() { return F::name == format; });
 }
 
 }  // namespace
 
-ModelDescription read_config(const std::filesystem::path& folder_or_file) {
+const Family& default_family() { return *shipped_families.front(); }
+
+ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
   std::error_code ignored;
   const bool is_folder = std::filesystem::is_directory(folder_or_file, ignored);
   const std::filesystem::path path = is_folder ? folder_or_file / "config.json" : folder_or_file;
@@ -175,14 +230,14 @@ ModelDescription read_config(const std::filesystem::path& folder_or_file) {
   const json object =
       detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "read_config", path.string()});
   const Fields fields(object, path.string());
-  check_architecture(fields);
-  ModelDescription model{.config = read_llama(fields), .format = "dense", .recipe = {}};
+  const Family& family = read_family(fields, known);
+  ModelDescription model{.config = read_numbers(fields, family), .recipe = {}, .family = &family};
   if (!fields.has("binllm")) return model;
 
   const Fields ours = fields.inside("binllm");
   model.format = ours.text("format");
-  if (!is_known_format(model.format)) {
-    ours.refuse("format", "dense, binary or packed", model.format, ErrorId::unknown_name);
+  if (!is_known_format(model.format, known)) {
+    ours.refuse("format", format_names(known), model.format, ErrorId::unknown_name);
   }
   for (const auto& [key, value] : ours.object().items()) {
     if (key != "format") model.recipe.emplace(key, ours.text(key));
@@ -192,31 +247,36 @@ ModelDescription read_config(const std::filesystem::path& folder_or_file) {
 
 namespace {
 
-nlohmann::ordered_json to_json(const LlamaConfig& config) {
-  nlohmann::ordered_json object{{"architectures", nlohmann::ordered_json::array({"LlamaForCausalLM"})},
-                                {"model_type", "llama"},
-                                {"vocab_size", config.vocab_size},
-                                {"hidden_size", config.hidden_size},
-                                {"intermediate_size", config.intermediate_size},
-                                {"num_hidden_layers", config.num_hidden_layers},
-                                {"num_attention_heads", config.num_attention_heads},
-                                {"num_key_value_heads", config.num_key_value_heads},
-                                {"head_dim", config.head_dim},
-                                {"max_position_embeddings", config.max_position_embeddings},
-                                {"rms_norm_eps", config.rms_norm_eps},
-                                {"rope_theta", config.rope_theta},
-                                {"rope_scaling", nullptr},
-                                {"hidden_act", "silu"},
-                                {"attention_bias", false},
-                                {"mlp_bias", false},
-                                {"tie_word_embeddings", config.tie_word_embeddings}};
-  if (const auto& scaling = config.rope_scaling) {
-    object["rope_scaling"] = {{"rope_type", "llama3"},
-                              {"factor", scaling->factor},
-                              {"low_freq_factor", scaling->low_freq_factor},
-                              {"high_freq_factor", scaling->high_freq_factor},
-                              {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) {
+  nlohmann::ordered_json object{{"architectures", nlohmann::ordered_json::array({family.class_name})},
+                                {"model_type", family.model_type}};
+  const auto put = [&](std::string_view key, const auto& value) {
+    if (!key.empty()) object[std::string(key)] = value;
+  };
+  const ConfigKeys& keys = family.keys;
+  put(keys.vocab_size, config.vocab_size);
+  put(keys.hidden_size, config.hidden_size);
+  put(keys.intermediate_size, config.intermediate_size);
+  put(keys.num_hidden_layers, config.num_hidden_layers);
+  put(keys.num_attention_heads, config.num_attention_heads);
+  put(keys.num_key_value_heads, config.num_key_value_heads);
+  put(keys.head_dim, config.head_dim);
+  put(keys.max_position_embeddings, config.max_position_embeddings);
+  put(keys.norm_epsilon, config.norm_epsilon);
+  put(keys.rotary_share, config.rotary_share);
+  if (family.rotary) {
+    object["rope_theta"] = config.rope_theta;
+    object["rope_scaling"] = nullptr;
+    if (const auto& scaling = config.rope_scaling) {
+      object["rope_scaling"] = {{"rope_type", "llama3"},
+                                {"factor", scaling->factor},
+                                {"low_freq_factor", scaling->low_freq_factor},
+                                {"high_freq_factor", scaling->high_freq_factor},
+                                {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+    }
   }
+  for (const FixedKey& fixed : family.fixed) put(fixed.key, nlohmann::ordered_json::parse(fixed.value));
+  put(keys.tie_word_embeddings, config.tie_word_embeddings);
   if (config.bos_token_id) object["bos_token_id"] = *config.bos_token_id;
   if (config.eos_token_id) object["eos_token_id"] = *config.eos_token_id;
   return object;
@@ -224,15 +284,15 @@ nlohmann::ordered_json to_json(const LlamaConfig& config) {
 
 }  // namespace
 
-void write_config(const std::filesystem::path& file, const ModelDescription& model) {
+void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known) {
   model.config.check();
-  if (!is_known_format(model.format)) {
-    throw Error(ErrorId::unknown_name, "write_config", "format", "dense, binary or packed", model.format);
+  if (!is_known_format(model.format, known)) {
+    throw Error(ErrorId::unknown_name, "write_config", "format", format_names(known), model.format);
   }
   if (model.recipe.contains("format")) {
     throw Error(ErrorId::config_invalid, "write_config", "recipe", "no key named format", "one");
   }
-  nlohmann::ordered_json object = to_json(model.config);
+  nlohmann::ordered_json object = to_json(*model.family, model.config);
   if (model.format != "dense" || !model.recipe.empty()) {
     object["binllm"] = {{"format", model.format}};
     for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;

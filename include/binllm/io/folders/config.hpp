@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// config.json of a model folder: Hugging Face's keys, and ours in the sub-object "binllm".
 #pragma once
-#include <binllm/models/config.hpp>
+#include <binllm/models/family.hpp>
 
 #include <filesystem>
 #include <map>
@@ -9,26 +9,35 @@
 
 namespace binllm {
 
+/// The family of a model that nobody says otherwise of: the first one that the library ships.
+[[nodiscard]] const Family& default_family();
+
 /// A model as its config.json describes it.
 struct ModelDescription {
-  LlamaConfig config;
-  std::string format = "dense";               ///< "dense", "binary" or "packed"
+  ModelConfig config;
+  std::string format = "dense";               ///< "dense", "binary", "packed", or that of a caller's own kind
   std::map<std::string, std::string> recipe;  ///< the other keys of "binllm": estimator, scale, layout, ...
+  const Family* family = &default_family();
 
   friend bool operator==(const ModelDescription&, const ModelDescription&) = default;
+};
+
+/// A family and a format that are known beside those that the library ships.
+struct KnownBeside {
+  const Family* family = nullptr;
+  std::string_view format{};
 };
 
 /// Reads config.json of a folder, or the file itself. Where a key is missing: head_dim is hidden_size /
 /// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false (as
 /// Hugging Face has it for Llama), format "dense". A list of end tokens gives its first.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the
-/// wrong type, an architecture, activation, bias or rotary scaling that is not Llama's here); config_inconsistent
-/// (heads that do not divide, ...); unknown_name (format).
-[[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file);
+/// wrong type, a family that nobody knows, an activation, bias or rotary scaling that is not the family's);
+/// config_inconsistent (heads that do not divide, ...); unknown_name (format).
+[[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
 /// Writes a config.json that `read_config` reads back equal. Replaces the file whole or not at all.
-/// Errors: config_inconsistent, unknown_name (format), config_invalid (a recipe key named "format", text that is not
-/// UTF-8), write_failed.
-void write_config(const std::filesystem::path& file, const ModelDescription& model);
+/// Errors: config_inconsistent, unknown_name (format), config_invalid (a recipe key named "format", text that is not UTF-8), write_failed.
+void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known = {});
 
 }  // namespace binllm

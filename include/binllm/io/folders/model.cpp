@@ -16,12 +16,12 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 }  // namespace
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options) {
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options,
+                 Agrees agrees) {
   for (const auto& [key, value] : options.recipe) {
     std::string& entry = description.recipe[key];
-    // A policy without a name takes the caller's word for it, and only the caller knows that stage 1 never ran.
-    const bool no_search = key == "channel_scale" && value == "none" && entry == "shared";
-    if (entry.empty() || entry == custom || no_search) entry = value;
+    // What the format does not say is the caller's; so is a word that says the same and more, such as no stage 1.
+    if (entry.empty() || agrees(key, entry, value)) entry = value;
   }
   const Tokenizer* tokenizer = options.tokenizer;
   if (tokenizer != nullptr) {
@@ -33,7 +33,7 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
   if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
     write_file(folder / tokenizer->file_name(), tokenizer->serialised());
   }
-  write_config(folder / "config.json", description);
+  write_config(folder / "config.json", description, {description.family, description.format});
 }
 
 }  // namespace binllm::detail

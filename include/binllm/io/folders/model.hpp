@@ -7,7 +7,8 @@
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/tensors.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
-#include <binllm/models/llama.hpp>
+#include <binllm/models/families.hpp>
+#include <binllm/models/formats.hpp>
 
 #include <filesystem>
 #include <map>
@@ -31,33 +32,26 @@ struct SaveOptions {
 namespace detail {
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options);
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options, Agrees agrees);
 
-/// A packed layer has an input scale where the file has one.
-template <class T, class Activations>
-void make_input_scales(const TensorLoader& loader, Llama<T, Cpu, PackedFormat<Activations>>& model) {
-  for_each_leaf(
-      "",
-      [&](const std::string& name, auto& leaf) {
-        if constexpr (!is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
-          if (loader.has(beside_weight(name, "input_scale"))) leaf.input_scale = Tensor<T>(Shape{leaf.cols});
-        }
-      },
-      model);
-}
 template <class Model>
-void make_input_scales(const TensorLoader&, Model&) {}
+[[nodiscard]] KnownBeside known_of() {
+  return {&family_of<typename Model::architecture>, Model::format_type::name};
+}
 
 template <class Model>
 [[nodiscard]] Model load_as(const std::filesystem::path& folder, const ModelDescription& description,
                             const typename Model::format_type& format) {
-  check_format(folder, description, Model::format_type::name, format_recipe(format));
-  TensorLoader loader(folder, description.config);
+  check_family(folder, description, family_of<typename Model::architecture>);
+  check_format(folder, description, format);
+  TensorLoader loader(folder, description);
   Model model(description.config, format,
               Ownership::borrow_first);  // shapes first: memory once the file is known to fit
-  make_input_scales(loader, model);
   for_each_tensor(model, ExpectTensors{loader});
-  if (model.config.tie_word_embeddings) loader.expect_copy("lm_head.weight", "model.embed_tokens.weight");
+  if (model.config.tie_word_embeddings) {
+    const DecoderNames& names = description.family->names;
+    loader.expect_copy(std::string(names.head) + ".weight", std::string(names.embedding) + ".weight");
+  }
   loader.check();
   model.allocate();
   for_each_tensor(model, ReadTensors{loader});
@@ -66,16 +60,16 @@ template <class Model>
 
 }  // namespace detail
 
-/// Loads a folder as `Model`, a Llama<T, Cpu, Dense | Binary<...> | Packed>; values stored as F64, F32, F16 or BF16
-/// become T. The policies of RuntimeBinary are those that the folder names; those of a compile-time format must be the
-/// folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
+/// Loads a folder as `Model`, a CausalLm on the host of any family and format; values stored as F64, F32, F16 or BF16
+/// become T. Policies that are chosen at run time are those that the folder names; those of a compile-time format must be
+/// the folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
 /// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors
 /// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>
 [[nodiscard]] Model load_model(const std::filesystem::path& folder) {
-  const ModelDescription description = read_config(folder);
-  detail::check_format(folder, description, Model::format_type::name, {});
-  return detail::load_as<Model>(folder, description, detail::FormatOf<typename Model::format_type>::make(description));
+  const ModelDescription description = read_config(folder, detail::known_of<Model>());
+  detail::check_format_name(folder, description, Model::format_type::name);
+  return detail::load_as<Model>(folder, description, detail::format_of<typename Model::format_type>(description));
 }
 
 /// The same with its tokenizer. Errors: also those of load_tokenizer.
@@ -85,44 +79,40 @@ template <class Model>
   return {load_model<Model>(folder), std::move(tokenizer)};
 }
 
-/// A packed model, with activations in eight bits or as they are. Errors: as load_model.
-template <class T, class Activations = Int8Activations>
-[[nodiscard]] Llama<T, Cpu, PackedFormat<Activations>> load_packed(const std::filesystem::path& folder) {
-  return load_model<Llama<T, Cpu, PackedFormat<Activations>>>(folder);
-}
-
-/// A binary model in a format of the caller's. Errors: as load_model.
+/// A model in a format of the caller's. Errors: as load_model.
 template <class Model>
-[[nodiscard]] Model load_binary(const std::filesystem::path& folder, const typename Model::format_type& format) {
-  return detail::load_as<Model>(folder, read_config(folder), format);
+[[nodiscard]] Model load_model(const std::filesystem::path& folder, const typename Model::format_type& format) {
+  return detail::load_as<Model>(folder, read_config(folder, detail::known_of<Model>()), format);
 }
 
-/// Calls f(model) with the model of a folder of any format, and returns what f returns (one type for all models).
-/// Binary models come as RuntimeBinary<T, shared or per_linear>, packed ones with the activations asked for. Errors: as
-/// load_model.
+/// Calls f(model) with the model of a folder of any shipped family and format, and returns what f returns (one type for
+/// all models). Binary models come with the policies that the folder names, packed ones with the activations asked for.
+/// Errors: as load_model.
 template <class T, class Activations = Int8Activations, class F>
 decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
   const ModelDescription description = read_config(folder);
-  if (description.format == Packed::name) return f(load_packed<T, Activations>(folder));
-  if (description.format == Dense::name) return f(load_model<Llama<T, Cpu, Dense>>(folder));
-  if (channel_sharing_named(recipe_entry(description, "channel_scale")) == ChannelSharing::per_linear) {
-    return f(load_model<Llama<T, Cpu, RuntimeBinary<T, ChannelSharing::per_linear>>>(folder));
-  }
-  return f(load_model<Llama<T, Cpu, RuntimeBinary<T, ChannelSharing::shared>>>(folder));
+  using Result = decltype(f(std::declval<CausalLm<TypeAt<0, ShippedFamilies>, T>>()));
+  const auto as = [&]<class A>() -> Result {
+    const auto get = [&](const char* key) -> std::string_view { return recipe_entry(description, key); };
+    return with_format_named<T, Activations>(description.format, get, [&]<class Format>() -> Result {
+      return f(load_model<CausalLm<A, T, Cpu, Format>>(folder));
+    });
+  };
+  return with_family<Result>(*description.family, as);
 }
 
 /// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced
 /// whole or not at all, config.json last. The names of the format's policies are stored by themselves. Errors:
 /// write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
-template <class T, class Format>
-void save(const Llama<T, Cpu, Format>& model, const std::filesystem::path& folder, const SaveOptions& options = {}) {
-  static_assert(
-      requires { detail::format_recipe(model.format); }, "only dense, binary and packed models have a folder format");
+template <class A, class T, class Format>
+void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path& folder,
+          const SaveOptions& options = {}) {
   std::vector<TensorSource> tensors;
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
-  detail::write_model(folder, {model.config, std::string(Format::name), detail::format_recipe(model.format)}, tensors,
-                      options);
+  detail::write_model(folder,
+                      {model.config, std::string(Format::name), detail::format_recipe(model.format), &family_of<A>},
+                      tensors, options, detail::agreement<Format>());
 }
 
 }  // namespace binllm

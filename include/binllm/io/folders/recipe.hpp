@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: MIT
-/// The policies of a model by name, as its config.json keeps them, and back.
+/// The words that config.json keeps of a model's format, and back. Which words there are is the format's own business.
 #pragma once
 #include <binllm/io/folders/config.hpp>
-#include <binllm/nn/binary.hpp>
-#include <binllm/nn/packed.hpp>
-#include <binllm/policy/runtime.hpp>
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
 
 namespace binllm {
-
-/// The format of binary models whose policies are chosen by name.
-template <std::floating_point T, ChannelSharing sharing = ChannelSharing::shared>
-using RuntimeBinary = Binary<Recipe<RuntimeEstimator<T>, RuntimeScale<T>, ChannelScale<T, sharing>, RuntimeSchedule>>;
-
-/// "none", "shared" or "per-linear".
-[[nodiscard]] std::string_view to_string(ChannelSharing sharing) noexcept;
-/// Errors: unknown_name with the known ones.
-[[nodiscard]] ChannelSharing channel_sharing_named(std::string_view name);
 
 /// The entry of a model's recipe. Errors: config_invalid where it is missing.
 [[nodiscard]] const std::string& recipe_entry(const ModelDescription& description, const std::string& key);
@@ -28,105 +17,54 @@ using RuntimeBinary = Binary<Recipe<RuntimeEstimator<T>, RuntimeScale<T>, Channe
 
 namespace detail {
 
-template <class E>
-inline constexpr bool is_runtime_estimator = false;
-template <class T>
-inline constexpr bool is_runtime_estimator<RuntimeEstimator<T>> = true;
-template <class S>
-inline constexpr bool is_runtime_scale = false;
-template <class T>
-inline constexpr bool is_runtime_scale<RuntimeScale<T>> = true;
-
-inline constexpr std::string_view custom = "custom";  // a policy that nobody named
-
-/// A user's own estimator or schedule may say its `name`.
-template <Estimator E>
-[[nodiscard]] std::string_view estimator_name(const E& estimator) {
-  using T = typename E::value_type;
-  if constexpr (is_runtime_estimator<E>)
-    return estimator.entry->name;
-  else if constexpr (requires { std::string_view(E::name); })
-    return E::name;
-  else if constexpr (std::same_as<E, ProgressiveSign<T>>)
-    return "progressive";
-  else if constexpr (std::same_as<E, StraightThrough<T>>)
-    return "vanilla";
-  else if constexpr (std::same_as<E, ErrorDecay<T>>)
-    return "ede";
-  else if constexpr (std::same_as<E, ProgressiveForward<T>>)
-    return "progressive-forward";
-  else
-    return custom;
-}
-
-template <Schedule H>
-[[nodiscard]] std::string_view schedule_name(const H& schedule) {
-  if constexpr (std::same_as<H, RuntimeSchedule>)
-    return schedule.entry->name;
-  else if constexpr (requires { std::string_view(H::name); })
-    return H::name;
-  else if constexpr (std::same_as<H, ExponentialSchedule>)
-    return "exponential";
-  else if constexpr (std::same_as<H, UniformSchedule>)
-    return "uniform";
-  else if constexpr (std::same_as<H, LogarithmicSchedule>)
-    return "logarithmic";
-  else if constexpr (std::same_as<H, DegreeUniformSchedule>)
-    return "degree-uniform";
-  else if constexpr (std::same_as<H, GeometricSchedule>)
-    return "geometric";
-  else if constexpr (std::same_as<H, ConstantSchedule>)
-    return "constant";
-  else
-    return custom;
-}
-[[nodiscard]] std::string_view scale_name(const ScaleTraits& traits);
-[[nodiscard]] std::string granularity_name(const ScaleTraits& traits);
-
-/// What config.json says about a format.
-[[nodiscard]] inline std::map<std::string, std::string> format_recipe(const Dense&) { return {}; }
-template <class Activations>
-[[nodiscard]] std::map<std::string, std::string> format_recipe(const PackedFormat<Activations>&) {
-  return {{"layout", std::string(packed_layout)}};
-}
-template <class R>
-[[nodiscard]] std::map<std::string, std::string> format_recipe(const Binary<R>& format) {
-  const ScaleTraits traits = format.scale.traits();
-  return {{"estimator", std::string(estimator_name(format.estimator))},
-          {"scale", std::string(scale_name(traits))},
-          {"granularity", granularity_name(traits)},
-          {"channel_scale", std::string(to_string(R::channel_scale::sharing))},
-          {"schedule", std::string(schedule_name(format.schedule))}};
+/// What config.json says about a format: what it describes, and the layout of its tensors where it has one.
+template <class Format>
+[[nodiscard]] std::map<std::string, std::string> format_recipe(const Format& format) {
+  std::map<std::string, std::string> recipe;
+  if constexpr (requires { Format::layout; }) recipe["layout"] = Format::layout;
+  const auto put = [&](std::string_view key, std::string_view value) { recipe[std::string(key)] = value; };
+  if constexpr (requires { format.describe(put); }) format.describe(put);
+  return recipe;
 }
 
 /// The format object that a folder's model is built with: compile-time policies as they are, run-time ones by name.
 template <class Format>
-struct FormatOf {
-  [[nodiscard]] static Format make(const ModelDescription&) { return {}; }
-};
-template <class R>
-struct FormatOf<Binary<R>> {
-  [[nodiscard]] static Binary<R> make(const ModelDescription& description) {
-    using E = typename R::estimator;
-    using S = typename R::scale;
-    Binary<R> format;
-    if constexpr (is_runtime_estimator<E>) format.estimator = E::named(recipe_entry(description, "estimator"));
-    if constexpr (is_runtime_scale<S>) {
-      format.scale = S::named(recipe_entry(description, "scale"), recipe_entry(description, "granularity"));
-    }
-    if constexpr (std::same_as<typename R::schedule, RuntimeSchedule>) {
-      const std::string& name = recipe_entry(description, "schedule");
-      if (name != custom) format.schedule = RuntimeSchedule::named(name);
-    }
-    return format;
+[[nodiscard]] Format format_of(const ModelDescription& description) {
+  const auto get = [&](std::string_view key) -> std::string_view {
+    return recipe_entry(description, std::string(key));
+  };
+  if constexpr (requires { Format::named(get); }) {
+    return {Format::named(get)};
+  } else {
+    return {};
   }
-};
+}
 
-/// A schedule decides no tensor and no forward pass, so another one than the folder's is welcome.
-/// Errors: config_inconsistent where the folder holds another format or other policies; config_invalid where it does
-/// not say; version_unsupported for another layout; unknown_name for a channel scale that nobody knows.
-void check_format(const std::filesystem::path& folder, const ModelDescription& description, std::string_view format,
-                  const std::map<std::string, std::string>& recipe);
+/// Errors: config_inconsistent where the folder holds another family.
+void check_family(const std::filesystem::path& folder, const ModelDescription& description, const Family& wanted);
+/// Errors: config_inconsistent where the folder holds another format.
+void check_format_name(const std::filesystem::path& folder, const ModelDescription& description,
+                       std::string_view format);
+/// Whether two words of a recipe stand for the same tensors and the same arithmetic.
+using Agrees = bool (*)(std::string_view key, std::string_view wanted, std::string_view found);
+template <class Format>
+[[nodiscard]] constexpr Agrees agreement() {
+  if constexpr (requires { Format::agrees("", "", ""); }) {
+    return Format::agrees;
+  } else {
+    return [](std::string_view, std::string_view wanted, std::string_view found) { return wanted == found; };
+  }
+}
+/// Errors: config_inconsistent for other words; config_invalid where the folder does not say; version_unsupported for
+/// another layout.
+void check_recipe(const std::filesystem::path& folder, const ModelDescription& description,
+                  const std::map<std::string, std::string>& recipe, Agrees agrees);
+
+template <class Format>
+void check_format(const std::filesystem::path& folder, const ModelDescription& description, const Format& format) {
+  check_format_name(folder, description, Format::name);
+  check_recipe(folder, description, format_recipe(format), agreement<Format>());
+}
 
 }  // namespace detail
 }  // namespace binllm

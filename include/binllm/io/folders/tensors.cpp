@@ -4,6 +4,7 @@
 #include <binllm/io/folders/tensors.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -19,9 +20,6 @@ std::string describe(const TensorInfo& tensor) {
 
 bool is_floating(DType dtype) { return dtype != DType::u8 && dtype != DType::i32; }
 
-/// Other programs store the rotary frequencies; they follow from the configuration.
-bool is_derived(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
-
 /// The first row whose last byte has a bit beyond the columns.
 std::optional<Index> row_with_pad_bits(std::span<const std::byte> bytes, const Shape& shape, Index cols) {
   if (cols % 8 == 0) return std::nullopt;
@@ -31,6 +29,11 @@ std::optional<Index> row_with_pad_bits(std::span<const std::byte> bytes, const S
     if ((last & pad) != std::byte{0}) return row;
   }
   return std::nullopt;
+}
+
+template <class T>
+void copy_bytes(std::span<const std::byte> from, View<T> to) {
+  if (!from.empty()) std::memcpy(to.data, from.data(), from.size());
 }
 
 template <class T>
@@ -45,12 +48,14 @@ void read_finite(const SafetensorsFile& file, const std::string& name, View<T> t
 
 }  // namespace
 
-TensorLoader::TensorLoader(const std::filesystem::path& folder, const LlamaConfig& config)
+TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescription& description)
     : file_(folder / "model.safetensors") {
   // The most generous reading of the file: one bit a weight, and shapes that are off by a factor of 8.
   const std::size_t bytes = file_.tensors().empty() ? 0 : file_.tensors().back().offset + file_.tensors().back().bytes;
   const double bits = 64 * (static_cast<double>(bytes) + 0x1p20);
-  const auto weights = static_cast<double>(parameter_count(config));
+  const ModelConfig& config = description.config;
+  const Index tables = config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2);
+  const auto weights = static_cast<double>(block_weight_count(*description.family, config) + tables);
   const auto layers = static_cast<std::size_t>(config.num_hidden_layers);
   if (weights > bits || layers > 1000 + file_.tensors().size()) {
     throw Error(ErrorId::tensors_mismatched, "load_model", file_.path().string(),
@@ -59,10 +64,12 @@ TensorLoader::TensorLoader(const std::filesystem::path& folder, const LlamaConfi
   }
 }
 
-void TensorLoader::expect_values(const std::string& name, const Shape& shape) { expected_.push_back({name, shape, 0}); }
+void TensorLoader::expect_values(const std::string& name, const Shape& shape, DType dtype) {
+  expected_.push_back({name, shape, 0, dtype});
+}
 
 void TensorLoader::expect_signs(const std::string& name, const Shape& shape, Index cols) {
-  expected_.push_back({name, shape, cols});
+  expected_.push_back({name, shape, cols, DType::u8});
 }
 
 void TensorLoader::expect_copy(const std::string& name, const std::string& original) {
@@ -72,10 +79,11 @@ void TensorLoader::expect_copy(const std::string& name, const std::string& origi
 
 std::string TensorLoader::mismatch(const Expected& expected) const {
   const bool signs = expected.sign_cols > 0;
-  const std::string wanted = (signs ? "U8 " : "") + to_string(expected.shape);
+  const bool whole = !is_floating(expected.dtype);
+  const std::string wanted = (whole ? std::string(to_string(expected.dtype)) + " " : "") + to_string(expected.shape);
   const TensorInfo* tensor = file_.find(expected.name);
   if (tensor == nullptr) return fmt::format("{}: wanted {}, found none", expected.name, wanted);
-  if (tensor->shape != expected.shape || (signs ? tensor->dtype != DType::u8 : !is_floating(tensor->dtype))) {
+  if (tensor->shape != expected.shape || (whole ? tensor->dtype != expected.dtype : !is_floating(tensor->dtype))) {
     return fmt::format("{}: wanted {}, found {}", expected.name, wanted, describe(*tensor));
   }
   if (!signs) return {};
@@ -129,6 +137,8 @@ void TensorLoader::check() const {
 
 void TensorLoader::read(const std::string& name, View<float> to) const { read_finite(file_, name, to); }
 void TensorLoader::read(const std::string& name, View<double> to) const { read_finite(file_, name, to); }
+void TensorLoader::read(const std::string& name, View<std::uint8_t> to) const { copy_bytes(bytes(name), to); }
+void TensorLoader::read(const std::string& name, View<std::int32_t> to) const { copy_bytes(bytes(name), to); }
 std::span<const std::byte> TensorLoader::bytes(const std::string& name) const { return file_.bytes(*file_.find(name)); }
 
 }  // namespace binllm::detail

@@ -2,9 +2,9 @@
 /// The tensors of a model as its folder holds them: names, and the two passes of loading (check all, then read).
 #pragma once
 #include <binllm/io/containers/safetensors.hpp>
-#include <binllm/models/config.hpp>
+#include <binllm/io/folders/config.hpp>
 #include <binllm/nn/module.hpp>
-#include <binllm/packed/packed_matrix.hpp>
+#include <binllm/packed/sign_row.hpp>
 
 #include <cstdint>
 #include <filesystem>
@@ -22,24 +22,45 @@ template <>
 inline constexpr DType dtype_of<double> = DType::f64;
 template <>
 inline constexpr DType dtype_of<std::uint8_t> = DType::u8;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = DType::i32;
 
-/// The name of a part beside "X.weight": "X.signs", "X.scale", "X.input_scale".
-[[nodiscard]] inline std::string beside_weight(const std::string& weight, std::string_view part) {
-  return weight.substr(0, weight.size() - std::string_view("weight").size()).append(part);
-}
+/// A visitor of tensors that stand beside a leaf.
+template <class V>
+struct Beside {
+  V& visitor;
+  std::string prefix;
+  void bits(std::string_view name, auto& matrix) const { visitor.bits(prefix + std::string(name), matrix); }
+  void values(std::string_view name, auto view) const { visitor.values(prefix + std::string(name), view); }
+  void optional_values(std::string_view name, auto& tensor, const Shape& shape) const {
+    visitor.optional_values(prefix + std::string(name), tensor, shape);
+  }
+};
 
-/// Calls v.values(name, view) for each tensor of floating point numbers, v.signs(name, matrix) for each packed matrix.
+/// "X.weight" -> "X."
+[[nodiscard]] inline std::string beside(const std::string& name) { return name.substr(0, name.rfind('.') + 1); }
+
+/// Other programs store the rotary frequencies; they follow from the configuration.
+[[nodiscard]] inline bool is_derived(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+
+/// Calls the visitor for each tensor of a model as files hold it:
+///   v.values(name, view)                     numbers of a parameter or tensor, floating point or whole
+///   v.bits(name, matrix)                     rows of signs of a matrix that has set_row and get_row
+///   v.optional_values(name, tensor, shape)   numbers that may be absent
+/// Leaves that are neither parameters nor tensors describe their own tensors, which stand beside the leaf: those of
+/// "X.weight" are "X.signs", "X.scale", ...
 template <class Model, class V>
 void for_each_tensor(Model& model, V&& v) {
   for_each_leaf(
       "",
       [&](const std::string& name, auto& leaf) {
-        if constexpr (is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+        using Leaf = std::remove_cvref_t<decltype(leaf)>;
+        if constexpr (is_parameter<Leaf>) {
           if (leaf.size() > 0) v.values(name, leaf.value);
+        } else if constexpr (is_tensor<Leaf>) {
+          if (leaf.size() > 0) v.values(name, leaf.view());
         } else {
-          v.signs(beside_weight(name, "signs"), leaf);
-          v.values(beside_weight(name, "scale"), leaf.scale.view());
-          if (leaf.input_scale) v.values(beside_weight(name, "input_scale"), leaf.input_scale.view());
+          Leaf::visit_tensors(Beside<std::remove_reference_t<V>>{v, beside(name)}, leaf);
         }
       },
       model);
@@ -50,11 +71,12 @@ class TensorLoader {
  public:
   /// Errors: those of SafetensorsFile; tensors_mismatched where the file is far too small for the configuration, so
   /// that a damaged number never becomes an allocation.
-  TensorLoader(const std::filesystem::path& folder, const LlamaConfig& config);
+  TensorLoader(const std::filesystem::path& folder, const ModelDescription& description);
 
   [[nodiscard]] bool has(std::string_view name) const noexcept { return file_.find(name) != nullptr; }
-  /// A tensor of floating point numbers, or one of bytes with `cols` bits a row.
-  void expect_values(const std::string& name, const Shape& shape);
+  /// A tensor of numbers: floating point ones in any width, whole ones in their own; or one of bytes with `cols` bits a
+  /// row.
+  void expect_values(const std::string& name, const Shape& shape, DType dtype);
   void expect_signs(const std::string& name, const Shape& shape, Index cols);
   /// A tensor that may be absent and must otherwise repeat the values of `original`.
   void expect_copy(const std::string& name, const std::string& original);
@@ -65,6 +87,8 @@ class TensorLoader {
   /// Errors: value_not_finite with file, tensor and index.
   void read(const std::string& name, View<float> to) const;
   void read(const std::string& name, View<double> to) const;
+  void read(const std::string& name, View<std::uint8_t> to) const;
+  void read(const std::string& name, View<std::int32_t> to) const;
   /// The bytes of a tensor in the file.
   [[nodiscard]] std::span<const std::byte> bytes(const std::string& name) const;
 
@@ -72,7 +96,8 @@ class TensorLoader {
   struct Expected {
     std::string name;
     Shape shape;
-    Index sign_cols;  ///< 0 for floating point numbers
+    Index sign_cols;  ///< 0 for numbers
+    DType dtype;
   };
   [[nodiscard]] std::string mismatch(const Expected& expected) const;
   [[nodiscard]] std::string unequal_copy() const;
@@ -87,11 +112,18 @@ struct ExpectTensors {
   TensorLoader& loader;
   template <class T>
   void values(const std::string& name, View<T> view) const {
-    loader.expect_values(name, view.shape);
+    loader.expect_values(name, view.shape, dtype_of<std::remove_const_t<T>>);
   }
-  template <class T>
-  void signs(const std::string& name, const PackedMatrix<T>& matrix) const {
+  template <class Matrix>
+  void bits(const std::string& name, const Matrix& matrix) const {
     loader.expect_signs(name, {matrix.rows(), sign_row_bytes(matrix.cols)}, matrix.cols);
+  }
+  /// What the file has gets its memory.
+  template <class T>
+  void optional_values(const std::string& name, Tensor<T>& tensor, const Shape& shape) const {
+    if (!loader.has(name)) return;
+    tensor = Tensor<T>(shape);
+    values(name, tensor.view());
   }
 };
 struct ReadTensors {
@@ -100,10 +132,14 @@ struct ReadTensors {
   void values(const std::string& name, View<T> view) const {
     loader.read(name, view);
   }
-  template <class T>
-  void signs(const std::string& name, PackedMatrix<T>& matrix) const {
+  template <class Matrix>
+  void bits(const std::string& name, Matrix& matrix) const {
     const auto* const rows = reinterpret_cast<const std::uint8_t*>(loader.bytes(name).data());
     for (Index i = 0; i < matrix.rows(); ++i) matrix.set_row(i, rows + i * sign_row_bytes(matrix.cols));
+  }
+  template <class T>
+  void optional_values(const std::string& name, Tensor<T>& tensor, const Shape&) const {
+    if (tensor) loader.read(name, tensor.view());
   }
 };
 struct CollectTensors {
@@ -113,12 +149,16 @@ struct CollectTensors {
   void values(const std::string& name, View<T> view) const {
     tensors.push_back({name, dtype_of<std::remove_const_t<T>>, view.shape, view.data});
   }
-  template <class T>
-  void signs(const std::string& name, const PackedMatrix<T>& matrix) const {
+  template <class Matrix>
+  void bits(const std::string& name, const Matrix& matrix) const {
     const Index row_bytes = sign_row_bytes(matrix.cols);
-    const auto bits = rows.emplace_back(Shape{matrix.rows(), row_bytes}).view();
-    for (Index i = 0; i < matrix.rows(); ++i) matrix.get_row(i, bits.data + i * row_bytes);
-    values(name, read(bits));
+    const auto packed = rows.emplace_back(Shape{matrix.rows(), row_bytes}).view();
+    for (Index i = 0; i < matrix.rows(); ++i) matrix.get_row(i, packed.data + i * row_bytes);
+    values(name, read(packed));
+  }
+  template <class T>
+  void optional_values(const std::string& name, const Tensor<T>& tensor, const Shape&) const {
+    if (tensor) values(name, tensor.view());
   }
 };
 

@@ -76,7 +76,7 @@ Tokenizer load_tokenizer(const fs::path& byte_file_or_folder) {
   return tokenizer;
 }
 
-void check_vocabulary(const Tokenizer& tokenizer, const LlamaConfig& config) {
+void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config) {
   if (tokenizer.vocab_size() <= config.vocab_size) return;
   throw Error(ErrorId::config_inconsistent, "check_vocabulary", "tokenizer",
               fmt::format("at most the model's vocab_size {}", config.vocab_size),

@@ -16,6 +16,6 @@ namespace binllm {
 [[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& byte_file_or_folder);
 
 /// Errors: config_inconsistent where the tokenizer has ids that the model has no embedding for.
-void check_vocabulary(const Tokenizer& tokenizer, const LlamaConfig& config);
+void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config);
 
 }  // namespace binllm

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+/// The model of stage 1, and what becomes of the scales that it finds.
+#pragma once
+#include <binllm/models/convert.hpp>
+
+namespace binllm {
+
+/// The view of a binary model in which stage 1 trains: weights, norms and embeddings are borrowed, log S_t starts at 0.
+/// The binary model must outlive it.
+template <class A, class T, class Device, RecipeLike R>
+[[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+  CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>> search(binary.config, {}, Ownership::borrow_first);
+  const auto borrow = [](const auto& from, auto& to) { to.value = from.value; };
+  for_each_outer(borrow, binary, search);
+  for_each_linear(
+      [&](const auto& from, auto& to) {
+        borrow(from.weight, to.weight);
+        borrow(from.bias, to.bias);
+      },
+      binary, search);
+  search.allocate();
+  return search;
+}
+
+namespace detail {
+
+/// What stands where the activation of a role enters linear layers.
+template <class Layer>
+[[nodiscard]] auto& input_of(Layer& layer, Role role) {
+  switch (role) {
+    case Role::attention_in:
+      return layer.attention.input;
+    case Role::attention_out:
+      return layer.attention.o_input;
+    case Role::mlp_in:
+      return layer.mlp.input;
+    case Role::mlp_out:
+      break;
+  }
+  return layer.mlp.down_input;
+}
+
+/// Multiplies by e^u what gives the channels of a role their size, where the architecture names such a place.
+template <class Architecture, class Layer, class T, class Device>
+void multiply_source(Layer& layer, Role role, View<const T, Device> u) {
+  const auto columns = [&](auto view) { Kernel<MultiplyColumns, Device>::forward(u, view); };
+  const auto rows = [&](auto& linear) {
+    Kernel<MultiplyRows, Device>::forward(u, linear.weight.value);
+    if (linear.bias.size() > 0) columns(linear.bias.value);
+  };
+  for (const Fold& fold : Architecture::folds) {
+    if (fold.role != role) continue;
+    if (fold.into == FoldInto::rows_of_v) rows(layer.attention.v_proj);
+    if (fold.into == FoldInto::rows_of_up) rows(layer.mlp.up_proj);
+    if (fold.into == FoldInto::norm_before)
+      (role == Role::attention_in ? layer.attention_norm : layer.mlp_norm).for_each_output_vector(columns);
+  }
+}
+
+}  // namespace detail
+
+/// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared; where the
+/// architecture has such a place), else to input_scale.
+///   norm *= S_t (of q/k/v; of the feed-forward network);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
+/// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
+template <class A, class T, class Device, RecipeLike R>
+void fold_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary,
+                        CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>>& search) {
+  constexpr bool shared = R::channel_scale::sharing == ChannelSharing::shared;
+  Tape<Device> tape;
+  const NoGrad<Device> pause(tape);
+  const auto divide = [](auto& linear, auto u) {
+    Kernel<DivideColumns, Device>::forward(read(u), linear.weight.value);
+    if (linear.input_scale.size() > 0) Kernel<Exponential, Device>::forward(read(u), linear.input_scale.value);
+  };
+  if constexpr (!shared) {
+    for_each_linear([&](auto& to, auto& from) { divide(to, from.log_scale.value); }, binary, search);
+  } else {
+    for (std::size_t i = 0; i < binary.layers.size(); ++i) {
+      auto& layer = binary.layers[i];
+      std::vector<NamedLinear<LinearLayer<T, Device, Binary<R>>>> linears;
+      detail::collect_linears("", layer, linears);
+      for (const Role role : {Role::attention_in, Role::attention_out, Role::mlp_in, Role::mlp_out}) {
+        const auto& site = detail::input_of(search.layers[i], role);
+        const auto u = site.channels(tape).value();
+        for (const auto& [name, linear] : linears) {
+          if (linear->shape.role == role) divide(*linear, u);
+        }
+        detail::multiply_source<A>(layer, role, read(site.log_scale.value));
+      }
+    }
+  }
+  for_each_linear([](auto& linear) { linear.start_scale(); }, binary);
+}
+
+}  // namespace binllm

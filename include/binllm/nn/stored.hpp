@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/// The one format of models that only run, over any stored form of weights.
+#pragma once
+#include <binllm/autodiff/stage.hpp>
+#include <binllm/nn/linear.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
+#include <binllm/ops/transient_linear.hpp>
+
+namespace binllm {
+
+/// A stored form: a struct with
+///   name, summary
+///   Matrix<T, D>          what one linear layer holds, built from (form, LinearShape). A module whose leaves are
+///                         tensors (names and values are what files hold) or describe their own tensors; and
+///     restore(w)              optional: writes the weight (out,in) that the layer multiplies with
+///     product(pass, x)        optional: y = x W^T without making W
+///     before(pass, x), after(pass, y)      optional, as of its kind
+///   layout                optional: the name of the layout of its tensors in files, with a version
+template <class S>
+concept StoredForm = requires {
+  { S::name } -> std::convertible_to<std::string_view>;
+  typename S::template Matrix<float, Cpu>;
+};
+
+namespace detail {
+/// A stored weight as it was, for as long as it multiplies.
+template <class T, class Device, class Matrix>
+struct RestoredWeight {
+  const Matrix* matrix;
+  Shape shape;
+  [[nodiscard]] bool needs_gradient() const { return false; }
+  void forward(Tape<Device>&, View<T, Device> w) const { matrix->restore(w); }
+  void backward(Tape<Device>&, View<const T, Device>) const {}
+};
+}  // namespace detail
+
+/// Not trainable: trainers refuse it at compile time.
+template <StoredForm S>
+struct Stored : S {
+  static constexpr bool trainable = false;
+  static constexpr VocabularyPrecision vocabulary = VocabularyPrecision::bfloat16;
+  using form = S;
+
+  template <class T, class Device>
+  using Input = NoInput<T, Device>;
+
+  template <class T, class Device>
+  struct Linear : S::template Matrix<T, Device> {
+    using Matrix = typename S::template Matrix<T, Device>;
+    Shape weight_shape;
+
+    Linear(const Stored& format, const LinearShape& shape)
+        : Matrix(static_cast<const S&>(format), shape), weight_shape{shape.out, shape.in} {}
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
+                                                 Variable<T, Device> x) const {
+      const Matrix& own = *this;
+      Stage<Device> stage(pass.tape);
+      if constexpr (requires { own.before(pass, x); }) x = own.before(pass, x);
+      const auto y = [&] {
+        if constexpr (requires { own.product(pass, x); }) {
+          return own.product(pass, x);
+        } else {
+          return transient_linear(x, detail::RestoredWeight<T, Device, Matrix>{&own, weight_shape});
+        }
+      }();
+      if constexpr (requires { own.after(pass, y); }) {
+        return stage.keep(own.after(pass, y));
+      } else {
+        return stage.keep(y);
+      }
+    }
+  };
+};
+
+}  // namespace binllm
