@@ -46,8 +46,9 @@ inline void check_perplexity(const LlamaConfig& config, const TokenStream& strea
               fmt::format("at least {} tokens", options.context), fmt::format("{}", stream.size()));
 }
 
-/// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
-/// below 2, or beyond the model's positions), token_out_of_range.
+/// Mean loss of a model over a stream.
+/// Errors: text_too_short (less than one window), option_out_of_range (context below 2, or beyond the model's
+/// positions), token_out_of_range.
 template <class T, class Device, class F>
 [[nodiscard]] Perplexity evaluate_perplexity(Llama<T, Device, F>& model, const TokenStream& stream,
                                              const PerplexityOptions& options = {}) {

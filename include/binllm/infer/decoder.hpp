@@ -33,9 +33,9 @@ template <class F>
 }
 
 /// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
-/// not depend on the others that are read beside it: bit for bit with Packed linear layers (activations of eight bits)
-/// and a vocabulary in bf16 or int8; where a product of floats is involved, up to rounding, because that of one row
-/// adds up in another order.
+/// not depend on the others that are read beside it:
+///   bit for bit       with Packed linear layers (activations of eight bits) and a vocabulary in bf16 or int8
+///   up to rounding    where a product of floats is involved, because that of one row adds up in another order
 template <class T, class Device, class F>
 class Decoder {
  public:

@@ -13,8 +13,9 @@
 
 namespace binllm {
 
-/// Sequences and capacity of a decoder for these prompts. Errors: option_out_of_range, empty_tensor for a prompt
-/// without a token, index_out_of_range for one beyond the context.
+/// Sequences and capacity of a decoder for these prompts.
+/// Errors: option_out_of_range, empty_tensor for a prompt without a token, index_out_of_range for one beyond the
+/// context.
 [[nodiscard]] inline DecoderOptions decoder_options(const LlamaConfig& config,
                                                     const std::vector<std::vector<std::int32_t>>& prompts,
                                                     const GenerateOptions& options) {
@@ -40,8 +41,9 @@ namespace binllm {
 /// another text, where the decoder's capacity ends, or when the receiver wants no more. As many prompts at once as the
 /// decoder has sequences; when one ends, the next begins in its place, and what is made of a prompt depends on
 /// the others no more than the decoder's logits do. The decoder's sequences are begun afresh; its own options stand for
-/// `sequences`, `context`, `hardness` and `vocabulary`. Errors: empty_tensor for a prompt without a token,
-/// index_out_of_range for one beyond the capacity, token_out_of_range, option_out_of_range, value_not_finite (logits).
+/// `sequences`, `context`, `hardness` and `vocabulary`.
+/// Errors: empty_tensor for a prompt without a token, index_out_of_range for one beyond the capacity,
+/// token_out_of_range, option_out_of_range, value_not_finite (logits).
 template <class T, class Device, class F>
 [[nodiscard]] GeneratedTokens generate_batch(Decoder<T, Device, F>& decoder,
                                              const std::vector<std::vector<std::int32_t>>& prompts,

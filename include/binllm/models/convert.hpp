@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// One model type to another: dense to binary, binary to its stage-1 search and back, binary to packed, packed to
-/// dense.
+/// One model type to another:
+///   dense to binary
+///   binary to its stage-1 search and back
+///   binary to packed
+///   packed to dense
 #pragma once
 #include <binllm/models/llama.hpp>
 #include <binllm/nn/binary.hpp>
@@ -124,9 +127,11 @@ template <class T, class Device, RecipeLike R>
   return search;
 }
 
-/// Ends stage 1: divides the weights' columns by S_t and moves S_t to where it costs nothing (shared) or to
-/// input_scale.
-///   norm weight *= S_t (q/k/v; gate/up);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
+/// Ends stage 1: divides the weights' columns by S_t and moves S_t to input_scale or, where it is shared, to where it
+/// costs nothing:
+///   norm weight  *= S_t of q/k/v, of gate/up
+///   rows of W_v  *= S_t of o
+///   rows of W_up *= S_t of down
 /// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
 template <class T, class Device, RecipeLike R>
 void fold_channel_scale(Llama<T, Device, Binary<R>>& binary,
@@ -170,8 +175,8 @@ void fold_channel_scale(Llama<T, Device, Binary<R>>& binary,
 }
 
 /// The 1-bit model: F becomes sgn, S = S_l S_a is merged (Eq. 10). Row and tensor scales go to the rows, column scales
-/// and an explicit S_t to the input. Errors: config_inconsistent for group scales chosen at run time (static ones do
-/// not compile).
+/// and an explicit S_t to the input.
+/// Errors: config_inconsistent for group scales chosen at run time (static ones do not compile).
 template <class Activations = Int8Activations, class T, RecipeLike R>
 [[nodiscard]] Llama<T, Cpu, PackedFormat<Activations>> pack(const Llama<T, Cpu, Binary<R>>& binary) {
   static_assert(MergeableScale<typename R::scale>,

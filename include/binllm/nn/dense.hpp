@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The full-precision format. A format says what a linear layer is, and what stands where one activation enters
-/// linears.
+/// The full-precision format.
+/// A format says what a linear layer is, and what stands where one activation enters linears.
 #pragma once
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
@@ -23,10 +23,12 @@ struct NoInput {
   static void visit(V&&, Self&...) {}
 };
 
-/// A format has `Linear<T, Device>`, built from (format, out, in) and called with (pass, site, x); `Input<T, Device>`,
-/// the site, built from (format, channels, group, head_dim) and called with (pass, x). A Linear may also be called with
-/// (pass, site, x, residual), for residual + layer(x). Beside them `trainable`; and a `name`. It may
-/// say with `vocabulary` in which precision a Decoder keeps embedding and head, if not in float.
+/// A format has
+///   Linear<T, Device>   built from (format, out, in), called with (pass, site, x), and, where it can compute
+///                       residual + layer(x) at once, with (pass, site, x, residual)
+///   Input<T, Device>    the site, built from (format, channels, group, head_dim), called with (pass, x)
+///   trainable, name
+///   vocabulary          optional: in which precision a Decoder keeps embedding and head, if not in float
 template <class F, class T, class Device>
 concept Format = requires(F format, Index n) {
   typename F::template Linear<T, Device>;

@@ -21,8 +21,7 @@ namespace binllm {
 /// Three honest answers to "bits per weight".
 struct BitCounts {
   double signs_only;                 ///< bits that hold the blocks' weights / those weights: 1 for a packed model
-  double block_linears_with_scales;  ///< all bits of the blocks' linear layers as stored (scales, row padding) / their
-                                     ///< weights
+  double block_linears_with_scales;  ///< all bits of their layers as stored (scales, row padding) / those weights
   double whole_file;                 ///< all bits of model.safetensors / all parameters of the model
 };
 

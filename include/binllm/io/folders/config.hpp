@@ -18,9 +18,13 @@ struct ModelDescription {
   friend bool operator==(const ModelDescription&, const ModelDescription&) = default;
 };
 
-/// Reads config.json of a folder, or the file itself. Where a key is missing: head_dim is hidden_size /
-/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false (as
-/// Hugging Face has it for Llama), format "dense". A list of end tokens gives its first.
+/// Reads config.json of a folder, or the file itself. Where a key is missing it counts as
+///   head_dim              hidden_size / num_attention_heads
+///   num_key_value_heads   num_attention_heads
+///   rope_theta            10000
+///   tie_word_embeddings   false (as Hugging Face has it for Llama)
+///   format                "dense"
+/// A list of end tokens gives its first.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the
 /// wrong type, an architecture, activation, bias or rotary scaling that is not Llama's here); config_inconsistent
 /// (heads that do not divide, ...); unknown_name (format).

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Model folders: config.json, model.safetensors and the tokenizer file. Names of tensors are Hugging Face's; beside a
-/// binarised "X.weight" stand "X.scale" (S_l) and "X.input_scale" (S_t); a packed layer is "X.signs" (one bit a weight,
-/// in the layout that config.json names), "X.scale" and, where there is one, "X.input_scale".
+/// Model folders: config.json, model.safetensors and the tokenizer file. Names of tensors are Hugging Face's.
+///   a dense layer       "X.weight"
+///   a binarised layer   "X.weight", "X.scale" (S_l), "X.input_scale" (S_t)
+///   a packed layer      "X.signs" (one bit a weight, in the layout that config.json names), "X.scale",
+///                       and, where there is one, "X.input_scale"
 #pragma once
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/recipe.hpp>
@@ -68,7 +70,8 @@ template <class Model>
 
 /// Loads a folder as `Model`, a Llama<T, Cpu, Dense | Binary<...> | Packed>; values stored as F64, F32, F16 or BF16
 /// become T. The policies of RuntimeBinary are those that the folder names; those of a compile-time format must be the
-/// folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
+/// folder's.
+/// Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
 /// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors
 /// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>
@@ -98,8 +101,8 @@ template <class Model>
 }
 
 /// Calls f(model) with the model of a folder of any format, and returns what f returns (one type for all models).
-/// Binary models come as RuntimeBinary<T, shared or per_linear>, packed ones with the activations asked for. Errors: as
-/// load_model.
+/// Binary models come as RuntimeBinary<T, shared or per_linear>, packed ones with the activations asked for.
+/// Errors: as load_model.
 template <class T, class Activations = Int8Activations, class F>
 decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
   const ModelDescription description = read_config(folder);
@@ -112,8 +115,8 @@ decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
 }
 
 /// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced
-/// whole or not at all, config.json last. The names of the format's policies are stored by themselves. Errors:
-/// write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
+/// whole or not at all, config.json last. The names of the format's policies are stored by themselves.
+/// Errors: write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
 template <class T, class Format>
 void save(const Llama<T, Cpu, Format>& model, const std::filesystem::path& folder, const SaveOptions& options = {}) {
   static_assert(
