@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The whole recipe in a quarter of a minute: pre-train a very small Llama on the built-in stories, make it 1 bit by both stages,
-// pack it, and compare what each step costs. Real models take the same calls.
+// The whole recipe in a quarter of a minute: pre-train a very small Llama on the built-in stories, make it 1 bit by
+// both stages, pack it, and compare what each step costs. Real models take the same calls.
 #include <binllm/binllm.hpp>
 
 #include <fmt/core.h>

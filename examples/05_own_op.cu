@@ -9,7 +9,10 @@
 
 namespace bl = binllm;
 
-/// y[r,c] = x[r,c] - m[r], m[r] = mean_c x[r,c]: rows without their mean.   Backward: dx = dy - mean_c dy.
+/// Rows without their mean:
+///   y[r,c] = x[r,c] - m[r],   m[r] = mean_c x[r,c]
+/// Backward:
+///   dx[r,c] += dy[r,c] - mean_c dy[r,c]
 struct Centre {
   struct Difference {
     template <class X>

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What each kernel of the CUDA backend takes at the shapes of training, beside its definition on the backend's services
 // and beside the machine's ceilings; and with --step what a whole step would take at these ceilings, and takes.
-// Columns: "plain us" is a call of what "plain is" names, the definition or the kernels that the fused one replaces,
-// "fused us" a call of what runs, ratio is plain over fused; "reached" is work over the fused time, where work is each
-// byte that must be read or written, once, or the operations of products; share is its part of the ceiling.
+// Columns:
+//   plain us   a call of what "plain is" names: the definition, or the kernels that the fused one replaces
+//   fused us   a call of what runs
+//   ratio      plain over fused
+//   reached    work over the fused time; work is each byte that must be read or written, once, or the operations of
+//              products
+//   share      its part of the ceiling
 #include <exception>
 
 #include "cuda/products.cuh"

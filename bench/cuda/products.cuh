@@ -23,8 +23,9 @@ namespace binllm::bench {
   return {2.0 * static_cast<double>(bytes) / copy, 2.0 * std::pow(static_cast<double>(side), 3) / product};
 }
 
-/// y = r + x w^T: a product and a sum, or the product that adds. dx = dy w where dx holds nothing yet: zeros and a
-/// product that adds, or a product that writes.
+/// In two ways each:
+///   y = r + x w^T                                  a product and a sum, or the product that adds
+///   dx = dy w, where dx holds nothing yet          zeros and a product that adds, or a product that writes
 inline void measure_product(const Report& report, const TrainingShape& s, std::string_view name, Index out, Index in) {
   using B = Backend<Cuda>;
   const Shape narrow{s.tokens(), in}, wide{s.tokens(), out};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// The three products of a linear layer, y = x W^T (nt), dx = dy W (nn) and dW = dy^T x (tn), as shares of the FMA
-/// peak.
+/// The three products of a linear layer as shares of the FMA peak:
+///   nt   y  = x W^T
+///   nn   dx = dy W
+///   tn   dW = dy^T x
 #pragma once
 #include <binllm/core/random.hpp>
 #include <binllm/device/cpu.hpp>

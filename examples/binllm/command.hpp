@@ -34,8 +34,8 @@ struct TextSource {
   std::vector<std::string> files;
   bool built_in = false;
 
-  /// The stream; of built-in stories, at least `built_in_bytes` of the split. Errors: option_out_of_range with neither
-  /// or both.
+  /// The stream; of built-in stories, at least `built_in_bytes` of the split.
+  /// Errors: option_out_of_range with neither or both.
   [[nodiscard]] binllm::TokenStream load(const binllm::Tokenizer& tokenizer, binllm::Split split, std::uint64_t seed,
                                          std::size_t built_in_bytes) const;
 };

@@ -24,8 +24,8 @@ struct DeviceChoice {
   std::optional<Gpu> gpu{};  ///< once the choice is in force, where there is one
 
   void add_to(CLI::App& command);
-  /// Puts the choice into force, before any work. Errors: unknown_name; config_inconsistent for a precision that the
-  /// device does not have; device_missing.
+  /// Puts the choice into force, before any work.
+  /// Errors: unknown_name; config_inconsistent for a precision that the device does not have; device_missing.
   void apply();
   /// "2 threads" or "NVIDIA H200 (150.1 GB), bf16".
   [[nodiscard]] std::string description() const;

@@ -43,9 +43,10 @@ struct RecipeForecast {
 };
 [[nodiscard]] RecipeForecast forecast_recipe(const binllm::LlamaConfig& config, const RecipeJob& job);
 
-/// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed; on the CPU also packed with
-/// activations of eight bits. Empty without a validation stream. `source` is the folder of the dense model, which is on
-/// the host; both stages and the rows are computed on the device, in T.
+/// Rows: full precision; naive sign; after stage 1 (where there is one); with F; packed; on the CPU also packed with
+/// activations of eight bits. Empty without a validation stream.
+/// `source` is the folder of the dense model, which is on the host; both stages and the rows are computed on the
+/// device, in T.
 template <class T, class Device>
 [[nodiscard]] std::vector<ResultRow> run_recipe(binllm::Llama<float>& dense, const fs::path& source,
                                                 const RecipeJob& job, Progress& progress);

@@ -32,8 +32,10 @@ ErrorId id_of(Action&& action) {
 }  // namespace
 
 TEST_CASE("a worked example") {
-  // 0 1 0 1 2: trigrams 010, 101, 012 once each, so D3 = 1 kept at 0.9. Bigrams by left neighbours: 10 (0), 01 (1), 12
-  // (0): D2 = 0.9. Unigrams by left neighbours: 0, 1, 2 once each: D1 = 0.9.
+  // 0 1 0 1 2:
+  //   trigrams 010, 101, 012 once each, so D3 = 1 kept at 0.9
+  //   bigrams by left neighbours: 10 (0), 01 (1), 12 (0), so D2 = 0.9
+  //   unigrams by left neighbours: 0, 1, 2 once each, so D1 = 0.9
   const Trigram model(std::vector<std::int32_t>{0, 1, 0, 1, 2}, 4);
   const double p1 = 0.1 / 3 + 0.9 * 3 / 3 * 0.25;  // of 2 with no context
   const double p2 = 0.1 / 2 + 0.9 * 2 / 2 * p1;    // of 2 after 1: followers 0 and 2

@@ -16,8 +16,8 @@ struct Row {
   double exponential, slope, degrees, degree_uniform, uniform, logarithmic;
 };
 
-/// c = 0 ... 20: t of the exponential schedule, its F'(0, t) and its angle; t of the others; as many digits as are
-/// known.
+/// c = 0 ... 20: t of the exponential schedule, its F'(0, t) and its angle; t of the others;
+/// as many digits as are known.
 constexpr std::array<Row, 21> table{{
     {0.0000, 1.0000, 45.000, 0.0000, 0.000, 0.000},          {0.3199, 1.0339, 44.046, 0.4962, 5.229, 38.363},
     {0.7185, 1.1664, 40.607, 0.7233, 10.459, 52.346},        {1.2152, 1.4497, 34.597, 0.9152, 15.688, 61.091},

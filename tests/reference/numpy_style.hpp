@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A second implementation of the ops that are hardest to get right, written from their equations in the style of NumPy,
-/// in double, without a thought for speed, and without a line in common with the library.
+/// A second implementation of the ops that are hardest to get right, written from their equations in the style of
+/// NumPy, in double, without a thought for speed, and without a line in common with the library.
 #pragma once
 #include <array>
 #include <cmath>
@@ -50,7 +50,9 @@ struct RmsNormGradients {
   Matrix x;
   Vector w;
 };
-/// With n = x / r, r = sqrt(mean x^2 + epsilon) and dn = w dy:  dx = (dn - n mean(n dn)) / r,  dw = sum over rows of n dy.
+/// With n = x / r, r = sqrt(mean x^2 + epsilon) and dn = w dy:
+///   dx = (dn - n mean(n dn)) / r
+///   dw = sum over rows of n dy
 inline RmsNormGradients rms_norm_backward(const Matrix& x, const Vector& w, double epsilon, const Matrix& dy) {
   const Matrix r = xt::sqrt(xt::mean(x * x, {1}, xt::keep_dims) + epsilon);
   const Matrix n = x / r;

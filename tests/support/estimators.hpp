@@ -32,8 +32,9 @@ std::vector<T> arguments() {
   return x;
 }
 
-/// The largest |f(pack) - f(lane)| / max(1, |f(lane)|) over all arguments at one hardness, where f is the estimator's
-/// value or slope.
+/// The largest
+///   |f(pack) - f(lane)| / max(1, |f(lane)|)
+/// over all arguments at one hardness, where f is the estimator's value or slope.
 template <class E, class F>
 double pack_difference(const F& f, typename E::value_type t) {
   using T = typename E::value_type;

@@ -9,8 +9,8 @@
 
 namespace user {
 
-/// A hard ramp: the identity clipped to [-1, 1] after a gain of 1 + t. Plain functions of scalars: no template, no
-/// pack.
+/// A hard ramp: the identity clipped to [-1, 1] after a gain of 1 + t.
+/// Plain functions of scalars: no template, no pack.
 struct HardRamp {
   using value_type = float;
   static float value(float x, float t) {

@@ -15,9 +15,10 @@ struct GradientError {
   double analytic = 0, numeric = 0;
 };
 
-/// d f / d x_i by the fourth-order central difference (f(-2h) - 8 f(-h) + 8 f(h) - f(2h)) / 12h, h = step * max(1,
-/// |x_i|). `f()` evaluates the function at the present values of `x`, which is restored. At most `samples` elements,
-/// evenly spread.
+/// d f / d x_i by the fourth-order central difference
+///   (f(-2h) - 8 f(-h) + 8 f(h) - f(2h)) / 12h,   h = step * max(1, |x_i|)
+/// `f()` evaluates the function at the present values of `x`, which is restored. At most `samples` elements, evenly
+/// spread.
 template <class F>
 [[nodiscard]] GradientError gradient_error(F&& f, View<double> x, View<const double> analytic, Index samples = 1 << 30,
                                            double step = 1e-3, double floor = 1e-8) {

@@ -64,8 +64,8 @@ struct Runtime {
 
 /// GPUs that this process sees; 0 without a GPU or a driver. No errors.
 [[nodiscard]] inline int device_count() { return Runtime<>::device_count(); }
-/// All later work and memory belongs to this GPU; to be called before any. Errors: device_missing naming how many there
-/// are, device_failed.
+/// All later work and memory belongs to this GPU; to be called before any.
+/// Errors: device_missing naming how many there are, device_failed.
 inline void use_device(int index) { Runtime<>::use_device(index); }
 /// "NVIDIA H200".
 [[nodiscard]] inline std::string device_name() { return Runtime<>::device_name(); }

@@ -13,13 +13,13 @@
 
 namespace binllm {
 
-/// Interpolated Kneser-Ney over token ids (Kneser and Ney, ICASSP 1995; Chen and Goodman 1999, section 2.7), orders 3,
-/// 2, 1 and uniform, with h' the context h without its oldest token:
-///
-///     P(w | h) = max(c(h w) - D, 0) / c(h) + D types(h) / c(h) P(w | h'),    below order 1: P = 1 / vocabulary
-///
-/// c counts occurrences at order 3 and distinct left neighbours below; D = n1 / (n1 + 2 n2) per order, kept within
-/// [0.1, 0.9], where n1 and n2 say how many n-grams were counted once and twice. Nothing is tuned or random.
+/// Interpolated Kneser-Ney over token ids (Kneser and Ney, ICASSP 1995; Chen and Goodman 1999, section 2.7),
+/// orders 3, 2, 1 and uniform, with h' the context h without its oldest token:
+///   P(w | h) = max(c(h w) - D, 0) / c(h) + D types(h) / c(h) P(w | h')
+///   P        = 1 / vocabulary                                              below order 1
+///   D        = n1 / (n1 + 2 n2) per order, kept within [0.1, 0.9]
+/// c counts occurrences at order 3 and distinct left neighbours below; n1 and n2 say how many n-grams were counted once
+/// and twice. Nothing is tuned or random.
 class Trigram {
  public:
   /// Ids are below 2^21. Errors: option_out_of_range (vocabulary), token_out_of_range.

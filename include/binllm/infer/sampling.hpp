@@ -177,8 +177,8 @@ inline void Sampler::keep_top_k(double most) {
   for (Candidate& candidate : candidates_) candidate.weight = weigh(candidate.weight, most);
 }
 
-/// Tokens below (1 - top_p) mass / V have less than (1 - top_p) mass together, so the nucleus is among the others. Half
-/// of that bound leaves room for rounding.
+/// Tokens below (1 - top_p) mass / V have less than (1 - top_p) mass together, so the nucleus is among the others.
+/// Half of that bound leaves room for rounding.
 inline void Sampler::keep_possible_nucleus(double mass) {
   candidates_.clear();
   const double bound = 0.5 * (1 - options_.top_p) * mass / static_cast<double>(scores_.size());

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// A vocabulary for inference: embedding and output head from one matrix or two, in fewer bits than they were trained
 /// in.
-///   rows of ids   y[n] = W[id_n]          logits   y[n,i] = sum_j W_ij x[n,j]
+///   rows of ids   y[n] = W[id_n]
+///   logits        y[n,i] = sum_j W_ij x[n,j]
 /// bfloat16: W rounded to nearest even; x and the sums are float.
-/// int8: W_ij = s_i q_ij with s_i = max_j |W_ij| / 127, and x[n,j] = r_n p_nj alike, token by token; the sum of q p is
-/// exact, so logits do not depend on the order, the instructions, or the other tokens.
+/// int8: rows of W, and x token by token, as
+///   W_ij   = s_i q_ij,   s_i = max_j |W_ij| / 127
+///   x[n,j] = r_n p_nj    alike
+/// The sum of q p is exact, so logits do not depend on the order, the instructions, or the other tokens.
 /// Shapes   W (V,C), x (n,C), logits (n,V).
 #pragma once
 #include <binllm/core/check.hpp>
@@ -26,9 +29,9 @@ class VocabularyMatrix {
   static_assert(std::is_same_v<T, master_t<T>>, "a vocabulary in float is multiplied as it is");
 
   VocabularyMatrix() = default;
-  /// Float weights must outlive the matrix. Errors: rank_unsupported, empty_tensor, out_of_memory; config_inconsistent
-  /// for int8 sums that 32 bits do not hold, above 2^16 columns; option_out_of_range for fewer bits than a float where
-  /// the host cannot read the weights.
+  /// Float weights must outlive the matrix.
+  /// Errors: rank_unsupported, empty_tensor, out_of_memory; config_inconsistent for int8 sums that 32 bits do not hold,
+  /// above 2^16 columns; option_out_of_range for fewer bits than a float where the host cannot read the weights.
   VocabularyMatrix(View<const T, Device> weights, VocabularyPrecision precision)
       : precision_(precision), shape_(weights.shape) {
     check_rank("VocabularyMatrix", "weights", weights.shape, 2);

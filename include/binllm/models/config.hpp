@@ -12,9 +12,11 @@
 
 namespace binllm {
 
-/// Llama 3's stretching of rotary frequencies. With wavelength L = 2 pi / f of a frequency f and o =
-/// original_max_position_embeddings: f / factor where L > o / low_freq_factor, f where L < o / high_freq_factor, and
-/// between them (1 - s) f / factor + s f with s = (o / L - low_freq_factor) / (high_freq_factor - low_freq_factor).
+/// Llama 3's stretching of rotary frequencies. With wavelength L = 2 pi / f and o = original_max_position_embeddings
+/// a frequency f becomes
+///   f / factor                 where L > o / low_freq_factor
+///   f                          where L < o / high_freq_factor
+///   (1 - s) f / factor + s f   between them, s = (o / L - low_freq_factor) / (high_freq_factor - low_freq_factor)
 struct RopeScaling {
   double factor = 0, low_freq_factor = 0, high_freq_factor = 0;
   Index original_max_position_embeddings = 0;

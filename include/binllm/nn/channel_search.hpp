@@ -9,8 +9,8 @@
 
 namespace binllm {
 
-/// y_i = S_i sum_j sgn(W_ij) S_t,j x_j, S_t = e^u.   u belongs to the site (shared) or to each linear layer
-/// (per_linear).
+/// y_i = S_i sum_j sgn(W_ij) S_t,j x_j,   S_t = e^u
+/// u belongs to the site (shared) or to each linear layer (per_linear).
 template <ChannelSharing sharing>
 struct ChannelSearch {
   static_assert(sharing != ChannelSharing::none, "a recipe without channel scale has no stage 1");

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// The binarising op: a master weight and its scales become W_b, the weight that the layer multiplies with.
-///   x = W / S_a,   W_b = S_l S_a E(x, t)        E = value, E' = slope of the estimator; S_a = mean |W| of the scale
-///   group (Eq. 9) analytic scale: the same with S_l = 1.      learned scale: x = W / S_l,  W_b = S_l E(x, t).
+///   x = W / S_a,   W_b = S_l S_a E(x, t),   S_a = mean |W| of the scale group        (Eq. 9)
+///   analytic scale:  the same with S_l = 1
+///   learned scale:   x = W / S_l,   W_b = S_l E(x, t)
+/// with E = value and E' = slope of the estimator.
 /// Shapes   W (O,I), S_l as the scale policy says -> W_b (O,I).   t: one number on the device, in [0, +inf].
 /// Backward with g = dL/dW_b and n weights in a group:
 ///   dW_j  += S_l ( g_j E'(x_j) + [attached] sgn(W_j)/n * sum_i g_i (E(x_i) - x_i E'(x_i)) )
@@ -260,8 +262,8 @@ struct GenericKernel<Binarize<E, S>, Device> {
 };
 
 /// W_b as a variable, for tests and teaching; layers use transient_linear, which keeps W_b only while it multiplies.
-/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing). Errors: shape_mismatch,
-/// rank_unsupported, empty_tensor.
+/// `learned` is S_l (an empty variable's shape (0) where the policy learns nothing).
+/// Errors: shape_mismatch, rank_unsupported, empty_tensor.
 template <Estimator E, Scale S, class Device>
 [[nodiscard]] Variable<typename E::value_type, Device> binarize_weight(Variable<typename E::value_type, Device> w,
                                                                        Variable<typename E::value_type, Device> learned,

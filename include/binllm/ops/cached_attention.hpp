@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Attention of new tokens to what a cache holds of their sequences, each of its own length.
-///   row b of q: the last T tokens of sequence s = sequence[b], which has U = length[s] + T keys and values in the
-///   cache y[b] = attention(q[b], keys[s, 0:U], values[s, 0:U])          as in <binllm/ops/attention.hpp>
-/// Shapes   q (B,T,H*D), keys and values (sequences, KV, capacity, D) -> y (B,T,H*D). In this order what a head reads
-/// is one stream. Row b of y does not depend on the other rows, bit for bit.   Forward only: no gradient goes through a
-/// cache.
+///   y[b] = attention(q[b], keys[s, 0:U], values[s, 0:U])          as in <binllm/ops/attention.hpp>
+/// Row b of q: the last T tokens of sequence s = sequence[b], which has U = length[s] + T keys and values in the cache.
+/// Shapes   q (B,T,H*D), keys and values (sequences, KV, capacity, D) -> y (B,T,H*D).
+///          In this order what a head reads is one stream.
+/// Row b of y does not depend on the other rows, bit for bit.
+/// Forward only: no gradient goes through a cache.
 /// Errors   shape_mismatch, index_out_of_range (a sequence beyond the capacity).
 #pragma once
 #include <binllm/ops/attention.hpp>

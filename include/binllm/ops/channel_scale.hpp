@@ -3,10 +3,12 @@
 ///   channel_scale:  y[r,c] = x[r,c] e^{u[c]}
 ///   sign weight:    W_b[i,j] = S_i sgn(W[i,j]),   S_i = (1/n) sum_j |W[i,j]| e^{-u[j]}           (Eq. 8, 11)
 /// The signs never change while u is learned, so the layer is smooth in u and no estimator is needed:
-///   dS_i = sum_j dW_b[i,j] sgn(W[i,j]);   du[j] += -(1/n) e^{-u[j]} sum_i |W[i,j]| dS_i;   du[c] += sum_r dy[r,c]
-///   y[r,c]
+///   dS_i   = sum_j dW_b[i,j] sgn(W[i,j])
+///   du[j] += -(1/n) e^{-u[j]} sum_i |W[i,j]| dS_i
+///   du[c] += sum_r dy[r,c] y[r,c]
 /// (n = number of input channels; exact derivative.) Scaling all S_t by one constant changes nothing: sum_j du[j] = 0.
-/// Shapes   x (...,C), u (C), W (O,I).   Errors: shape_mismatch.
+/// Shapes   x (...,C), u (C), W (O,I).
+/// Errors   shape_mismatch.
 #pragma once
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/transient_linear.hpp>

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 /// Vocabulary head and cross-entropy in one op, computed in chunks of rows so that the logits are never whole.
 ///   z[n,:] = h[n,:] w^T,   loss = (1/N) sum_n ( log sum_v e^{z[n,v]} - z[n,target_n] )
-/// Shapes   h (...,C), w (V,C), targets (N) -> loss (1). w and the loss are in master_t of h's type.   Units: natural
-/// log, mean over the N rows. Backward dz[n,v] = (softmax(z)[n,v] - [v = target_n]) / N;  dh += dy dz w;  dw += dz^T
-/// (dy h).
-///          The loss is deferred: in training one pass over the chunks, in backward, computes logits, loss and both
-///          gradients, which go straight to where they belong; dy multiplies the narrow factors. Saves nothing but h
-///          and w (by view). Where the value is asked for first, a pass of its own computes the loss alone.
-/// Errors   shape_mismatch, empty_tensor, token_out_of_range.   The targets must outlive the tape's round.
+/// Shapes   h (...,C), w (V,C), targets (N) -> loss (1). w and the loss are in master_t of h's type.
+/// Units    natural log, mean over the N rows.
+/// Backward
+///   dz[n,v] = (softmax(z)[n,v] - [v = target_n]) / N;   dh += dy dz w;   dw += dz^T (dy h)
+/// The loss is deferred: in training one pass over the chunks, in backward, computes logits, loss and both gradients,
+/// which go straight to where they belong; dy multiplies the narrow factors. Where the value is asked for first, a pass
+/// of its own computes the loss alone.
+/// Saves    h and w (by view), nothing else. The targets must outlive the tape's round.
+/// Errors   shape_mismatch, empty_tensor, token_out_of_range.
 /// Cost     6 N V C operations in backward; 2 N V C where the value is asked for without or before it.
 /// Memory   one chunk of logits, at most ChunkLimits::bytes where the vocabulary allows, and one of h.
 #pragma once

@@ -3,8 +3,9 @@
 ///   y[n,:] = table[id_n,:]
 /// Shapes   ids (B,T) or (N), table (V,C) -> y (ids...,C).
 /// Backward dtable[id_n,:] += dy[n,:], tokens in order, so equal ids add up in fixed order.   Saves ids (by view).
-/// Errors   token_out_of_range (where the host can read the ids), rank_unsupported.   The ids must outlive the tape's
-/// round. The output head may be tied to the same table: both ops then add to one gradient.
+/// Errors   token_out_of_range (where the host can read the ids), rank_unsupported.
+/// The ids must outlive the tape's round. The output head may be tied to the same table: both ops then add to one
+/// gradient.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>

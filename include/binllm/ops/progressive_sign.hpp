@@ -2,7 +2,8 @@
 /// The progressive sign as an op of its own, for teaching and tests; weights use ops/binarize.hpp.
 ///   y = F(x, t) = tanh(t x) / tanh(t)                                             (Eq. 4)
 /// Shapes   x, y alike; t in [0, +inf].
-/// Backward dx += dy * F'(x, t), F'(x, t) = t (1 - tanh^2(t x)) / tanh(t) (Eq. 5).   Saves x (by view).
+/// Backward dx += dy * F'(x, t).   Saves x (by view).
+///   F'(x, t) = t (1 - tanh^2(t x)) / tanh(t)                                      (Eq. 5)
 #pragma once
 #include <binllm/ops/elementwise.hpp>
 #include <binllm/policy/progressive_sign.hpp>

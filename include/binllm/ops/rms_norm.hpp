@@ -4,8 +4,8 @@
 /// Shapes   x (...,C), w (C) -> y (...,C).
 /// Backward dx[r,c] += i_r w[c] dy[r,c] - x[r,c] i_r^3 / C * sum_k w[k] dy[r,k] x[r,k];
 ///          dw[c]   += sum_r dy[r,c] x[r,c] i_r.        Saves x (by view) and i (one number a row).
-/// Errors   shape_mismatch, empty_tensor.   Cost: two passes forward, three backward; on the CPU
-/// one each way, a row at a time.
+/// Errors   shape_mismatch, empty_tensor.
+/// Cost     two passes forward, three backward; on the CPU one each way, a row at a time.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>

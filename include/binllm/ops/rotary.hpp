@@ -3,9 +3,10 @@
 /// rotates with j + D/2, by the angle position * frequency_j.
 ///   y_j       = x_j cos - x_{j+D/2} sin
 ///   y_{j+D/2} = x_{j+D/2} cos + x_j sin,        frequency_j = theta^{-2j/D}
-/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D); token t of a row has position first
-/// + t. Backward the rotation by the opposite angle.   Saves nothing. Errors   rank_unsupported, shape_mismatch,
-/// index_out_of_range beyond the last tabulated position.
+/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D).
+///          Token t of a row has position first + t.
+/// Backward the rotation by the opposite angle.   Saves nothing.
+/// Errors   rank_unsupported, shape_mismatch, index_out_of_range beyond the last tabulated position.
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>

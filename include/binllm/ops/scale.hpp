@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Product with a number that is fixed when the op is written down (a number that changes per step is data: use
-/// multiply).
+/// Product with a number that is fixed when the op is written down.
+/// (A number that changes per step is data: use multiply.)
 ///   y = factor * x
 /// Shapes   x, y alike.
 /// Backward dx += factor * dy.   Saves nothing.   Cost: one pass each way.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over a whole parameter block.
 ///   g' = clip g;   m = b1 m + (1 - b1) g';   v = b2 v + (1 - b2) g'^2
-///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step;  decay = 0 where it does not
-///   apply
-/// lr, c1, c2 and clip are read from the step scalars when the kernel runs. One pass over the block.
+///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step
+/// decay = 0 where it does not apply. lr, c1, c2 and clip are read from the step scalars when the kernel runs. One pass
+/// over the block.
 #pragma once
 #include <binllm/device/kernel.hpp>
 #include <binllm/nn/module.hpp>

@@ -10,8 +10,9 @@
 
 namespace binllm {
 
-/// Eight bits, one scale for each token: x[n,j] ~ s_n q[n,j], s_n = max_j |x[n,j]| / 127, q to the nearest, ties to
-/// even. Sums of q are exact, so results are the same bits on every processor, at any number of threads and tokens.
+/// Eight bits, one scale for each token:
+///   x[n,j] ~ s_n q[n,j],   s_n = max_j |x[n,j]| / 127,   q to the nearest, ties to even
+/// Sums of q are exact, so results are the same bits on every processor, at any number of threads and tokens.
 /// A token with a NaN or an infinity has s_n = NaN, and so NaN in all its results. Where max |x| is so small that
 /// 127 / max |x| overflows (below 3.8e-37 in float), the token counts as zero.
 struct Int8Activations {

@@ -10,8 +10,8 @@
 
 namespace binllm {
 
-/// The layout in memory, sign-tiles-v1. A tile is 64 rows; for each block of 32 columns it holds 256 bytes, a dword a
-/// row:
+/// The layout in memory, sign-tiles-v1. A tile is 64 rows; for each block of 32 columns it holds 256 bytes,
+/// a dword a row:
 ///
 ///   tile t:  | block 0: row 64t, row 64t+1, ..., row 64t+63 | block 1: ... | ...       one sequential stream
 ///   dword:   bit 8b + i  is the sign of column 4b + i,  bit 8b + 4 + i  that of column 16 + 4b + i   (b, i = 0..3)

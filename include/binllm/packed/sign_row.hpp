@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// A row of signs as files hold it (layout "sign-rows-v1"): bit j % 8 of byte j / 8 is the sign of column j, 1 for +1
-/// and 0 for -1; the bits after the last column are zero.
+/// A row of signs as files hold it (layout "sign-rows-v1"):
+///   bit j % 8 of byte j / 8 is the sign of column j, 1 for +1 and 0 for -1
+/// The bits after the last column are zero.
 #pragma once
 #include <binllm/core/view.hpp>
 

@@ -9,8 +9,8 @@ namespace binllm {
 
 /// F(x, t) = tanh(t x) / tanh(t)                          (Eq. 4, 6)
 /// F'(x, t) = t (1 - tanh^2(t x)) / tanh(t)               (Eq. 5)
-/// the same function forward and backward, from the identity (t = 0) to sgn (t = inf).
-/// F(+-1, t) = +-1 for every t;  |F| <= max(|x|, 1),  0 <= F' <= t / tanh(t).
+/// The same function forward and backward, from the identity (t = 0) to sgn (t = inf). For every t:
+///   F(+-1, t) = +-1;   |F| <= max(|x|, 1);   0 <= F' <= t / tanh(t)
 template <std::floating_point T>
 struct ProgressiveSign {
   using value_type = T;

@@ -9,8 +9,8 @@
 
 namespace binllm {
 
-/// The weights that share a scale: an output channel, an input channel, the whole matrix, or `group` neighbours of a
-/// row.
+/// The weights that share a scale: an output channel, an input channel, the whole matrix,
+/// or `group` neighbours of a row.
 enum class Granularity { row, column, tensor, group };
 
 /// Whether the gradient flows through S_a as the exact derivative does, or S_a counts as a constant.
@@ -55,8 +55,8 @@ concept StaticScale = Scale<S> && requires {
   typename std::integral_constant<Granularity, S::traits().granularity>;
 };
 
-/// W_b = S_l S_a F(W / S_a, t): S_a = mean |W| over the group, recomputed at every forward; S_l learned from 1.   (Eq.
-/// 9)
+/// W_b = S_l S_a F(W / S_a, t),   S_a = mean |W| over the group                     (Eq. 9)
+/// S_a is recomputed at every forward; S_l is learned from 1.
 template <std::floating_point T, Granularity granularity = Granularity::row,
           AnalyticGradient gradient = AnalyticGradient::attached, Index group = 0>
 struct DualScale {

@@ -19,10 +19,12 @@ struct ValueAndSlope {
 
 namespace detail {
 
-/// What one vector of floats needs of e = exp(-2 t |x|) = 2^u: with k = round(u), f = u - k and p = 2^f - 1 as a
-/// polynomial (minimax, relative error 1.1e-8), e = 2^k + 2^k p and 1 - e = (1 - 2^k) - 2^k p. Where k = 0 the latter
-/// is -p, elsewhere 1 - 2^k >= 1/2: neither cancels. Hence tanh(t |x|) = (1 - e) / (1 + e) keeps its relative accuracy
-/// down to the smallest x, and the slope 4 e / (1 + e)^2 up to the largest, until e < 2^-126 counts as 0.
+/// What one vector of floats needs of e = exp(-2 t |x|) = 2^u, with k = round(u) and f = u - k:
+///   p = 2^f - 1 as a polynomial (minimax, relative error 1.1e-8)
+///   e = 2^k + 2^k p;   1 - e = (1 - 2^k) - 2^k p
+/// Where k = 0 the latter is -p, elsewhere 1 - 2^k >= 1/2: neither cancels. Hence
+///   tanh(t |x|) = (1 - e) / (1 + e)     keeps its relative accuracy down to the smallest x
+///   slope = 4 e / (1 + e)^2             keeps it up to the largest, until e < 2^-126 counts as 0
 template <class Packet>
 struct DecayPacket {
   Packet e, one_minus_e, reciprocal;  ///< 1 / (1 + e)
@@ -90,7 +92,9 @@ struct TanhAndSlopePacket {
 }  // namespace detail
 
 /// tanh(t x) and 1 - tanh(t x)^2 for a finite t; floats and packs of them take both from one exponential.
-/// Relative errors there: value 3e-7; slope 3e-7 + 3e-7 |t x|, twice what the rounding of t x makes of an exact one.
+/// Relative errors there:
+///   value   3e-7
+///   slope   3e-7 + 3e-7 |t x|, twice what the rounding of t x makes of an exact one
 template <std::floating_point T>
 struct ScaledTanh {
   T t;

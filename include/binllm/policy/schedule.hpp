@@ -25,8 +25,8 @@ struct UniformSchedule {
   [[nodiscard]] double operator()(double c) const { return ExponentialSchedule{}(schedule_end)*c / schedule_end; }
 };
 
-/// The exponential mirrored: t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4. The paper shows this curve only as a
-/// picture.
+/// t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4
+/// The exponential mirrored. The paper shows this curve only as a picture.
 struct LogarithmicSchedule {
   [[nodiscard]] double operator()(double c) const {
     const double growth = 0.22 * schedule_end;
@@ -35,7 +35,8 @@ struct LogarithmicSchedule {
 };
 
 /// Equal steps of the angle theta between the tangent of F(., t) at the origin and the y axis:
-///   theta(t) = atan(tanh(t) / t),   theta_c = 45 deg + (theta_20 - 45 deg) c / 20,   solved for t.
+///   theta(t) = atan(tanh(t) / t)
+///   theta(t(c)) = 45 deg + (theta(t_20) - 45 deg) c / 20,   solved for t(c)
 struct DegreeUniformSchedule {
   [[nodiscard]] double operator()(double c) const {
     const auto angle = [](double t) { return t < 1e-8 ? std::numbers::pi / 4 : std::atan(std::tanh(t) / t); };
@@ -50,7 +51,8 @@ struct DegreeUniformSchedule {
   }
 };
 
-/// IR-Net's: t(c) = 0.1 * 100^{c / 20}, from 0.1 to 10 (arXiv 1909.10788).
+/// t(c) = 0.1 * 100^{c / 20}
+/// IR-Net's, from 0.1 to 10 (arXiv 1909.10788).
 struct GeometricSchedule {
   [[nodiscard]] double operator()(double c) const { return 0.1 * std::pow(100.0, c / schedule_end); }
 };

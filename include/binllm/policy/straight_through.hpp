@@ -7,8 +7,9 @@
 
 namespace binllm {
 
-/// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). Use with AnalyticScale<T, ..., detached>: then dL/dW =
-/// dL/dW_b. Nothing of it depends on t.
+/// value(x) = sgn(x),   slope(x) = 1                                                (Eq. 2)
+/// Vanilla straight-through. Nothing of it depends on t. Use with AnalyticScale<T, ..., detached>: then
+///   dL/dW = dL/dW_b
 template <std::floating_point T>
 struct StraightThrough {
   using value_type = T;
@@ -22,8 +23,10 @@ struct StraightThrough {
   }
 };
 
-/// IR-Net's error decay estimator (arXiv 1909.10788): sgn forward, slope k t (1 - tanh^2(t x)), k = max(1/t, 1),
-/// written as max(1, t) (1 - tanh^2(t x)), which is 1 at t = 0. Its own schedule is GeometricSchedule.
+/// value(x) = sgn(x)
+/// slope(x) = k t (1 - tanh^2(t x)) = max(1, t) (1 - tanh^2(t x)),   k = max(1/t, 1)
+/// IR-Net's error decay estimator (arXiv 1909.10788). Written in the second way the slope is 1 at t = 0. Its own
+/// schedule is GeometricSchedule.
 template <std::floating_point T>
 struct ErrorDecay {
   using value_type = T;

@@ -119,8 +119,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// The set in use: the best one, or the one that the environment variable BINLLM_FORCE_ISA names. Errors, at the first
-/// call: unknown_name, option_out_of_range (this processor does not have it).
+/// The set in use: the best one, or the one that the environment variable BINLLM_FORCE_ISA names.
+/// Errors, at the first call: unknown_name, option_out_of_range (this processor does not have it).
 [[nodiscard]] inline InstructionSet instruction_set() { return detail::chosen_instruction_set(); }
 
 /// Uses another one from now on; not while a product runs. Errors: option_out_of_range.

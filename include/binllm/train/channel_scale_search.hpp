@@ -17,8 +17,9 @@ struct ChannelScaleOptions {
 };
 
 /// Finds S_t with all weights frozen and folds it into the binary model. Returns the losses before the first and at the
-/// last step. Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or
-/// loses the exact fold), those of `train`.
+/// last step.
+/// Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses the
+/// exact fold), those of `train`.
 template <class T, class Device, RecipeLike R>
 requires(R::channel_scale::sharing !=
          ChannelSharing::none) std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary,

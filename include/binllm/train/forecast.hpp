@@ -71,7 +71,8 @@ template <class Model>
 
 /// The memory of `pretrain` or `train_progressively` for a model of this configuration and format, with its
 /// evaluations where there is a validation stream. Takes milliseconds. One forecast at a time: the device has one count
-/// for all threads. Errors: those of the training's first step, but for token ids, which nothing reads.
+/// for all threads.
+/// Errors: those of the training's first step, but for token ids, which nothing reads.
 template <class T = float, class Format = Dense>
 [[nodiscard]] MemoryForecast forecast_training_memory(const LlamaConfig& config, const Format& format,
                                                       const TrainingOptions& options,

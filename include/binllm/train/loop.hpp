@@ -89,8 +89,8 @@ class TrainingStep {
         optimiser_(model.block, adamw),
         norm_(model.block.values.size()) {}
 
-  /// `fill(ids, targets)` writes the batch; `step` counts from 0. Errors: token_out_of_range; training_diverged before
-  /// any weight is touched.
+  /// `fill(ids, targets)` writes the batch; `step` counts from 0.
+  /// Errors: token_out_of_range; training_diverged before any weight is touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double hardness, double clip) {
     fill(host_ids_.view(), host_targets_.view());

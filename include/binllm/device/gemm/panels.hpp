@@ -30,8 +30,9 @@ struct Panels {
   using Packet = typename Tile::Packet;
   static constexpr Index lanes = lane_count;
 
-  /// Columns of b in slivers as wide as the tile, the last one as wide as `lanes` allow: in the sliver that begins at
-  /// column j, of width w, b(p, j + i) lies at j * depth + p * w + i, zeros beyond the last column.
+  /// Columns of b in slivers as wide as the tile, the last one as wide as `lanes` allow, with zeros beyond the last
+  /// column. In the sliver that begins at column j, of width w,
+  ///   b(p, j + i) lies at j * depth + p * w + i
   static void right(Operand<T> b, Index depth, Index cols, T* out) {
     const auto width = [&](Index j) { return std::min(Tile::width, (cols - j + lanes - 1) / lanes * lanes); };
     if (b.transposed) {
@@ -51,8 +52,9 @@ struct Panels {
   }
   /// Distance of the groups of rows that `left` makes: their starts should not share a cache set.
   [[nodiscard]] static constexpr Index group_step(Index depth) { return Tile::rows * depth + 16; }
-  /// Rows of a in groups of Tile::rows, zeros where the last group is short. In its group a(i, p) lies at i * depth +
-  /// p, or at p * Tile::rows + i where a is transposed: both ways consecutive numbers stay together.
+  /// Rows of a in groups of Tile::rows, zeros where the last group is short. In its group
+  ///   a(i, p) lies at i * depth + p, or, where a is transposed, at p * Tile::rows + i
+  /// Both ways consecutive numbers stay together.
   static void left(Operand<T> a, Index depth, Index count, T* out) {
     for (Index p = 0; p < depth && a.transposed; ++p) {
       for (Index i = 0; i < count; i += Tile::rows) {

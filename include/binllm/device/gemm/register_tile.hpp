@@ -16,8 +16,9 @@ struct RegisterTile {
   static constexpr Index lanes = lane_count, vectors = 3, width = vectors * lanes;
   static constexpr Index rows = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32 ? 8 : 4;
 
-  /// c(rows, used * lanes) = alpha a b, or += with `add`. a(i, p) lies at i * row_step + p * col_step, b(p, j) at
-  /// p * used * lanes + j.
+  /// c(rows, used * lanes) = alpha a b, or += with `add`, where
+  ///   a(i, p) lies at i * row_step + p * col_step
+  ///   b(p, j) lies at p * used * lanes + j
   template <int used>
   static void multiply(Index depth, const T* a, Index row_step, Index col_step, const T* b, T alpha, bool add, T* c,
                        Index c_stride) {

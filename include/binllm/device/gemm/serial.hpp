@@ -101,8 +101,8 @@ template <class T>
 }
 
 /// What computes c(m, n) = alpha a(m, k) b(k, n), or += with `add`, on the calling thread:
-/// function(m, n, k, alpha, a, b, add, c, c_stride, panels). All tiles of a product are computed by the function of the
-/// whole.
+///   function(m, n, k, alpha, a, b, add, c, c_stride, panels)
+/// All tiles of a product are computed by the function of the whole.
 template <class T>
 [[nodiscard]] auto gemm_function(Index m, Index k, const Operand<T>& a, const Operand<T>& b) {
   return is_thin(m, k, a, b) ? &gemm_thin<T> : &SerialGemm<T>::run;

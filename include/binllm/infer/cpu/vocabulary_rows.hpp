@@ -2,8 +2,9 @@
 /// Rows of a vocabulary times a few tokens, once in C++ and once for each instruction set. Which of them runs is chosen
 /// when the program runs, whatever flags it was compiled with. A private part of infer/cpu/vocabulary_product.hpp.
 ///
-/// Each has `prepare`, which brings a token into the order of reading and returns its scale, and `multiply`, which
-/// writes y[t * y_stride + r] for rows r in [0, count) behind `first` and tokens t...
+/// Each has
+///   prepare    brings a token into the order of reading and returns its scale
+///   multiply   writes y[t * y_stride + r] for rows r in [0, count) behind `first` and tokens t...
 #pragma once
 #include <binllm/packed/kernels/avx2_quantize.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>

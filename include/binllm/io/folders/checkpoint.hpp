@@ -23,8 +23,9 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointLabel& 
 /// Errors: those of SafetensorsFile; header_invalid (not a checkpoint, or damaged).
 [[nodiscard]] CheckpointLabel verify_checkpoint(const std::filesystem::path& path);
 
-/// Overwrites the blocks and counters. Errors: those of verify_checkpoint; resume_mismatched, listing the blocks and
-/// counters that the file or the state lacks or that differ in size. The state is untouched after an error.
+/// Overwrites the blocks and counters. The state is untouched after an error.
+/// Errors: those of verify_checkpoint; resume_mismatched, listing the blocks and counters that the file or the state
+/// lacks or that differ in size.
 void read_checkpoint(const std::filesystem::path& path, TrainingState& state);
 
 }  // namespace binllm

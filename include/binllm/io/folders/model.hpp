@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Model folders: config.json, model.safetensors and the tokenizer file. Names of tensors are Hugging Face's; beside a
-/// binarised "X.weight" stand "X.scale" (S_l) and "X.input_scale" (S_t); a packed layer is "X.signs" (one bit a weight,
-/// in the layout that config.json names), "X.scale" and, where there is one, "X.input_scale".
+/// Model folders: config.json, model.safetensors and the tokenizer file. Names of tensors are Hugging Face's.
+///   a dense layer       "X.weight"
+///   a binarised layer   "X.weight", "X.scale" (S_l), "X.input_scale" (S_t)
+///   a packed layer      "X.signs" (one bit a weight, in the layout that config.json names), "X.scale",
+///                       and, where there is one, "X.input_scale"
 #pragma once
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/recipe.hpp>

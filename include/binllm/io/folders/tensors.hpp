@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The tensors of a model as its folder holds them: names, and the two passes of loading (check all, then read).
 #pragma once
+#include <binllm/device/cpu.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/nn/module.hpp>

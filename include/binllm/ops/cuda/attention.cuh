@@ -2,7 +2,8 @@
 /// Causal attention with grouped query heads on the GPU; equations and shapes in ops/attention.hpp.
 /// bf16 with head sizes 16, 32, ..., 128 and rows at multiples of 16 bytes runs on tensor cores; everything else, float
 /// and double included, on plain kernels. Sums are taken in master_t<T>, always in the same order: same inputs, same
-/// bits. Nothing is allocated and nothing waited for. Errors   shape_mismatch for head sizes over 256.
+/// bits. Nothing is allocated and nothing waited for.
+/// Errors   shape_mismatch for head sizes over 256.
 #pragma once
 #include <binllm/ops/cuda/attention/launch_plain.cuh>
 #include <binllm/ops/cuda/attention/launch_tensor_cores.cuh>

@@ -2,8 +2,8 @@
 /// The row part of cross-entropy on a GPU: a block reads a row of logits once, keeps it in shared memory while it takes
 /// maximum and sum together, and writes the gradient over it. What shared memory cannot hold is read again, and comes
 /// from the second cache. Definition: GenericKernel<CrossEntropy> in ops/cross_entropy.hpp.
-///   s = sum_v 2^{(z_v - m) / ln 2},   loss = ln s + m - z_target,   dz_v = weight (2^{(z_v - m) / ln 2} / s - [v =
-///   target])
+///   s = sum_v 2^{(z_v - m) / ln 2},   loss = ln s + m - z_target
+///   dz_v = weight (2^{(z_v - m) / ln 2} / s - [v = target])
 #pragma once
 #include <binllm/core/view.hpp>
 #include <binllm/device/cuda.hpp>

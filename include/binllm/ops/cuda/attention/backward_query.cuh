@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Gradient of the queries in bf16 on tensor cores. For a block of query rows and key tiles j = 0, 1, ...:
-///   S = Q K_j^T;   P = 2^(S c - lse log2(e));   dP = dY V_j^T;   dS = P (dP - delta);   dQ += dS K_j;   dq = dQ /
-///   sqrt(D)
+///   S = Q K_j^T;   P = 2^(S c - lse log2(e));   dP = dY V_j^T;   dS = P (dP - delta)
+///   dQ += dS K_j;   dq = dQ / sqrt(D)
 #pragma once
 #include <binllm/ops/cuda/attention/forward.cuh>
 

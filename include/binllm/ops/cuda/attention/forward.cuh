@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Forward attention in bf16 on tensor cores, with the softmax taken along with the keys (Dao, arXiv 2307.08691).
-/// For a block of query rows and key tiles j = 0, 1, ...:   S = Q K_j^T;   m' = max(m, rowmax S);
-///   P = 2^((S - m') c);   l = l 2^((m - m') c) + rowsum P;   O = O 2^((m - m') c) + P V_j;      c = log2(e) / sqrt(D)
-/// At the end y = O / l and lse = m / sqrt(D) + log l. Every row sees key 0, so m is finite after the first tile.
+/// For a block of query rows and key tiles j = 0, 1, ..., with c = log2(e) / sqrt(D):
+///   S = Q K_j^T;   m' = max(m, rowmax S);   P = 2^((S - m') c)
+///   l = l 2^((m - m') c) + rowsum P;   O = O 2^((m - m') c) + P V_j
+/// and at the end
+///   y = O / l;   lse = m / sqrt(D) + log l
+/// Every row sees key 0, so m is finite after the first tile.
 #pragma once
 #include <binllm/ops/cuda/attention/tiles.cuh>
 

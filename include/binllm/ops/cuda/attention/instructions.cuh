@@ -37,8 +37,10 @@ __device__ inline void load_matrices_transposed(std::uint32_t (&m)[4], std::uint
                : "memory");
 }
 
-/// c (16 x 8) += a (16 x 16) b (16 x 8). c: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1);
-/// a: pairs at (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8); b: pairs at (2t, g), (2t + 8, g).
+/// c (16 x 8) += a (16 x 16) b (16 x 8). A lane holds
+///   of c   (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1)
+///   of a   pairs at (g, 2t), (g + 8, 2t), (g, 2t + 8), (g + 8, 2t + 8)
+///   of b   pairs at (2t, g), (2t + 8, g)
 __device__ inline void multiply_add(float (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
   asm volatile(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "

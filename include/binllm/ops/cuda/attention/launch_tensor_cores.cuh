@@ -3,9 +3,10 @@
 ///
 /// Backward takes P from two kernels, one for dq and one for dk and dv: seven products of tiles instead of five, and no
 /// block writes what another one writes, so that the same inputs give the same bits. One kernel with five products
-/// would leave dq as one partial sum a key block, in float: for 16 x 9 heads of 2048 x 64 and blocks of 128 keys, 0.64
-/// GB to write and to read again, 0.3 ms at 4.2 TB/s, where the two products more, 0.08 TFLOP, take 0.2 ms at 400
-/// TFLOP/s; and gradients of keys would have to be summed over the heads of a group too.
+/// would leave dq as one partial sum a key block, in float. For 16 x 9 heads of 2048 x 64 and blocks of 128 keys:
+///   partial sums        0.64 GB to write and to read again, 0.3 ms at 4.2 TB/s
+///   two products more   0.08 TFLOP, 0.2 ms at 400 TFLOP/s
+/// And gradients of keys would have to be summed over the heads of a group too.
 #pragma once
 #include <binllm/device/cuda/runtime.cuh>
 #include <binllm/ops/cuda/attention/backward_key.cuh>

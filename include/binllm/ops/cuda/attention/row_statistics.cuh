@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// What backward attention needs of every query row beside the tensors, in its working memory of 2 numbers a padded
 /// row:
-///   statistics[(b, h)] = { lse_i * log2(e), i < padded } { delta_i = dy_i . y_i, i < padded }
-/// (delta_i = sum_l P[i,l] dP[i,l], because y_i = sum_l P[i,l] v_l). Rows that pad have lse = inf, so that P = 0 there.
+///   statistics[(b, h)] = { lse_i * log2(e), i < padded } { delta_i, i < padded }
+///   delta_i = dy_i . y_i = sum_l P[i,l] dP[i,l],   because y_i = sum_l P[i,l] v_l
+/// Rows that pad have lse = inf, so that P = 0 there.
 #pragma once
 #include <binllm/ops/cuda/attention/tiles.cuh>
 

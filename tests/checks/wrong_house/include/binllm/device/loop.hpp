@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/device/back.hpp>
+#include <binllm/core/low.hpp>

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+void decode(Shelf& shelf, Dense& dense);

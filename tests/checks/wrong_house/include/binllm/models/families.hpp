@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/models/windmill.hpp>
+using Families = List<WindmillArchitecture>;

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/nn/plank.hpp>
+struct WindmillArchitecture {};
+using Windmill = Model<WindmillArchitecture, Dense>;

@@ -1,0 +1,2 @@
+// SPDX-License-Identifier: MIT
+void train(Plank<float>& part, Planks& others);
