@@ -21,7 +21,7 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
     std::string& entry = description.recipe[key];
     // A policy without a name takes the caller's word for it, and only the caller knows that stage 1 never ran.
     const bool no_search = key == "channel_scale" && value == "none" && entry == "shared";
-    if (entry.empty() || entry == custom || no_search) entry = value;
+    if (entry.empty() || entry == custom_policy || no_search) entry = value;
   }
   const Tokenizer* tokenizer = options.tokenizer;
   if (tokenizer != nullptr) {

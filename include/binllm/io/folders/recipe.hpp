@@ -16,11 +16,6 @@ namespace binllm {
 template <std::floating_point T, ChannelSharing sharing = ChannelSharing::shared>
 using RuntimeBinary = Binary<Recipe<RuntimeEstimator<T>, RuntimeScale<T>, ChannelScale<T, sharing>, RuntimeSchedule>>;
 
-/// "none", "shared" or "per-linear".
-[[nodiscard]] std::string_view to_string(ChannelSharing sharing) noexcept;
-/// Errors: unknown_name with the known ones.
-[[nodiscard]] ChannelSharing channel_sharing_named(std::string_view name);
-
 /// The entry of a model's recipe. Errors: config_invalid where it is missing.
 [[nodiscard]] const std::string& recipe_entry(const ModelDescription& description, const std::string& key);
 /// The hardness t that the training of a binary model ended with; "inf" is legal. Errors: config_invalid.
@@ -37,52 +32,6 @@ inline constexpr bool is_runtime_scale = false;
 template <class T>
 inline constexpr bool is_runtime_scale<RuntimeScale<T>> = true;
 
-inline constexpr std::string_view custom = "custom";  // a policy that nobody named
-
-/// A user's own estimator or schedule may say its `name`.
-template <Estimator E>
-[[nodiscard]] std::string_view estimator_name(const E& estimator) {
-  using T = typename E::value_type;
-  if constexpr (is_runtime_estimator<E>)
-    return estimator.entry->name;
-  else if constexpr (requires { std::string_view(E::name); })
-    return E::name;
-  else if constexpr (std::same_as<E, ProgressiveSign<T>>)
-    return "progressive";
-  else if constexpr (std::same_as<E, StraightThrough<T>>)
-    return "vanilla";
-  else if constexpr (std::same_as<E, ErrorDecay<T>>)
-    return "ede";
-  else if constexpr (std::same_as<E, ProgressiveForward<T>>)
-    return "progressive-forward";
-  else
-    return custom;
-}
-
-template <Schedule H>
-[[nodiscard]] std::string_view schedule_name(const H& schedule) {
-  if constexpr (std::same_as<H, RuntimeSchedule>)
-    return schedule.entry->name;
-  else if constexpr (requires { std::string_view(H::name); })
-    return H::name;
-  else if constexpr (std::same_as<H, ExponentialSchedule>)
-    return "exponential";
-  else if constexpr (std::same_as<H, UniformSchedule>)
-    return "uniform";
-  else if constexpr (std::same_as<H, LogarithmicSchedule>)
-    return "logarithmic";
-  else if constexpr (std::same_as<H, DegreeUniformSchedule>)
-    return "degree-uniform";
-  else if constexpr (std::same_as<H, GeometricSchedule>)
-    return "geometric";
-  else if constexpr (std::same_as<H, ConstantSchedule>)
-    return "constant";
-  else
-    return custom;
-}
-[[nodiscard]] std::string_view scale_name(const ScaleTraits& traits);
-[[nodiscard]] std::string granularity_name(const ScaleTraits& traits);
-
 /// What config.json says about a format.
 [[nodiscard]] inline std::map<std::string, std::string> format_recipe(const Dense&) { return {}; }
 template <class Activations>
@@ -93,7 +42,7 @@ template <class R>
 [[nodiscard]] std::map<std::string, std::string> format_recipe(const Binary<R>& format) {
   const ScaleTraits traits = format.scale.traits();
   return {{"estimator", std::string(estimator_name(format.estimator))},
-          {"scale", std::string(scale_name(traits))},
+          {"scale", std::string(scale_name(format.scale))},
           {"granularity", granularity_name(traits)},
           {"channel_scale", std::string(to_string(R::channel_scale::sharing))},
           {"schedule", std::string(schedule_name(format.schedule))}};
@@ -116,7 +65,7 @@ struct FormatOf<Binary<R>> {
     }
     if constexpr (std::same_as<typename R::schedule, RuntimeSchedule>) {
       const std::string& name = recipe_entry(description, "schedule");
-      if (name != custom) format.schedule = RuntimeSchedule::named(name);
+      if (name != custom_policy) format.schedule = RuntimeSchedule::named(name);
     }
     return format;
   }
