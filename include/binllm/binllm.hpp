@@ -37,9 +37,9 @@
 #include <binllm/ops/softmax.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/transient_linear.hpp>
-#include <binllm/policy/progressive_sign.hpp>
 #include <binllm/policy/recipe.hpp>
-#include <binllm/policy/straight_through.hpp>
+#include <binllm/policy/runtime.hpp>
+#include <binllm/policy/shipped.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/forecast.hpp>

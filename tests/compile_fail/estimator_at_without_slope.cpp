@@ -1,4 +1,4 @@
-// expect: \(Estimator<E>\)|does not satisfy 'Estimator'
+// expect: static assertion failed.*at\(t\) of an estimator must give value\(x\) and slope\(x\)
 // SPDX-License-Identifier: MIT
 #include <binllm/policy/recipe.hpp>
 

@@ -1,4 +1,4 @@
-// expect: \(Estimator<E>\)|does not satisfy 'Estimator'
+// expect: static assertion failed.*an estimator needs slope\(x, t\)
 // SPDX-License-Identifier: MIT
 #include <binllm/policy/recipe.hpp>
 

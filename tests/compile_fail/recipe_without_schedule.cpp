@@ -1,4 +1,4 @@
-// expect: \(Schedule<H>\)|does not satisfy 'Schedule'
+// expect: static assertion failed.*a schedule needs .double operator\(\)\(double c\) const
 // SPDX-License-Identifier: MIT
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/policy/recipe.hpp>

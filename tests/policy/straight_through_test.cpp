@@ -51,12 +51,3 @@ TEST_CASE_TEMPLATE("F forward, slope 1", T, float, double) {
   CHECK(exceptions<T>(
             [](T x, T t) { return E::value(x, t) == ProgressiveSign<T>::value(x, t) && E::slope(x, t) == 1; }) == 0);
 }
-
-TEST_CASE_TEMPLATE("packs and scalars agree", E, StraightThrough<float>, StraightThrough<double>, ErrorDecay<float>,
-                   ErrorDecay<double>) {
-  using T = typename E::value_type;
-  for (const T t : hardnesses<T>) {
-    CHECK(pack_difference<E>(value, t) == 0);
-    CHECK(pack_difference<E>(slope, t) <= ulps<T>);
-  }
-}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// What the tests of estimators share: grids, and packs against scalars.
 #pragma once
-#include <binllm/policy/estimator.hpp>
+#include <binllm/ops/fast/estimators.hpp>
 
 #include <algorithm>
 #include <array>
@@ -59,5 +59,43 @@ inline constexpr auto slope = []<class E, class X>(const E& e, const X& x, auto 
 /// A few units in the last place.
 template <class T>
 inline constexpr double ulps = 8 * static_cast<double>(std::numeric_limits<T>::epsilon());
+
+
+/// How far the form that kernels run is from the definition, computed in double: of values relative to max(1, |F|), of
+/// slopes relative to the steepest one.
+struct Difference {
+  double value = 0, slope = 0;
+};
+template <class E>
+struct InDouble;
+template <template <class> class E, class T>
+struct InDouble<E<T>> {
+  using type = E<double>;
+};
+template <class E, class X>
+Difference difference_from_definition(typename E::value_type t) {
+  using T = typename E::value_type;
+  using Definition = typename InDouble<E>::type;
+  const auto at = prepared(E{}, t);
+  const double steepest = std::max(1.0, Definition::slope(0.0, static_cast<double>(t)));
+  Difference largest;
+  const auto raise = [](double& to, double difference) {
+    to = std::isnan(difference) ? std::numeric_limits<double>::infinity() : std::max(to, difference);
+  };
+  for (const T lane : arguments<T>()) {
+    const X x = formula::splat<X>(lane);
+    const X y = value_at(at, x), slope = slope_at(at, x);
+    const auto first = [](const X& of) {
+      if constexpr (formula::is_pack<X>) return static_cast<double>(of[0]);
+      else return static_cast<double>(of);
+    };
+    const double wanted = Definition::value(static_cast<double>(lane), static_cast<double>(t));
+    raise(largest.value, std::abs(first(y) - wanted) / std::max(1.0, std::abs(wanted)));
+    raise(largest.slope, std::abs(first(slope) - Definition::slope(static_cast<double>(lane), static_cast<double>(t))) / steepest);
+  }
+  return largest;
+}
+template <class T>
+inline constexpr double fast_error = std::is_same_v<T, float> ? 3e-7 : 1e-15;
 
 }  // namespace binllm::test

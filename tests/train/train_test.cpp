@@ -2,7 +2,7 @@
 #include "support/memory_log.hpp"
 #include "support/small_llama.hpp"
 
-#include <binllm/policy/straight_through.hpp>
+#include <binllm/policy/runtime.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/pretrain.hpp>
@@ -173,9 +173,10 @@ TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs 
       dense, binary);
 }
 
-TEST_CASE("stage 1 refuses scales that are not one a row") {
-  auto binary =
-      binarize<PaperRecipe<float, ChannelSharing::shared, DualScale<float, Granularity::tensor>>>(small_llama<float>());
+TEST_CASE("stage 1 refuses scales by name that are not one a row") {
+  Binary<PaperRecipe<float, ChannelSharing::shared, RuntimeScale<float>>> format;
+  format.scale = RuntimeScale<float>::named("dual", "tensor");
+  auto binary = binarize(small_llama<float>(), format);
   try {
     search_channel_scale(binary, corpus(), {});
     FAIL("not refused");

@@ -78,6 +78,10 @@ template <class X>
     return std::exp(x);
   }
 }
+template <class X>
+[[nodiscard]] constexpr X square(const X& x) {
+  return x * x;
+}
 /// 2^x of a scalar.
 template <class X>
 [[nodiscard]] constexpr X exp2(const X& x) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// The binarising op: a master weight and its scales become W_b, the weight that the layer multiplies with.
-///   x = W / S_a,   W_b = S_l S_a E(x, t),   S_a = mean |W| of the scale group        (Eq. 9)
-///   analytic scale:  the same with S_l = 1
-///   learned scale:   x = W / S_l,   W_b = S_l E(x, t)
-/// with E = value and E' = slope of the estimator.
+///   x = W / S_a,   W_b = S_l S_a E(x, t)                         dual scale (Eq. 9)
+///   x = W / S_a,   W_b = S_a E(x, t)                             analytic scale
+///   x = W / S_l,   W_b = S_l E(x, t)                             learned scale
+/// E = value, E' = slope of the estimator; S_a = mean |W| of the scale group.
 /// Shapes   W (O,I), S_l as the scale policy says -> W_b (O,I).   t: one number on the device, in [0, +inf].
 /// Backward with g = dL/dW_b and n weights in a group:
 ///   dW_j  += S_l ( g_j E'(x_j) + [attached] sgn(W_j)/n * sum_i g_i (E(x_i) - x_i E'(x_i)) )
@@ -15,11 +15,11 @@
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
-#include <binllm/policy/estimator.hpp>
+#include <binllm/ops/fast/estimators.hpp>
 #include <binllm/policy/scale.hpp>
+#include <binllm/policy/scale_group.hpp>
 
-#include <cmath>
-#include <limits>
+#include <array>
 
 namespace binllm {
 
@@ -41,16 +41,12 @@ struct Binarize {
   using T = typename E::value_type;
 
   using Magnitude = MeanMagnitude::Magnitude<T>;
-  /// 1/s, or 0 for a group of zeros, as one counts whose scale is too small to have a reciprocal.
-  struct Reciprocal {
-    static constexpr T smallest = std::numeric_limits<T>::min();
+  /// Of S and S_o: 1/S, factor and gain (policy/scale_group.hpp).
+  struct GroupNumbers {
     template <class X>
-    [[nodiscard]] constexpr X operator()(const X& s) const {
-      if constexpr (formula::is_pack<X>) {
-        return (s.abs() < smallest).select(X::Zero(), s.inverse());
-      } else {
-        return std::abs(s) < smallest ? T(0) : T(1) / s;
-      }
+    [[nodiscard]] constexpr std::array<X, 3> operator()(const X& s, const X& s_o) const {
+      const ScaleGroup<X> group = scale_group(s, s_o);
+      return {group.reciprocal, group.factor, group.gain};
     }
   };
   struct Value {  // factor * E(w / s)
@@ -95,17 +91,10 @@ struct Binarize {
       return a * b;
     }
   };
-  /// 1 for a group that has a scale, 0 for a group of zeros.
-  struct Alive {
+  struct IfAlive {  // x, and 0 for a group of zeros
     template <class X>
-    [[nodiscard]] constexpr X operator()(const X& reciprocal) const {
-      return formula::abs(formula::abs_slope(reciprocal));
-    }
-  };
-  struct IfAlive {
-    template <class X>
-    [[nodiscard]] constexpr X operator()(const X& x, const X& reciprocal) const {
-      return x * formula::abs(formula::abs_slope(reciprocal));
+    [[nodiscard]] constexpr X operator()(const X& x, const X& s) const {
+      return x * scale_group(s, s).alive;
     }
   };
 };
@@ -217,7 +206,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
       }
       if (dlearned && !traits.analytic) {  // dS_l += sum g (E - x E')
         B::template map<Write::accumulate>(dlearned.reshaped(group.sum.shape), typename Op::IfAlive{},
-                                           elements(group.sum), elements(group.reciprocal));
+                                           elements(group.sum), elements(group.scale));
       }
       if (!dw) return;
       if (!traits.attached || !traits.analytic)
@@ -231,31 +220,25 @@ struct GenericKernel<Binarize<E, S>, Device> {
  private:
   /// One number of each kind for every scale group.
   struct Groups {
-    Out scale;       // s: S_a, or S_l where nothing is analytic
-    Out reciprocal;  // 1/s, 0 for a group of zeros
-    Out factor;      // what E(x) is multiplied with
-    Out gain;        // S_l in dW, 0 for a group of zeros
-    Out sum;         // a reduction over the group
+    Out scale;                     // S: S_a, or S_l where nothing is analytic
+    Out reciprocal, factor, gain;  // as in ScaleGroup
+    Out sum;                       // a reduction over the group
   };
   static Groups prepare(const ScaleTraits& traits, const GroupedBlock<Device, S>& grouped, In w, In learned,
                         Out memory) {
     const auto part = [&](Index k) { return Out(memory.data + k * grouped.groups, Shape{grouped.groups}); };
     const Groups group{part(0), part(1), part(2), part(3), part(4)};
-    const std::size_t bytes = static_cast<std::size_t>(grouped.groups) * sizeof(T);
     if (traits.analytic) {
       grouped.sum(group.scale, typename Op::Magnitude{T(1) / static_cast<T>(grouped.members)},
                   elements(grouped.block(w)));
     } else {
-      B::copy(group.scale.data, learned.data, bytes);
+      B::copy(group.scale.data, learned.data, static_cast<std::size_t>(grouped.groups) * sizeof(T));
     }
-    B::map(group.reciprocal, typename Op::Reciprocal{}, elements(group.scale));
+    const std::array numbers{Target<T>(group.reciprocal), Target<T>(group.factor), Target<T>(group.gain)};
     if (traits.analytic && traits.learned) {
-      const In s_l = learned.reshaped(group.scale.shape);
-      B::map(group.factor, typename Op::Product{}, elements(group.scale), elements(s_l));
-      B::map(group.gain, typename Op::IfAlive{}, elements(s_l), elements(group.reciprocal));
+      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), elements(learned.reshaped(group.scale.shape)));
     } else {
-      B::copy(group.factor.data, group.scale.data, bytes);
-      B::map(group.gain, typename Op::Alive{}, elements(group.reciprocal));
+      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), Constant{T(1)});
     }
     return group;
   }

@@ -6,19 +6,19 @@
 ///   F'(x, t) = t (1 - tanh^2(t x)) / tanh(t)                                      (Eq. 5)
 #pragma once
 #include <binllm/ops/elementwise.hpp>
-#include <binllm/policy/progressive_sign.hpp>
+#include <binllm/ops/fast/estimators.hpp>
 
 namespace binllm {
 
 template <>
-inline constexpr bool cuda::shipped<Elementwise<ProgressiveSign<float>::At>> = true;
+inline constexpr bool cuda::shipped<Elementwise<FastProgressiveSign<float>>> = true;
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> progressive_sign(Variable<T, Device> x, std::type_identity_t<T> t) {
   if (!(t >= 0))
     throw Error(ErrorId::option_out_of_range, "progressive_sign", "t", "0 <= t <= inf",
                 fmt::format("{}", static_cast<double>(t)));
-  return elementwise(ProgressiveSign<T>::at(t), x);
+  return elementwise(prepared(ProgressiveSign<T>{}, t), x);
 }
 
 }  // namespace binllm

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// A recipe names every choice of BinaryLLM as a type.
 #pragma once
-#include <binllm/policy/channel_scale.hpp>
-#include <binllm/policy/estimator.hpp>
-#include <binllm/policy/scale.hpp>
-#include <binllm/policy/schedule.hpp>
+#include <binllm/policy/first_error.hpp>
 
 namespace binllm {
 
 /// Change one alias to swap the estimator, the scale, the channel scale of stage 1, or the schedule.
-template <Estimator E, Scale S, ChannelScalePolicy C, Schedule H>
+template <class E, class S, class C, class H>
+requires detail::EstimatorScaleChannelScaleSchedule<E, S, C, H>
 struct Recipe {
   using estimator = E;
   using scale = S;

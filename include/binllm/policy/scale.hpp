@@ -5,17 +5,20 @@
 #include <binllm/core/shape.hpp>
 
 #include <concepts>
+#include <string_view>
 #include <type_traits>
 
 namespace binllm {
 
-/// The weights that share a scale: an output channel, an input channel, the whole matrix,
-/// or `group` neighbours of a row.
+/// The weights that share a scale. Each has a name below.
 enum class Granularity { row, column, tensor, group };
 
 /// Whether the gradient flows through S_a as the exact derivative does, or S_a counts as a constant.
 enum class AnalyticGradient { attached, detached };
 
+/// What a scale policy is, in two equations:
+///   S = S_a, the mean of |W| over a group (analytic), or S_l (where nothing is analytic)
+///   W_b = S_o S E(W / S, t),   S_o = S_l beside S_a (learned), else 1
 struct ScaleTraits {
   Granularity granularity = Granularity::row;
   Index group = 0;       ///< neighbours that share a scale, for Granularity::group
@@ -41,6 +44,10 @@ struct ScaleTraits {
     }
     return {out, in / group};
   }
+  /// Whether the equations are the same, whatever the granularity.
+  [[nodiscard]] constexpr bool same_equations(const ScaleTraits& other) const {
+    return analytic == other.analytic && learned == other.learned && attached == other.attached;
+  }
 };
 
 /// A scale policy over T: `traits()` says everything; static for compile-time policies.
@@ -55,39 +62,78 @@ concept StaticScale = Scale<S> && requires {
   typename std::integral_constant<Granularity, S::traits().granularity>;
 };
 
-/// W_b = S_l S_a F(W / S_a, t),   S_a = mean |W| over the group                     (Eq. 9)
-/// S_a is recomputed at every forward; S_l is learned from 1.
+/// W_b = S_l S_a E(W / S_a, t)                                                                  (Eq. 9)
+/// S_a = mean |W| over the group, recomputed at every forward; S_l learned from 1.
 template <std::floating_point T, Granularity granularity = Granularity::row,
           AnalyticGradient gradient = AnalyticGradient::attached, Index group = 0>
 struct DualScale {
   using value_type = T;
+  static constexpr bool attached = gradient == AnalyticGradient::attached;
+  static constexpr std::string_view name = attached ? "dual" : "dual-detached";
+  static constexpr std::string_view summary =
+      attached ? "S_l S_a E(W / S_a, t), S_l learned from 1" : "the same, no gradient through S_a";
   [[nodiscard]] static constexpr ScaleTraits traits() {
-    return {granularity, group, true, true, gradient == AnalyticGradient::attached};
+    return {.granularity = granularity, .group = group, .analytic = true, .learned = true, .attached = attached};
   }
 };
 
-/// W_b = S_a F(W / S_a, t): nothing learned.
+/// W_b = S_a E(W / S_a, t): nothing learned.
 template <std::floating_point T, Granularity granularity = Granularity::row,
           AnalyticGradient gradient = AnalyticGradient::attached, Index group = 0>
 struct AnalyticScale {
   using value_type = T;
+  static constexpr bool attached = gradient == AnalyticGradient::attached;
+  static constexpr std::string_view name = attached ? "analytic" : "analytic-detached";
+  static constexpr std::string_view summary =
+      attached ? "S_a E(W / S_a, t), nothing learned" : "the same, no gradient through S_a";
   [[nodiscard]] static constexpr ScaleTraits traits() {
-    return {granularity, group, true, false, gradient == AnalyticGradient::attached};
+    return {.granularity = granularity, .group = group, .analytic = true, .learned = false, .attached = attached};
   }
 };
 
-/// W_b = S_l F(W / S_l, t): S_l starts as mean |W| of the pre-trained weight and is learned.
+/// W_b = S_l E(W / S_l, t): S_l starts as mean |W| of the pre-trained weight and is learned.
 template <std::floating_point T, Granularity granularity = Granularity::row, Index group = 0>
 struct LearnedScale {
   using value_type = T;
-  [[nodiscard]] static constexpr ScaleTraits traits() { return {granularity, group, false, true, true}; }
+  static constexpr std::string_view name = "learned";
+  static constexpr std::string_view summary = "S_l E(W / S_l, t), S_l learned from mean |W|";
+  [[nodiscard]] static constexpr ScaleTraits traits() {
+    return {.granularity = granularity, .group = group, .analytic = false, .learned = true, .attached = true};
+  }
 };
 
 static_assert(StaticScale<DualScale<float>> && StaticScale<AnalyticScale<float>> && StaticScale<LearnedScale<double>>);
+
+struct RowScales {
+  static constexpr Granularity granularity = Granularity::row;
+  static constexpr std::string_view name = "row";
+  static constexpr std::string_view summary = "one scale for each output channel";
+};
+struct ColumnScales {
+  static constexpr Granularity granularity = Granularity::column;
+  static constexpr std::string_view name = "column";
+  static constexpr std::string_view summary = "one scale for each input channel";
+};
+struct TensorScale {
+  static constexpr Granularity granularity = Granularity::tensor;
+  static constexpr std::string_view name = "tensor";
+  static constexpr std::string_view summary = "one scale for the whole matrix";
+};
+struct GroupScales {
+  static constexpr Granularity granularity = Granularity::group;
+  static constexpr std::string_view name = "group";
+  static constexpr std::string_view parameter = ":SIZE";
+  static constexpr std::string_view summary = "one scale for SIZE neighbours of a row";
+};
 
 /// Scales that merge into a packed matrix: S of a row or tensor is one number a row, S of a column multiplies the
 /// input. A group scale would need a number for every group of bits, which the packed layout does not hold.
 template <class S>
 concept MergeableScale = Scale<S> &&(!StaticScale<S> || S::traits().granularity != Granularity::group);
+
+/// Scales that let stage 1 fold S_t into rows: S_a of a row scales with W. Any other granularity either cancels S_t or
+/// loses the exact fold. Of a policy that is known at run time only, the program asks then.
+template <class S>
+concept FoldableScale = Scale<S> &&(!StaticScale<S> || S::traits().granularity == Granularity::row);
 
 }  // namespace binllm

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <concepts>
 #include <numbers>
+#include <string_view>
 
 namespace binllm {
 
@@ -17,17 +18,23 @@ inline constexpr double schedule_end = 20;  ///< c of the last chunk
 
 /// t(c) = 1.3 e^{0.22 c} - 1.3                              (App. A, F; the paper's choice)
 struct ExponentialSchedule {
+  static constexpr std::string_view name = "exponential";
+  static constexpr std::string_view summary = "t = 1.3 e^(0.22 c) - 1.3, the paper's";
   [[nodiscard]] double operator()(double c) const { return 1.3 * std::exp(0.22 * c) - 1.3; }
 };
 
 /// t(c) = t_20 c / 20
 struct UniformSchedule {
+  static constexpr std::string_view name = "uniform";
+  static constexpr std::string_view summary = "t in equal steps";
   [[nodiscard]] double operator()(double c) const { return ExponentialSchedule{}(schedule_end)*c / schedule_end; }
 };
 
 /// t(c) = t_20 ln(1 + (c / 20)(e^{4.4} - 1)) / 4.4
 /// The exponential mirrored. The paper shows this curve only as a picture.
 struct LogarithmicSchedule {
+  static constexpr std::string_view name = "logarithmic";
+  static constexpr std::string_view summary = "the exponential mirrored";
   [[nodiscard]] double operator()(double c) const {
     const double growth = 0.22 * schedule_end;
     return ExponentialSchedule{}(schedule_end)*std::log(1 + c / schedule_end * (std::exp(growth) - 1)) / growth;
@@ -38,6 +45,8 @@ struct LogarithmicSchedule {
 ///   theta(t) = atan(tanh(t) / t)
 ///   theta(t(c)) = 45 deg + (theta(t_20) - 45 deg) c / 20,   solved for t(c)
 struct DegreeUniformSchedule {
+  static constexpr std::string_view name = "degree-uniform";
+  static constexpr std::string_view summary = "equal steps of the angle of F's tangent at 0";
   [[nodiscard]] double operator()(double c) const {
     const auto angle = [](double t) { return t < 1e-8 ? std::numbers::pi / 4 : std::atan(std::tanh(t) / t); };
     const double first = std::numbers::pi / 4, last = angle(ExponentialSchedule{}(schedule_end));
@@ -54,11 +63,15 @@ struct DegreeUniformSchedule {
 /// t(c) = 0.1 * 100^{c / 20}
 /// IR-Net's, from 0.1 to 10 (arXiv 1909.10788).
 struct GeometricSchedule {
+  static constexpr std::string_view name = "geometric";
+  static constexpr std::string_view summary = "t = 0.1 * 100^(c/20), IR-Net's";
   [[nodiscard]] double operator()(double c) const { return 0.1 * std::pow(100.0, c / schedule_end); }
 };
 
 /// The same t throughout.
 struct ConstantSchedule {
+  static constexpr std::string_view name = "constant";
+  static constexpr std::string_view summary = "the same t throughout";
   double t = 1;
   [[nodiscard]] double operator()(double) const { return t; }
 };

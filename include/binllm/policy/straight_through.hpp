@@ -7,53 +7,43 @@
 
 namespace binllm {
 
-/// value(x) = sgn(x),   slope(x) = 1                                                (Eq. 2)
-/// Vanilla straight-through. Nothing of it depends on t. Use with AnalyticScale<T, ..., detached>: then
-///   dL/dW = dL/dW_b
+/// Vanilla straight-through: sgn forward, slope 1 (Eq. 2). With a detached analytic scale dL/dW = dL/dW_b.
 template <std::floating_point T>
 struct StraightThrough {
   using value_type = T;
+  static constexpr std::string_view name = "vanilla";
+  static constexpr std::string_view summary = "sgn(x), slope 1, whatever t";
+  using default_scale = AnalyticScale<T, Granularity::row, AnalyticGradient::detached>;
+  using default_schedule = ConstantSchedule;
+
   template <class X>
   [[nodiscard]] static constexpr X value(const X& x, T) {
     return formula::sign(x);
   }
   template <class X>
   [[nodiscard]] static constexpr X slope(const X&, T) {
-    return formula::splat<X>(T(1));
+    return formula::splat<X>(1);
   }
 };
 
-/// value(x) = sgn(x)
-/// slope(x) = k t (1 - tanh^2(t x)) = max(1, t) (1 - tanh^2(t x)),   k = max(1/t, 1)
-/// IR-Net's error decay estimator (arXiv 1909.10788). Written in the second way the slope is 1 at t = 0. Its own
-/// schedule is GeometricSchedule.
+/// IR-Net's error decay estimator (arXiv 1909.10788): sgn forward, slope k t (1 - tanh^2(t x)) with k = max(1/t, 1),
+/// written so that t = 0 is legal.
 template <std::floating_point T>
 struct ErrorDecay {
   using value_type = T;
-  struct At {
-    ScaledTanh<T> tanh;
-    T steepest;  ///< max(1, t); 0 at t = inf
-    template <class X>
-    [[nodiscard]] constexpr X value(const X& x) const {
-      return formula::sign(x);
-    }
-    template <class X>
-    [[nodiscard]] constexpr X slope(const X& x) const {
-      if (steepest == T(0)) return formula::splat<X>(T(0));
-      return tanh.slope(x) * steepest;
-    }
-  };
-  [[nodiscard]] static constexpr At at(T t) {
-    if (t == std::numeric_limits<T>::infinity()) return {ScaledTanh<T>(0), T(0)};
-    return {ScaledTanh<T>(t), std::max(T(1), t)};
-  }
+  static constexpr std::string_view name = "ede";
+  static constexpr std::string_view summary = "sgn(x), slope max(1, t) (1 - tanh^2(t x)), IR-Net's";
+  using default_scale = AnalyticScale<T, Granularity::row, AnalyticGradient::detached>;
+  using default_schedule = GeometricSchedule;
+
   template <class X>
-  [[nodiscard]] static constexpr X value(const X& x, T t) {
-    return at(t).value(x);
+  [[nodiscard]] static constexpr X value(const X& x, T) {
+    return formula::sign(x);
   }
   template <class X>
   [[nodiscard]] static constexpr X slope(const X& x, T t) {
-    return at(t).slope(x);
+    const X smooth = std::max(T(1), t) * (T(1) - formula::square(formula::tanh(X(t * x))));
+    return t == std::numeric_limits<T>::infinity() ? formula::splat<X>(0) : smooth;
   }
 };
 
@@ -61,25 +51,18 @@ struct ErrorDecay {
 template <std::floating_point T>
 struct ProgressiveForward {
   using value_type = T;
-  struct At {
-    typename ProgressiveSign<T>::At progressive;
-    template <class X>
-    [[nodiscard]] constexpr X value(const X& x) const {
-      return progressive.value(x);
-    }
-    template <class X>
-    [[nodiscard]] constexpr X slope(const X&) const {
-      return formula::splat<X>(T(1));
-    }
-  };
-  [[nodiscard]] static constexpr At at(T t) { return {ProgressiveSign<T>::at(t)}; }
+  static constexpr std::string_view name = "progressive-forward";
+  static constexpr std::string_view summary = "tanh(t x) / tanh(t), slope 1: an ablation";
+  using default_scale = DualScale<T>;
+  using default_schedule = ExponentialSchedule;
+
   template <class X>
   [[nodiscard]] static constexpr X value(const X& x, T t) {
-    return at(t).value(x);
+    return ProgressiveSign<T>::value(x, t);
   }
   template <class X>
-  [[nodiscard]] static constexpr X slope(const X& x, T t) {
-    return at(t).slope(x);
+  [[nodiscard]] static constexpr X slope(const X&, T) {
+    return formula::splat<X>(1);
   }
 };
 

@@ -21,11 +21,12 @@ struct ChannelScaleOptions {
 /// Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses the
 /// exact fold), those of `train`.
 template <class T, class Device, RecipeLike R>
-requires(R::channel_scale::sharing !=
-         ChannelSharing::none) std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary,
-                                                                              const TokenStream& corpus,
-                                                                              const ChannelScaleOptions& options = {},
-                                                                              RunLog* log = nullptr) {
+std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus,
+                                               const ChannelScaleOptions& options = {}, RunLog* log = nullptr) {
+  static_assert(R::channel_scale::sharing != ChannelSharing::none,
+                "this recipe has no stage 1: its channel scale is ChannelSharing::none");
+  static_assert(FoldableScale<typename R::scale>,
+                "stage 1 folds S_t into rows, which only scales of Granularity::row allow");
   if (binary.format.scale.traits().granularity != Granularity::row) {
     throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
   }

@@ -75,9 +75,8 @@ struct BinarySummary {
 
 namespace detail {
 /// How many of the weights of one layer are saturated; `scale` is S_l where the policy learns it.
-template <class E, class S, class At, class M>
+template <class S, class At, class M>
 [[nodiscard]] Index saturated_weights(const ScaleTraits& traits, const At& at, View<const M> w, View<const M> scale) {
-  using Reciprocal = typename Binarize<E, S>::Reciprocal;
   const GroupedBlock<Cpu, S> grouped(traits, w.shape);
   Tensor<M> reciprocal(Shape{grouped.groups});
   if (traits.analytic) {
@@ -85,7 +84,7 @@ template <class E, class S, class At, class M>
   } else {
     reciprocal.view().flat() = scale.flat().abs();
   }
-  Backend<Cpu>::map(reciprocal.view(), Reciprocal{}, elements(reciprocal.view()));
+  Backend<Cpu>::map(reciprocal.view(), ReciprocalScale{}, elements(reciprocal.view()));
   const auto block = grouped.block(w);
   std::vector<Index> of_row(static_cast<std::size_t>(block.rows()));
   grouped.with_groups([&](auto by_group) {
@@ -117,8 +116,7 @@ template <class T, class Device, RecipeLike R>
   for_each_linear(
       [&](const auto& linear) {
         const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
-        saturated += detail::saturated_weights<typename R::estimator, typename R::scale>(traits, at, weight.view(),
-                                                                                         scale.view());
+        saturated += detail::saturated_weights<typename R::scale>(traits, at, weight.view(), scale.view());
         weights += weight.view().size();
         if (traits.learned && traits.analytic)
           summary.scale_drift += static_cast<double>((scale.view().flat() - M(1)).abs().sum());

@@ -3,7 +3,7 @@
 /// is read from memory once, and its further passes find it in the cache. A private tail of ops/binarize.hpp; the
 /// generic kernel there is its definition, and computes the other granularities.
 #pragma once
-#include <binllm/policy/estimator_rows.hpp>
+#include <binllm/ops/fast/rows.hpp>
 
 namespace binllm {
 
@@ -77,16 +77,11 @@ struct Kernel<Binarize<E, S>, Cpu> {
   }
 
   /// One scale group.
-  struct Group {
+  struct Group : ScaleGroup<T> {
     const T *w, *next;
     Index size;
-    T scale;       // s: S_a, or S_l where nothing is analytic
-    T reciprocal;  // 1/s, 0 for a group of zeros
-    T alive;       // 0 for a group of zeros, else 1
-    T factor;      // what E(x) is multiplied with
-    T gain;        // S_l in dW, 0 for a group of zeros
     [[nodiscard]] EstimatorRow<T> row(T times, const T* g, T* out) const {
-      return {.w = w, .next = next, .g = g, .size = size, .reciprocal = reciprocal, .factor = times, .out = out};
+      return {.w = w, .next = next, .g = g, .size = size, .reciprocal = this->reciprocal, .factor = times, .out = out};
     }
   };
   struct Groups {
@@ -108,10 +103,8 @@ struct Kernel<Binarize<E, S>, Cpu> {
     }
     [[nodiscard]] Group operator[](Index i) const {
       const T *row = at(w, i), *next = at(w, std::min(i + 1, count - 1));
-      const T s = traits.analytic ? mean_magnitude(row) : learned.data[i];
-      const T reciprocal = typename Op::Reciprocal{}(s), alive = std::abs(formula::abs_slope(reciprocal));
-      if (!(traits.analytic && traits.learned)) return {row, next, members, s, reciprocal, alive, s, alive};
-      return {row, next, members, s, reciprocal, alive, s * learned.data[i], learned.data[i] * alive};
+      if (!traits.analytic) return {scale_group(learned.data[i], T(1)), row, next, members};
+      return {scale_group(mean_magnitude(row), traits.learned ? learned.data[i] : T(1)), row, next, members};
     }
     /// In the order of Backend<Cpu>::row_reduce, so that S_a has the bits that every other pass over W finds.
     [[nodiscard, gnu::flatten]] T mean_magnitude(const T* row) const {

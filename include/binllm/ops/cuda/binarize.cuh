@@ -7,7 +7,6 @@
 #include <binllm/device/cuda.hpp>
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
-#include <binllm/policy/runtime.hpp>
 
 namespace binllm::cuda {
 
@@ -31,21 +30,12 @@ struct BinarizeArguments {
   int parts;  // of n weights each, in a group
 };
 
-/// One scale group.
-template <class E>
-struct BinarizeGroup {
-  using M = typename E::value_type;
-  M scale, reciprocal, alive, factor, gain;  // as in ops/cpu/binarize.hpp
-
-  __device__ BinarizeGroup(const BinarizeArguments<E>& common, Index group, M mean) {
-    const M s_l = common.learned ? common.scale[group] : M(1);
-    scale = common.analytic ? mean : s_l;
-    reciprocal = typename Binarize<E, void>::Reciprocal{}(scale);
-    alive = formula::abs(formula::abs_slope(reciprocal));
-    factor = common.analytic ? scale * s_l : scale;
-    gain = common.analytic ? s_l * alive : alive;
-  }
-};
+/// One scale group, whose mean of |W| is known.
+template <class E, class M = typename E::value_type>
+[[nodiscard]] __device__ inline ScaleGroup<M> group_of(const BinarizeArguments<E>& common, Index group, M mean) {
+  const M s_l = common.learned ? common.scale[group] : M(1);
+  return common.analytic ? scale_group(mean, s_l) : scale_group(s_l, M(1));
+}
 
 /// What a thread holds of a row: `held` parts of n numbers, blockDim.x parts apart.
 template <class T, int n, int held>
@@ -99,7 +89,7 @@ __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     if (index + row_step() < common.groups)
       following.fetch(common.w + (index + row_step()) * members, common.parts);  // while this row is computed
     const M* const row = common.w + index * members;
-    const BinarizeGroup<E> group(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    const ScaleGroup<M> group = group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
     each_part(kept, row, common.parts, [&](const Lanes<M, n>& w, Index first, int) {
       Lanes<M, n> y;
       for (int i = 0; i < n; ++i) y.lane[i] = group.factor * value_at(at, M(w.lane[i] * group.reciprocal));
@@ -133,7 +123,7 @@ __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     if (dw != nullptr) dw_kept.fetch(dw + begin, common.parts);
     fetch(index + row_step());  // while this row is computed
     const M* const row = common.w + begin;
-    const BinarizeGroup<E> group(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    const ScaleGroup<M> group = group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
     Lanes<M, n> direct[held];  // g E'
     M sums[2] = {M(0), M(0)};  // of g E and of g (E - x E')
     const auto add_up = [&](const Lanes<M, n>& w, const Lanes<M, n>& dy, Lanes<M, n>& out) {
@@ -258,18 +248,14 @@ struct Implementation<Binarize<E, ScaleByTraits<M>>> {
   template <class T>
   static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory,
                       View<T, Cuda> wb) {
-    with_estimator(estimator, [&]<class Chosen>(const Chosen& chosen) {
-      if (lies_together(scale)) return binarize_forward<T>(chosen, scale.chosen, w, learned, t, wb);
-      GenericKernel<Binarize<Chosen, S>, Cuda>::forward(chosen, scale, w, learned, t, memory, wb);
-    });
+    if (lies_together(scale)) return binarize_forward<T>(estimator, scale.chosen, w, learned, t, wb);
+    GenericKernel<Binarize<E, S>, Cuda>::forward(estimator, scale, w, learned, t, memory, wb);
   }
   template <class T>
   static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, View<const T, Cuda> g,
                        Out memory, Out dw, Out dlearned) {
-    with_estimator(estimator, [&]<class Chosen>(const Chosen& chosen) {
-      if (lies_together(scale)) return binarize_backward<T>(chosen, scale.chosen, w, learned, t, g, dw, dlearned);
-      GenericKernel<Binarize<Chosen, S>, Cuda>::backward(chosen, scale, w, learned, t, g, memory, dw, dlearned);
-    });
+    if (lies_together(scale)) return binarize_backward<T>(estimator, scale.chosen, w, learned, t, g, dw, dlearned);
+    GenericKernel<Binarize<E, S>, Cuda>::backward(estimator, scale, w, learned, t, g, memory, dw, dlearned);
   }
 
  private:

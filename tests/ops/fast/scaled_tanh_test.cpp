@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/estimators.hpp"
 
-#include <binllm/policy/scaled_tanh.hpp>
+#include <binllm/ops/fast/scaled_tanh.hpp>
 
 #include <doctest/doctest.h>
 

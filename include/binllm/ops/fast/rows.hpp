@@ -2,7 +2,7 @@
 /// A prepared estimator over weights that lie side by side and share a scale: the inner loops of the binarising op,
 /// for any estimator.
 #pragma once
-#include <binllm/policy/estimator.hpp>
+#include <binllm/ops/fast/form.hpp>
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// tanh(t x) and its slope 1 - tanh(t x)^2 for many x at one t.
+/// tanh(t x) and its slope 1 - tanh(t x)^2 for many x at one t: what the fast forms of estimators are made of.
 #pragma once
-#include <binllm/core/formula.hpp>
+#include <binllm/policy/estimator.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -10,12 +10,6 @@
 #include <type_traits>
 
 namespace binllm {
-
-/// A function and its derivative at x.
-template <class X>
-struct ValueAndSlope {
-  X value, slope;
-};
 
 namespace detail {
 

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+/// Estimators as kernels run them: all fast forms, so that no kernel misses one.
+#pragma once
+#include <binllm/ops/fast/form.hpp>
+#include <binllm/ops/fast/progressive_sign.hpp>
+#include <binllm/ops/fast/rows.hpp>
+#include <binllm/ops/fast/runtime.hpp>
+#include <binllm/ops/fast/straight_through.hpp>

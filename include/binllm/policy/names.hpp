@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+/// Policies and their names, both ways.
+#pragma once
+#include <binllm/policy/shipped.hpp>
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+namespace binllm {
+
+/// What a policy is called that nobody named.
+inline constexpr std::string_view custom_policy = "custom";
+
+/// The name of an estimator or schedule: its own, or that of the one that was chosen by name.
+template <class P>
+[[nodiscard]] constexpr std::string_view policy_name(const P& policy) {
+  if constexpr (requires { std::string_view(policy.entry->name); }) {
+    return policy.entry->name;
+  } else if constexpr (requires { std::string_view(P::name); }) {
+    return P::name;
+  } else {
+    return custom_policy;
+  }
+}
+template <Estimator E>
+[[nodiscard]] constexpr std::string_view estimator_name(const E& estimator) {
+  return policy_name(estimator);
+}
+template <Schedule H>
+[[nodiscard]] constexpr std::string_view schedule_name(const H& schedule) {
+  return policy_name(schedule);
+}
+
+/// The shipped scale with these equations.
+[[nodiscard]] constexpr std::string_view scale_name(const ScaleTraits& traits) {
+  std::string_view name = custom_policy;
+  any_type<ShippedScales<float>>([&]<class S>() {
+    if (!S::traits().same_equations(traits)) return false;
+    name = S::name;
+    return true;
+  });
+  return name;
+}
+/// A scale policy that has a name is called by it, any other by its equations.
+template <Scale S>
+[[nodiscard]] constexpr std::string_view scale_name(const S& scale) {
+  if constexpr (requires { std::string_view(S::name); }) {
+    return S::name;
+  } else {
+    return scale_name(scale.traits());
+  }
+}
+
+/// "row", "column", "tensor" or "group:64".
+[[nodiscard]] inline std::string granularity_name(const ScaleTraits& traits) {
+  std::string name;
+  for_each_type<ShippedGranularities>([&]<class G>() {
+    if (G::granularity == traits.granularity) name = G::name;
+  });
+  if (traits.granularity == Granularity::group) name += fmt::format(":{}", traits.group);
+  return name;
+}
+
+/// The traits of a scale by name and a granularity by name. Errors: unknown_name, option_out_of_range (group size).
+[[nodiscard]] inline ScaleTraits scale_traits_named(std::string_view scale, std::string_view granularity) {
+  ScaleTraits traits;
+  with_named<ShippedScales<float>>("policies", "scale", scale, [&]<class S>() { traits = S::traits(); });
+  const std::size_t colon = granularity.find(':');
+  with_named<ShippedGranularities>("policies", "granularity", granularity.substr(0, colon),
+                                   [&]<class G>() { traits.granularity = G::granularity; });
+  if (traits.granularity == Granularity::group || colon != granularity.npos) {
+    const std::string_view digits = colon == granularity.npos ? std::string_view{} : granularity.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), traits.group);
+    if (traits.granularity != Granularity::group || error != std::errc{} || end != digits.data() + digits.size() ||
+        traits.group <= 0) {
+      throw Error(ErrorId::option_out_of_range, "policies", "granularity", names_of<ShippedGranularities>(),
+                  granularity);
+    }
+  }
+  return traits;
+}
+
+/// "none", "shared" or "per-linear".
+[[nodiscard]] constexpr std::string_view to_string(ChannelSharing sharing) noexcept {
+  std::string_view name;
+  for_each_type<ShippedChannelScales<float>>([&]<class C>() {
+    if (C::sharing == sharing) name = C::name;
+  });
+  return name;
+}
+/// Errors: unknown_name with the known ones.
+[[nodiscard]] inline ChannelSharing channel_sharing_named(std::string_view name) {
+  ChannelSharing sharing{};
+  with_named<ShippedChannelScales<float>>("policies", "channel_scale", name,
+                                          [&]<class C>() { sharing = C::sharing; });
+  return sharing;
+}
+
+}  // namespace binllm

@@ -1,0 +1,14 @@
+// expect: static assertion failed.*this recipe has no stage 1
+// SPDX-License-Identifier: MIT
+#include <binllm/policy/progressive_sign.hpp>
+#include <binllm/train/channel_scale_search.hpp>
+
+using namespace binllm;
+
+#ifdef VALID
+using R = Recipe<ProgressiveSign<float>, DualScale<float>, ChannelScale<float>, ExponentialSchedule>;
+#else
+using R = Recipe<ProgressiveSign<float>, DualScale<float>, ChannelScale<float, ChannelSharing::none>, ExponentialSchedule>;
+#endif
+
+void search(Llama<float, Cpu, Binary<R>>& binary, const TokenStream& corpus) { search_channel_scale(binary, corpus); }
