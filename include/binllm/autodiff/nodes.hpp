@@ -6,6 +6,9 @@
 #include <binllm/core/error.hpp>
 #include <binllm/core/view.hpp>
 
+#include <array>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -23,7 +26,10 @@ namespace binllm::detail {
 
 /// How a result is computed (again): the head of a ComputationOf, which lies in an arena.
 struct Computation {
+  static constexpr std::size_t most_inputs = 4;
   void (*run)(Computation*, void* to);
+  std::array<std::uint32_t, most_inputs> inputs{};  // of a cheap one: the nodes whose values it reads
+  std::uint32_t input_count = 0;                    // 0: not cheap, or nobody said so
 };
 template <class T, class D, class F>
 struct ComputationOf : Computation {
@@ -45,14 +51,15 @@ struct Node {
   std::size_t bytes = 0;
   std::uint32_t stamp = 0;
   std::uint32_t source = 0;  // of an alias: the node that has the value
-  bool needs_gradient = false;
-  bool kept = false;       // a leaf: its adjoint lives as long as the node
-  bool external = false;   // the adjoint belongs to somebody else
-  bool returned = false;   // the adjoint has been used up by this backward
-  bool alias = false;      // the value is another node's
-  bool pooled = false;     // the value is a block of the pool
-  bool recorded = false;   // it was made while the tape recorded
-  bool forgotten = false;  // and goes back once the step of its op has run
+  bool needs_gradient : 1 = false;
+  bool kept : 1 = false;       // a leaf: its adjoint lives as long as the node
+  bool external : 1 = false;   // the adjoint belongs to somebody else
+  bool returned : 1 = false;   // the adjoint has been used up by this backward
+  bool alias : 1 = false;      // the value is another node's
+  bool pooled : 1 = false;     // the value is a block of the pool
+  bool recorded : 1 = false;   // it was made while the tape recorded
+  bool forgotten : 1 = false;  // and goes back once the step of its op has run
+  bool read : 1 = false;       // some backward step reads the value
 };
 
 /// The nodes of a tape in the order in which they were made, and the pool that their blocks come from.
@@ -93,6 +100,25 @@ class Nodes {
     if (!node.pooled || (node.computation == nullptr && wanted)) return;
     node.forgotten = true;
     return_value(node);
+  }
+  /// Some backward step reads the value.
+  void note_read(std::uint32_t index) noexcept { nodes_[source(index)].read = true; }
+  /// The value is one pass over that of `input`, among others: rather computed again than kept.
+  void note_cheap(std::uint32_t index, std::uint32_t input) noexcept {
+    Computation* const computation = nodes_[index].computation;
+    if (computation == nullptr) return;
+    assert(computation->input_count < Computation::most_inputs);
+    computation->inputs[computation->input_count++] = input;
+  }
+  /// The value has served in forward: the rule of a Stage.
+  void settle(std::uint32_t index, bool recording) noexcept {
+    const Node& node = nodes_[index];
+    if (!node.pooled || node.value == nullptr) return;
+    if (recording && node.read) {
+      if (!computes_again(node, longest_chain)) return;
+      for_each_input(node, [&](std::uint32_t input) { want(input); });
+    }
+    forget(index, recording);
   }
   /// The adjoint, taken at its first use; whether it is fresh, that is, holds nothing yet.
   /// Errors: not_recorded once it has been used up.
@@ -160,6 +186,30 @@ class Nodes {
       throw;
     }
     return nodes_[index].value = data;
+  }
+
+  /// So many cheap values are computed one inside the other at most.
+  static constexpr int longest_chain = 4;
+
+  template <class F>
+  void for_each_input(const Node& node, const F& f) noexcept {
+    for (std::uint32_t i = 0; i < node.computation->input_count; ++i) f(source(node.computation->inputs[i]));
+  }
+  /// Whether the value comes from one cheap pass over values that are there or, in turn, computed again.
+  [[nodiscard]] bool computes_again(const Node& node, int chain) noexcept {
+    if (chain == 0 || node.computation == nullptr || node.computation->input_count == 0) return false;
+    bool possible = true;
+    for_each_input(node, [&](std::uint32_t index) {
+      const Node& input = nodes_[index];
+      possible = possible && (!input.pooled || input.value != nullptr || computes_again(input, chain - 1));
+    });
+    return possible;
+  }
+  /// What is computed again reads this value, as a backward step would.
+  void want(std::uint32_t index) noexcept {
+    Node& node = nodes_[index];
+    node.read = true;
+    if (node.pooled && node.value == nullptr) for_each_input(node, [&](std::uint32_t input) { want(input); });
   }
   void return_value(Node& node) noexcept {
     if (node.value != nullptr) pool_.give_back(std::exchange(node.value, nullptr), node.bytes);

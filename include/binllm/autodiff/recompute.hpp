@@ -28,6 +28,7 @@ template <class F, class T, class D>
         region.backward(f(x.tape().alias(x)), dy);
       },
       parameters_inside);
+  if (tape.recording()) tape.reads(x);  // by the steps that backward will record
   return y;
 }
 

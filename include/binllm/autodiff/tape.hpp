@@ -118,14 +118,35 @@ class Tape {
   // ---- recording
   [[nodiscard]] bool recording() const noexcept { return recording_; }
   /// Registers the backward step of the op that made `y`. It runs only if a gradient has reached `y` and some input
-  /// wants one; it reads `y.gradient()` and adds to the inputs' gradients.
+  /// wants one; it reads `y.gradient()` and adds to the inputs' gradients. It is taken to read the values of `y` and of
+  /// all inputs; `operation` knows better, and is what ops use.
   template <class T, class F, class... Inputs>
-  void on_backward(Variable<T, D>& y, F step, const Inputs&... inputs) {
-    static_assert(std::is_trivially_destructible_v<F>, "a backward step may capture views, variables and scalars only");
+  void on_backward(Variable<T, D>& y, const F& step, const Inputs&... inputs) {
     if (!recording_ || !(inputs.needs_gradient() || ...)) return;
+    record(y, step);
+    const auto note = [this](const auto& x) {
+      if constexpr (requires { this->reads(x); }) reads(x);
+    };
+    note(y), (note(inputs), ...);
+  }
+  /// The step alone: what it reads is said by `reads`.
+  template <class T, class F>
+  void record(const Variable<T, D>& y, const F& step) {
+    static_assert(std::is_trivially_destructible_v<F>, "a backward step may capture views, variables and scalars only");
     nodes_[y.node_].needs_gradient = true;
     steps_.push_back({[](void* closure) { (*static_cast<F*>(closure))(); }, new (closures_.allocate(sizeof(F))) F(step),
                       static_cast<std::uint32_t>(nodes_.size())});
+  }
+  /// Some backward step reads the value of x: a Stage keeps it, or has it computed again.
+  template <class T>
+  void reads(const Variable<T, D>& x) noexcept {
+    nodes_.note_read(x.node_);
+  }
+  /// y is one pass over the values of x and of what else it is said of: a Stage rather has it computed again than kept,
+  /// where all of them are there.
+  template <class T, class X>
+  void cheap(const Variable<T, D>& y, const Variable<X, D>& x) noexcept {
+    nodes_.note_cheap(y.node_, x.node_);
   }
 
   // ---- backward
@@ -162,6 +183,8 @@ class Tape {
   friend class NoGrad;
   template <class, class>
   friend class Temporary;
+  template <class>
+  friend class Stage;
 
   using Node = detail::Node;
   struct Step {

@@ -68,6 +68,8 @@ class Variable {
   [[nodiscard]] bool is(const Variable& other) const noexcept {
     return tape_ == other.tape_ && node_ == other.node_ && stamp_ == other.stamp_;
   }
+  /// Its number on the tape.
+  [[nodiscard]] std::uint32_t node() const noexcept { return node_; }
   /// See the free function.
   void forget() const {
     check_alive();
@@ -77,6 +79,8 @@ class Variable {
  private:
   friend class Tape<D>;
   friend class Mark<D>;
+  template <class>
+  friend class Stage;
   Variable(const Shape& shape, Tape<D>* tape, std::uint32_t node, std::uint32_t stamp)
       : shape_(shape), tape_(tape), node_(node), stamp_(stamp) {}
 
@@ -89,7 +93,8 @@ class Variable {
   std::uint32_t node_, stamp_;
 };
 
-/// The values have served: their memory is returned at once. Where the tape records, who asks for such a value later,
+/// The values have served: their memory is returned at once. (Modules say so with a Stage, which knows what backward
+/// reads; this is what it is written on.) Where the tape records, who asks for such a value later,
 /// usually a backward step, has it computed again; that may go through other forgotten values, one inside the other, so
 /// a long chain of ops should keep a value here and there. Where it does not record, the value is gone.
 /// Leaves, parameters, borrowed and aliased values, what an op has saved, recorded values of a few bytes, and recorded

@@ -5,12 +5,13 @@
 /// Backward da += dy;  db += dy, or db[c] += sum_r dy[r,c].   Saves nothing.
 /// Errors   shape_mismatch.   Cost: one pass each way, no memory but y.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
 
 struct Add {
+  static constexpr bool cheap = true;
   template <class X>
   [[nodiscard]] constexpr X operator()(const X& a, const X& b) const {
     return a + b;
@@ -44,19 +45,8 @@ struct GenericKernel<Add, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> add(Variable<T, Device> a, Variable<T, Device> b) {
-  check_same_tape("add", a, b);
   if (!(b.shape() == a.shape())) check_shape("add", "b", b.shape(), Shape{a.shape().cols()});
-  using K = Kernel<Add, Device>;
-  auto y = a.tape().template compute<T>(
-      a.shape(), [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const auto da = a.incoming(), db = b.incoming();  // in this order, which the kernel keeps: a may be b
-        K::backward(read(y.gradient()), da, db);
-      },
-      a, b);
-  return y;
+  return operation<Add>("add", a.shape(), forward(a, b), backward(result_gradient, incoming(a), incoming(b)));
 }
 
 }  // namespace binllm

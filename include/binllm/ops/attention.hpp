@@ -10,7 +10,7 @@
 /// Errors   rank_unsupported, shape_mismatch, config_inconsistent (heads that KV does not divide).
 /// Cost     4 B H T U D operations forward, half of them masked; 10 backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/multiply.hpp>
@@ -147,7 +147,6 @@ struct GenericKernel<Attention, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> attention(Variable<T, Device> q, Variable<T, Device> k, Variable<T, Device> v,
                                             Index heads, Index kv_heads) {
-  check_same_tape("attention", q, k, v);
   check_rank("attention", "q", q.shape(), 3);
   check_rank("attention", "k", k.shape(), 3);
   check_shape("attention", "v", v.shape(), k.shape());
@@ -158,26 +157,12 @@ template <class T, class Device>
     throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", fmt::format("a divisor of {} heads", heads),
                 fmt::format("{}", kv_heads));
   }
-  using K = Kernel<Attention, Device>;
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
-  const Shape room{K::workspace(a)};
-  Tape<Device>& tape = q.tape();
-  const auto lse = tape.template make<master_t<T>>({a.batch, a.heads, a.queries});
-  auto y = tape.template compute<T>(q.shape(), [=](View<T, Device> out) {
-    const Temporary<master_t<T>, Device> memory(q.tape(), room);
-    K::forward(a, read(q.value()), read(k.value()), read(v.value()), memory.view(), lse.value(), out);
-  });
-  tape.on_backward(
-      y,
-      [=] {
-        const Temporary<master_t<T>, Device> memory(q.tape(), room);
-        const bool distinct = !q.is(k) && !k.is(v) && !q.is(v);
-        const auto into = [&](const auto& x) { return distinct ? x.incoming() : Gradient<T, Device>(x.gradient()); };
-        K::backward(a, read(q.value()), read(k.value()), read(v.value()), read(y.value()), read(lse.value()),
-                    read(y.gradient()), memory.view(), into(q), into(k), into(v));
-      },
-      q, k, v);
-  return y;
+  const auto memory = working<master_t<T>>({Kernel<Attention, Device>::workspace(a)});
+  const auto lse = saved<master_t<T>>(q.tape(), {a.batch, a.heads, a.queries});
+  return operation<Attention>("attention", q.shape(), forward(a, q, k, v, memory, filled(lse)),
+                              backward(a, q, k, v, result_value, lse, result_gradient, memory, incoming(q), incoming(k),
+                                       incoming(v)));
 }
 
 }  // namespace binllm

@@ -12,7 +12,7 @@
 /// Cost     forward two passes over W, backward four; on the CPU, where scale groups lie side by side in memory, both
 ///          read W once and keep a group in the cache (ops/cpu/binarize.hpp).
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/fast/estimators.hpp>
@@ -252,28 +252,15 @@ template <Estimator E, Scale S, class Device>
                                                                        Variable<typename E::value_type, Device> learned,
                                                                        View<const double, Device> t, E estimator = {},
                                                                        S scale = {}) {
-  using T = typename E::value_type;
-  using K = Kernel<Binarize<E, S>, Device>;
-  check_same_tape("binarize_weight", w, learned);
   check_rank("binarize_weight", "w", w.shape(), 2);
   check_not_empty("binarize_weight", "w", w.shape());
   const ScaleTraits traits = scale.traits();
   check_shape("binarize_weight", "learned", learned.shape(),
               traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
-  const Shape memory{K::workspace(scale, w.shape())};
-  auto wb = w.tape().template compute<T>(w.shape(), [=](View<T, Device> out) {
-    const Temporary<T, Device> room(w.tape(), memory);
-    K::forward(estimator, scale, read(w.value()), read(learned.value()), t.data, room.view(), out);
-  });
-  wb.tape().on_backward(
-      wb,
-      [=] {
-        const Temporary<T, Device> room(w.tape(), memory);
-        K::backward(estimator, scale, read(w.value()), read(learned.value()), t.data, read(wb.gradient()), room.view(),
-                    w.gradient(), learned.gradient());
-      },
-      w, learned);
-  return wb;
+  const auto memory = working<typename E::value_type>({Kernel<Binarize<E, S>, Device>::workspace(scale, w.shape())});
+  return operation<Binarize<E, S>>("binarize_weight", w.shape(), forward(estimator, scale, w, learned, t.data, memory),
+                                   backward(estimator, scale, w, learned, t.data, result_gradient, memory, gradient(w),
+                                            gradient(learned)));
 }
 
 }  // namespace binllm

@@ -81,11 +81,8 @@ template <class T, class Device>
     throw Error(ErrorId::index_out_of_range, "cached_attention", "tokens", fmt::format("at most {}", a.capacity),
                 fmt::format("{}", a.most_keys()));
   }
-  using K = Kernel<CachedAttention, Device>;
-  return q.tape().template compute<T>(q.shape(), [=](View<T, Device> out) {
-    const Temporary<master_t<T>, Device> memory(q.tape(), Shape{K::workspace(a)});
-    K::forward(a, read(q.value()), keys, values, memory.view(), out);
-  });
+  const auto memory = working<master_t<T>>({Kernel<CachedAttention, Device>::workspace(a)});
+  return operation<CachedAttention>("cached_attention", q.shape(), forward(a, q, keys, values, memory));
 }
 
 }  // namespace binllm

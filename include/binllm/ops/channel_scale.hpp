@@ -16,6 +16,7 @@
 namespace binllm {
 
 struct ChannelScaling {
+  static constexpr bool cheap = true;
   struct Value {  // x e^u
     template <class X>
     [[nodiscard]] constexpr X operator()(const X& x, const X& u) const {
@@ -43,14 +44,9 @@ struct GenericKernel<ChannelScaling, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> channel_scale(Variable<T, Device> x, Variable<master_t<T>, Device> u) {
-  check_same_tape("channel_scale", x, u);
   check_shape("channel_scale", "u", u.shape(), Shape{x.shape().cols()});
-  using K = Kernel<ChannelScaling, Device>;
-  auto y = x.tape().template compute<T>(
-      x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), read(u.value()), out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(read(u.value()), read(y.value()), read(y.gradient()), x.gradient(), u.gradient()); }, x, u);
-  return y;
+  return operation<ChannelScaling>("channel_scale", x.shape(), forward(x, u),
+                                   backward(u, result_value, result_gradient, gradient(x), gradient(u)));
 }
 
 /// How S_t = e^u is moved into weights: w[:,c] /= S_c, w[r,:] *= S_r, w[:,c] *= S_c; and S itself.
@@ -166,6 +162,10 @@ struct SignWeightOf {
     check_shape("channel_scale", "u", u.shape(), Shape{weight.cols()});
   }
   [[nodiscard]] bool needs_gradient() const { return u.needs_gradient(); }
+  template <class Use>
+  void each_value(const Use& use) const {
+    use(u);
+  }
   void forward(Tape<Device>& tape, View<T, Device> wb) const {
     const Temporary<M, Device> row_scale(tape, Shape{weight.rows()});
     Kernel<SignWeight, Device>::forward(weight, read(u.value()), row_scale.view(), wb);

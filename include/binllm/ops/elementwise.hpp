@@ -5,13 +5,14 @@
 /// Backward dx += dy * slope(x).   Saves x (by view).   Cost: one pass each way.
 /// A formula is a struct with `value(x)` and `slope(x)`, templates in X (a scalar or a pack).
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
 
 template <class Formula>
 struct Elementwise {
+  static constexpr bool cheap = true;
   struct Value {
     Formula f;
     template <class X>
@@ -43,11 +44,8 @@ struct GenericKernel<Elementwise<Formula>, Device> {
 
 template <class Formula, class T, class Device>
 [[nodiscard]] Variable<T, Device> elementwise(Formula f, Variable<T, Device> x) {
-  using K = Kernel<Elementwise<Formula>, Device>;
-  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) { K::forward(f, read(x.value()), out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(f, read(x.value()), read(y.gradient()), x.gradient()); }, x);
-  return y;
+  return operation<Elementwise<Formula>>("elementwise", x.shape(), forward(f, x),
+                                         backward(f, x, result_gradient, gradient(x)));
 }
 
 /// y = tanh(x),  slope 1 - tanh(x)^2.

@@ -7,7 +7,7 @@
 /// The ids must outlive the tape's round. The output head may be tied to the same table: both ops then add to one
 /// gradient.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
@@ -39,19 +39,11 @@ template <class T, class Device>
 [[nodiscard]] Variable<T, Device> embedding(View<const std::int32_t, Device> ids, Variable<master_t<T>, Device> table) {
   check_rank("embedding", "table", table.shape(), 2);
   check_token_ids("embedding", ids, table.shape()[0]);
-  using K = Kernel<Embedding, Device>;
   const Index cols = table.shape()[1];
   const Shape shape = ids.shape.rank() == 2 ? Shape{ids.shape[0], ids.shape[1], cols} : Shape{ids.size(), cols};
-  auto y =
-      table.tape().template compute<T>(shape, [=](View<T, Device> out) { K::forward(ids, read(table.value()), out); });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const Temporary<std::byte, Device> memory(table.tape(), Shape{K::workspace(ids.size())});
-        K::backward(ids, read(y.gradient()), memory.view(), table.gradient());
-      },
-      table);
-  return y;
+  const auto memory = working<std::byte>({Kernel<Embedding, Device>::workspace(ids.size())});
+  return operation<Embedding, T>("embedding", shape, forward(ids, table),
+                                 backward(ids, result_gradient, memory, gradient(table)));
 }
 
 }  // namespace binllm

@@ -3,7 +3,7 @@
 ///   y[h,d] = x[h / G, d],   G = query heads per key-value head
 /// Shapes   x (KV*D), y (H*D).   Backward dx[k,d] += sum over the G heads of dy.   Errors: shape_mismatch.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
@@ -37,12 +37,8 @@ template <class T, class Device>
     throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", fmt::format("heads of {} channels", head_dim),
                 to_string(x.shape()));
   }
-  using K = Kernel<HeadGroups, Device>;
-  auto y = x.tape().template compute<T>(
-      {x.shape().size() * group}, [=](View<T, Device> out) { K::forward(read(x.value()), group, head_dim, out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(read(y.gradient()), group, head_dim, x.gradient()); }, x);
-  return y;
+  return operation<HeadGroups>("repeat_head_groups", {x.shape().size() * group}, forward(x, group, head_dim),
+                               backward(result_gradient, group, head_dim, gradient(x)));
 }
 
 }  // namespace binllm

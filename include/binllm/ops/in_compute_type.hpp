@@ -2,7 +2,7 @@
 /// A master weight in the scalar type that a product computes in.
 ///   w_T = w rounded to T
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
@@ -42,5 +42,20 @@ class InComputeType {
   std::optional<Temporary<T, Device>> copy_;
   View<const T, Device> view_;
 };
+
+/// A master weight in a list of `operation`: its value in T.
+template <class T, class Device>
+struct RoundedTo {
+  Variable<master_t<T>, Device> weight;
+  [[nodiscard]] InComputeType<T, Device> ready(Tape<Device>& tape) const { return {tape, read(weight.value())}; }
+  template <class Use>
+  void each_value(const Use& use) const {
+    use(weight);
+  }
+};
+template <class T, class Device>
+[[nodiscard]] RoundedTo<T, Device> rounded_to(const Variable<master_t<T>, Device>& weight) {
+  return {weight};
+}
 
 }  // namespace binllm

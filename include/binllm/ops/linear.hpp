@@ -5,7 +5,7 @@
 /// Backward dx += dy w;  dw += dy^T x.   Saves x and w (by view).
 /// Errors   rank_unsupported, shape_mismatch.   Cost: 2 rows O C operations forward, twice that backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/in_compute_type.hpp>
 
@@ -36,50 +36,21 @@ struct GenericKernel<Linear, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> linear(Variable<T, Device> x, Variable<master_t<T>, Device> w) {
-  check_same_tape("linear", x, w);
   check_rank("linear", "w", w.shape(), 2);
   check_cols("linear", "x", x.shape(), w.shape().cols());
-  using K = Kernel<Linear, Device>;
-  auto y = x.tape().template compute<T>(x.shape().with_cols(w.shape()[0]), [=](View<T, Device> out) {
-    const auto input = read(x.value());  // before the weight is rounded: it may have to be computed itself
-    K::forward(input, InComputeType<T, Device>(x.tape(), read(w.value())).view(), out);
-  });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const auto input = read(x.value());
-        const InComputeType<T, Device> weight(x.tape(), read(w.value()));
-        K::backward(input, weight.view(), read(y.gradient()), x.incoming(), w.gradient());
-      },
-      x, w);
-  return y;
+  return operation<Linear>("linear", x.shape().with_cols(w.shape()[0]), forward(x, rounded_to<T>(w)),
+                           backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), gradient(w)));
 }
 
 /// The same with a term r that is added by the product itself; its gradient is y's.
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> linear(Variable<T, Device> x, Variable<master_t<T>, Device> w,
                                          Variable<T, Device> r) {
-  check_same_tape("linear", x, w, r);
   check_rank("linear", "w", w.shape(), 2);
   check_cols("linear", "x", x.shape(), w.shape().cols());
   check_shape("linear", "r", r.shape(), x.shape().with_cols(w.shape()[0]));
-  using K = Kernel<Linear, Device>;
-  auto y = x.tape().template compute<T>(r.shape(), [=](View<T, Device> out) {
-    const auto input = read(x.value()), term = read(r.value());
-    K::forward(input, InComputeType<T, Device>(x.tape(), read(w.value())).view(), term, out);
-  });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const auto input = read(x.value());
-        {
-          const InComputeType<T, Device> weight(x.tape(), read(w.value()));
-          K::backward(input, weight.view(), read(y.gradient()), x.incoming(), w.gradient());
-        }
-        y.pass_gradient(r);
-      },
-      x, w, r);
-  return y;
+  return operation<Linear>("linear", r.shape(), forward(x, rounded_to<T>(w), r),
+                           backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), gradient(w)), passing_to(r));
 }
 
 }  // namespace binllm

@@ -5,7 +5,7 @@
 /// Backward da += dy b^T;  db += a^T dy.   Saves a and b (by view).
 /// Errors   rank_unsupported, shape_mismatch.   Cost: 2 M N K operations forward, twice that backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
@@ -31,21 +31,11 @@ struct GenericKernel<Matmul, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> matmul(Variable<T, Device> a, Variable<T, Device> b) {
-  check_same_tape("matmul", a, b);
   check_rank("matmul", "a", a.shape(), 2);
   check_rank("matmul", "b", b.shape(), 2);
   check_shape("matmul", "b", b.shape(), Shape{a.shape()[1], b.shape()[1]});
-  using K = Kernel<Matmul, Device>;
-  auto y = a.tape().template compute<T>(
-      {a.shape()[0], b.shape()[1]}, [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const auto da = a.incoming(), db = b.incoming();  // in this order, which the kernel keeps: a may be b
-        K::backward(read(a.value()), read(b.value()), read(y.gradient()), da, db);
-      },
-      a, b);
-  return y;
+  return operation<Matmul>("matmul", {a.shape()[0], b.shape()[1]}, forward(a, b),
+                           backward(a, b, result_gradient, incoming(a), incoming(b)));
 }
 
 }  // namespace binllm

@@ -5,13 +5,14 @@
 /// Backward da += dy * b;  db += dy * a, or db[c] += sum_r dy[r,c] a[r,c].   Saves a and b (by view).
 /// Errors   shape_mismatch.   Cost: one pass forward, two backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
 namespace binllm {
 
 struct Multiply {
+  static constexpr bool cheap = true;
   template <class X>
   [[nodiscard]] constexpr X operator()(const X& a, const X& b) const {
     return a * b;
@@ -47,14 +48,9 @@ struct GenericKernel<Multiply, Device> {
 template <class T, class U, class Device>
 [[nodiscard]] Variable<T, Device> multiply(Variable<T, Device> a, Variable<U, Device> b) {
   static_assert(std::is_same_v<U, T> || std::is_same_v<U, master_t<T>>, "factors of one type, or a master factor");
-  check_same_tape("multiply", a, b);
   if (!(b.shape() == a.shape())) check_shape("multiply", "b", b.shape(), Shape{a.shape().cols()});
-  using K = Kernel<Multiply, Device>;
-  auto y = a.tape().template compute<T>(
-      a.shape(), [=](View<T, Device> out) { K::forward(read(a.value()), read(b.value()), out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(read(a.value()), read(b.value()), read(y.gradient()), a.gradient(), b.gradient()); }, a, b);
-  return y;
+  return operation<Multiply>("multiply", a.shape(), forward(a, b),
+                             backward(a, b, result_gradient, gradient(a), gradient(b)));
 }
 
 }  // namespace binllm

@@ -7,7 +7,7 @@
 /// Errors   shape_mismatch, empty_tensor.
 /// Cost     two passes forward, three backward; on the CPU one each way, a row at a time.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
@@ -18,6 +18,7 @@
 namespace binllm {
 
 struct RmsNorm {
+  static constexpr bool cheap = true;
   struct Square {
     template <class X>
     [[nodiscard]] constexpr X operator()(const X& x) const {
@@ -82,24 +83,13 @@ struct GenericKernel<RmsNorm, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> rms_norm(Variable<T, Device> x, Variable<master_t<T>, Device> w,
                                            double epsilon = 1e-5) {
-  check_same_tape("rms_norm", x, w);
   check_not_empty("rms_norm", "x", x.shape());
   check_shape("rms_norm", "w", w.shape(), Shape{x.shape().cols()});
-  using K = Kernel<RmsNorm, Device>;
   using M = master_t<T>;
-  const auto inverse = x.tape().template make<M>({x.shape().rows()});
-  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
-    K::forward(read(x.value()), read(w.value()), static_cast<M>(epsilon), inverse.value(), out);
-  });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const Temporary<M, Device> memory(x.tape(), Shape{K::workspace(x.shape())});
-        K::backward(read(x.value()), read(w.value()), read(inverse.value()), read(y.gradient()), memory.view(),
-                    x.incoming(), w.gradient());
-      },
-      x, w);
-  return y;
+  const auto inverse = saved<M>(x.tape(), {x.shape().rows()});
+  const auto memory = working<M>({Kernel<RmsNorm, Device>::workspace(x.shape())});
+  return operation<RmsNorm>("rms_norm", x.shape(), forward(x, w, static_cast<M>(epsilon), filled(inverse)),
+                            backward(x, w, inverse, result_gradient, memory, incoming(x), gradient(w)));
 }
 
 }  // namespace binllm

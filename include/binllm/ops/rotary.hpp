@@ -8,7 +8,7 @@
 /// Backward the rotation by the opposite angle.   Saves nothing.
 /// Errors   rank_unsupported, shape_mismatch, index_out_of_range beyond the last tabulated position.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
@@ -51,6 +51,7 @@ void check_positions(const RotaryTable<T, Device>& table, Index first, Index cou
 }
 
 struct Rotary {
+  static constexpr bool cheap = true;
   /// floor(n / divisor) for 0 <= n < 2^50. Many times faster than to divide integers; and exact, since n + 1/2 is half
   /// a step from every multiple of the divisor, much more than the rounding of the product.
   struct Quotient {
@@ -133,13 +134,9 @@ template <class T, class Device>
   const Index head_dim = 2 * table.cosine.shape().cols();
   if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
   check_positions(table, first, x.shape()[1]);
-  using K = Kernel<Rotary, Device>;
-  const auto cosine = table.cosine.view(), sine = table.sine.view();
-  auto y = x.tape().template compute<T>(
-      x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), cosine, sine, first, out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(cosine, sine, first, read(y.gradient()), x.incoming()); }, x);
-  return y;
+  const auto cosine = read(table.cosine.view()), sine = read(table.sine.view());
+  return operation<Rotary>("rotary", x.shape(), forward(x, cosine, sine, first),
+                           backward(cosine, sine, first, result_gradient, incoming(x)));
 }
 
 }  // namespace binllm

@@ -5,7 +5,7 @@
 /// Shapes   x, y alike.
 /// Backward dx += factor * dy.   Saves nothing.   Cost: one pass each way.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 
@@ -20,7 +20,9 @@ struct Times {
   }
 };
 
-struct Scaling {};
+struct Scaling {
+  static constexpr bool cheap = true;
+};
 
 template <>
 inline constexpr bool cuda::shipped<Scaling> = true;
@@ -38,12 +40,7 @@ struct GenericKernel<Scaling, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> scale(Variable<T, Device> x, master_t<T> factor) {
-  using K = Kernel<Scaling, Device>;
-  auto y =
-      x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) { K::forward(read(x.value()), factor, out); });
-  y.tape().on_backward(
-      y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
-  return y;
+  return operation<Scaling>("scale", x.shape(), forward(x, factor), backward(result_gradient, factor, gradient(x)));
 }
 
 }  // namespace binllm

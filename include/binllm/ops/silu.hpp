@@ -42,6 +42,7 @@ template <class T, class Device>
 }
 
 struct SwiGlu {
+  static constexpr bool cheap = true;
   struct Value {
     template <class X>
     [[nodiscard]] constexpr X operator()(const X& gate, const X& up) const {
@@ -75,19 +76,9 @@ struct GenericKernel<SwiGlu, Device> {
 
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> swiglu(Variable<T, Device> gate, Variable<T, Device> up) {
-  check_same_tape("swiglu", gate, up);
   check_shape("swiglu", "up", up.shape(), gate.shape());
-  using K = Kernel<SwiGlu, Device>;
-  auto y = gate.tape().template compute<T>(
-      gate.shape(), [=](View<T, Device> out) { K::forward(read(gate.value()), read(up.value()), out); });
-  y.tape().on_backward(
-      y,
-      [=] {
-        const auto dgate = gate.incoming(), dup = up.incoming();  // in this order, which the kernel keeps
-        K::backward(read(gate.value()), read(up.value()), read(y.gradient()), dgate, dup);
-      },
-      gate, up);
-  return y;
+  return operation<SwiGlu>("swiglu", gate.shape(), forward(gate, up),
+                           backward(gate, up, result_gradient, incoming(gate), incoming(up)));
 }
 
 }  // namespace binllm

@@ -5,7 +5,7 @@
 /// Backward dx[r,c] += y[r,c] (dy[r,c] - sum_k dy[r,k] y[r,k]).   Saves y only.
 /// Errors   empty_tensor.  NaN in gives NaN out.   Cost: four passes forward, two backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/core/dtype.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/multiply.hpp>
@@ -69,19 +69,9 @@ struct GenericKernel<Softmax, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> softmax(Variable<T, Device> x) {
   check_not_empty("softmax", "x", x.shape());
-  using K = Kernel<Softmax, Device>;
-  const Shape rows{x.shape().rows()};
-  auto y = x.tape().template compute<T>(x.shape(), [=](View<T, Device> out) {
-    K::forward(read(x.value()), Temporary<master_t<T>, Device>(x.tape(), rows).view(), out);
-  });
-  y.tape().on_backward(
-      y,
-      [=] {
-        K::backward(read(y.value()), read(y.gradient()), Temporary<master_t<T>, Device>(x.tape(), rows).view(),
-                    x.gradient());
-      },
-      x);
-  return y;
+  const auto rows = working<master_t<T>>({x.shape().rows()});
+  return operation<Softmax>("softmax", x.shape(), forward(x, rows),
+                            backward(result_value, result_gradient, rows, gradient(x)));
 }
 
 }  // namespace binllm

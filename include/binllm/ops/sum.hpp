@@ -5,7 +5,7 @@
 /// Backward dx_i += dy (sum), dx_i += dy / n (mean).   Saves nothing.
 /// Errors   empty_tensor (mean).   Order: rows first, then the row sums, each in fixed order.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/operation.hpp>
 #include <binllm/device/kernel.hpp>
 #include <binllm/ops/scale.hpp>
 
@@ -33,14 +33,8 @@ struct GenericKernel<SumAll, Device> {
 namespace detail {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> scaled_sum(Variable<T, Device> x, master_t<T> factor) {
-  using K = Kernel<SumAll, Device>;
-  auto y = x.tape().template compute<T>({1}, [=](View<T, Device> out) {
-    const Temporary<master_t<T>, Device> row_sums(x.tape(), Shape{x.shape().rows()});
-    K::forward(read(x.value()), factor, row_sums.view(), out);
-  });
-  y.tape().on_backward(
-      y, [=] { K::backward(read(y.gradient()), factor, x.gradient()); }, x);
-  return y;
+  const auto row_sums = working<master_t<T>>({x.shape().rows()});
+  return operation<SumAll>("sum", {1}, forward(x, factor, row_sums), backward(result_gradient, factor, gradient(x)));
 }
 }  // namespace detail
 

@@ -7,65 +7,66 @@
 /// f is a trivially copyable struct with
 ///   Shape shape;  bool needs_gradient() const;
 ///   void forward(Tape&, View<T> wb) const;  void backward(Tape&, View<const T> dwb) const;
+/// and, if it reads values that ops have made, `each_value(use)`, which calls use(variable) for each.
 /// Errors   shape_mismatch.   Cost: linear's, and f once in forward, once or twice in backward.
 #pragma once
-#include <binllm/autodiff/variable.hpp>
-#include <binllm/device/kernel.hpp>
+#include <binllm/autodiff/operation.hpp>
 
 namespace binllm {
 
-namespace detail {
-template <class F, class T, class Device>
-void transient_linear_backward(Variable<T, Device> x, const F& f, View<const T, Device> dy) {
+struct TransientLinear {};
+
+template <class Device>
+struct GenericKernel<TransientLinear, Device> {
   using B = Backend<Device>;
-  if (const auto dx = x.incoming()) {
-    const Temporary<T, Device> wb(x.tape(), f.shape);
-    f.forward(x.tape(), wb.view());
-    B::gemm(Product::nn, dy, read(wb.view()), dx.view, dx.write());
+  template <class F, class T>
+  static void forward(Tape<Device>* tape, const F& f, View<const T, Device> x, View<T, Device> y) {
+    const Temporary<T, Device> wb(*tape, f.shape);
+    f.forward(*tape, wb.view());
+    B::gemm(Product::nt, x, read(wb.view()), y);
   }
-  if (f.needs_gradient()) {
-    const auto input = read(x.value());
-    const Temporary<T, Device> dwb(x.tape(), f.shape);
-    B::gemm(Product::tn, dy, input, dwb.view());
-    f.backward(x.tape(), read(dwb.view()));
+  template <class F, class T>
+  static void forward(Tape<Device>* tape, const F& f, View<const T, Device> x, View<const T, Device> r,
+                      View<T, Device> y) {
+    const Temporary<T, Device> wb(*tape, f.shape);
+    f.forward(*tape, wb.view());
+    B::gemm_add(Product::nt, x, read(wb.view()), r, y);
   }
-}
-}  // namespace detail
+  template <class F, class T>
+  static void backward(Tape<Device>* tape, const F& f, View<const T, Device> x, View<const T, Device> dy,
+                       Into<T, Device> dx) {
+    if (dx) {
+      const Temporary<T, Device> wb(*tape, f.shape);
+      f.forward(*tape, wb.view());
+      B::gemm(Product::nn, dy, read(wb.view()), dx.view, dx.write());
+    }
+    if (f.needs_gradient()) {
+      const Temporary<T, Device> dwb(*tape, f.shape);
+      B::gemm(Product::tn, dy, x, dwb.view());
+      f.backward(*tape, read(dwb.view()));
+    }
+  }
+};
+/// On every device: it runs on the host, and what it calls on the device.
+template <>
+struct Kernel<TransientLinear, Cuda> : GenericKernel<TransientLinear, Cuda> {};
 
 template <class F, class T, class Device>
 [[nodiscard]] Variable<T, Device> transient_linear(Variable<T, Device> x, F f) {
   check_cols("transient_linear", "x", x.shape(), f.shape.cols());
-  auto y = x.tape().template compute<T>(x.shape().with_cols(f.shape[0]), [=](View<T, Device> out) {
-    const auto input = read(x.value());  // before W_b is made: it may have to be computed itself, with a W_b of its own
-    const Temporary<T, Device> wb(x.tape(), f.shape);
-    f.forward(x.tape(), wb.view());
-    Backend<Device>::gemm(Product::nt, input, read(wb.view()), out);
-  });
-  y.tape().on_backward(
-      y, [=] { detail::transient_linear_backward(x, f, read(y.gradient())); }, x, f);
-  return y;
+  return operation<TransientLinear>(
+      "transient_linear", x.shape().with_cols(f.shape[0]), forward(on_tape, f, x),
+      backward(on_tape, f, value_if(f.needs_gradient(), x), result_gradient, incoming(x)));
 }
 
 /// The same with a term r that is added by the product itself; its gradient is y's. Errors also: foreign_tape.
 template <class F, class T, class Device>
 [[nodiscard]] Variable<T, Device> transient_linear(Variable<T, Device> x, F f, Variable<T, Device> r) {
-  check_same_tape("transient_linear", x, r);
   check_cols("transient_linear", "x", x.shape(), f.shape.cols());
   check_shape("transient_linear", "r", r.shape(), x.shape().with_cols(f.shape[0]));
-  auto y = x.tape().template compute<T>(r.shape(), [=](View<T, Device> out) {
-    const auto input = read(x.value()), term = read(r.value());
-    const Temporary<T, Device> wb(x.tape(), f.shape);
-    f.forward(x.tape(), wb.view());
-    Backend<Device>::gemm_add(Product::nt, input, read(wb.view()), term, out);
-  });
-  y.tape().on_backward(
-      y,
-      [=] {
-        detail::transient_linear_backward(x, f, read(y.gradient()));
-        y.pass_gradient(r);
-      },
-      x, f, r);
-  return y;
+  return operation<TransientLinear>(
+      "transient_linear", r.shape(), forward(on_tape, f, x, r),
+      backward(on_tape, f, value_if(f.needs_gradient(), x), result_gradient, incoming(x)), passing_to(r));
 }
 
 }  // namespace binllm
