@@ -109,16 +109,15 @@ struct CausalLm {
   // ---- several steps at once
   /// Final hidden states (B,T,C), normalised, of ids (B,T). Errors: token_out_of_range, index_out_of_range (too long).
   [[nodiscard]] Variable<T, D> hidden(Pass<T, D>& pass, View<const std::int32_t, D> ids) const {
-    Stage<D> stage(pass.tape);
-    return stage.keep(transform(pass, embed(pass, ids)));
+    return transform(pass, embed(pass, ids));
   }
   [[nodiscard]] Variable<T, D> operator()(Pass<T, D>& pass, View<const std::int32_t, D> ids) const {
     return hidden(pass, ids);
   }
-  /// The same of embedded tokens (B,T,C).
+  /// The same of embedded tokens (B,T,C), which have served then.
   [[nodiscard]] Variable<T, D> transform(Pass<T, D>& pass, Variable<T, D> h) const {
     const Index tokens = h.shape()[1];
-    Stage<D> stage(pass.tape);
+    Stage<D> stage(pass.tape, h);
     h = positions.embed(pass, h);
     for (Index i = 0; i < blocks(); ++i) h = stage.keep(run_block(pass, i, h));
     if (pass.cache != nullptr) pass.cache->advance(tokens);

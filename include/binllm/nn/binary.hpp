@@ -81,6 +81,12 @@ struct BinaryKind {
     return (channel_sharing_named(wanted) == ChannelSharing::per_linear) ==
            (channel_sharing_named(found) == ChannelSharing::per_linear);
   }
+  /// Whether the word of who saves stands in place of the kind's own: for a policy without a name, and because only who
+  /// saves knows that stage 1 never ran.
+  [[nodiscard]] static bool yields(std::string_view key, std::string_view own, std::string_view said) {
+    return own == custom_policy || (key == "channel_scale" && own == to_string(ChannelSharing::shared) &&
+                                    said == to_string(ChannelSharing::none));
+  }
 
   template <class T, class Device>
   struct Parameters {

@@ -13,23 +13,26 @@ namespace binllm {
 inline constexpr std::string_view custom_policy = "custom";
 
 /// The name of an estimator or schedule: its own, or that of the one that was chosen by name.
-template <class P>
+/// A struct that derives from one of the list inherits its name, and is not what it is called.
+template <class Shipped, class P>
 [[nodiscard]] constexpr std::string_view policy_name(const P& policy) {
   if constexpr (requires { std::string_view(policy.entry->name); }) {
     return policy.entry->name;
   } else if constexpr (requires { std::string_view(P::name); }) {
-    return P::name;
+    const bool inherited =
+        !list_has<P, Shipped> && any_type<Shipped>([]<class S>() { return std::string_view(S::name) == P::name; });
+    return inherited ? custom_policy : std::string_view(P::name);
   } else {
     return custom_policy;
   }
 }
 template <Estimator E>
 [[nodiscard]] constexpr std::string_view estimator_name(const E& estimator) {
-  return policy_name(estimator);
+  return policy_name<ShippedEstimators<typename E::value_type>>(estimator);
 }
 template <Schedule H>
 [[nodiscard]] constexpr std::string_view schedule_name(const H& schedule) {
-  return policy_name(schedule);
+  return policy_name<ShippedSchedules>(schedule);
 }
 
 /// The shipped scale with these equations.

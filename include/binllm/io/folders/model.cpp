@@ -17,11 +17,10 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
                  const std::vector<TensorSource>& tensors, const SaveOptions& options,
-                 Agrees agrees) {
+                 Agrees yields) {
   for (const auto& [key, value] : options.recipe) {
     std::string& entry = description.recipe[key];
-    // What the format does not say is the caller's; so is a word that says the same and more, such as no stage 1.
-    if (entry.empty() || agrees(key, entry, value)) entry = value;
+    if (entry.empty() || yields(key, entry, value)) entry = value;
   }
   const Tokenizer* tokenizer = options.tokenizer;
   if (tokenizer != nullptr) {

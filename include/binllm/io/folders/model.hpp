@@ -34,7 +34,7 @@ struct SaveOptions {
 namespace detail {
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options, Agrees agrees);
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options, Agrees yields);
 
 template <class Model>
 [[nodiscard]] KnownBeside known_of() {
@@ -114,7 +114,7 @@ void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path&
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
   detail::write_model(folder,
                       {model.config, std::string(Format::name), detail::format_recipe(model.format), &family_of<A>},
-                      tensors, options, detail::agreement<Format>());
+                      tensors, options, detail::yielding<Format>());
 }
 
 }  // namespace binllm

@@ -45,14 +45,24 @@ void check_family(const std::filesystem::path& folder, const ModelDescription& d
 /// Errors: config_inconsistent where the folder holds another format.
 void check_format_name(const std::filesystem::path& folder, const ModelDescription& description,
                        std::string_view format);
-/// Whether two words of a recipe stand for the same tensors and the same arithmetic.
+/// A question about two words of a recipe.
 using Agrees = bool (*)(std::string_view key, std::string_view wanted, std::string_view found);
+/// Whether two words stand for the same tensors and the same arithmetic.
 template <class Format>
 [[nodiscard]] constexpr Agrees agreement() {
   if constexpr (requires { Format::agrees("", "", ""); }) {
     return Format::agrees;
   } else {
     return [](std::string_view, std::string_view wanted, std::string_view found) { return wanted == found; };
+  }
+}
+/// Whether a caller's word stands in place of the format's own.
+template <class Format>
+[[nodiscard]] constexpr Agrees yielding() {
+  if constexpr (requires { Format::yields("", "", ""); }) {
+    return Format::yields;
+  } else {
+    return [](std::string_view, std::string_view, std::string_view) { return false; };
   }
 }
 /// Errors: config_inconsistent for other words; config_invalid where the folder does not say; version_unsupported for
