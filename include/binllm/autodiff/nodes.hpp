@@ -51,15 +51,15 @@ struct Node {
   std::size_t bytes = 0;
   std::uint32_t stamp = 0;
   std::uint32_t source = 0;  // of an alias: the node that has the value
-  bool needs_gradient : 1 = false;
-  bool kept : 1 = false;       // a leaf: its adjoint lives as long as the node
-  bool external : 1 = false;   // the adjoint belongs to somebody else
-  bool returned : 1 = false;   // the adjoint has been used up by this backward
-  bool alias : 1 = false;      // the value is another node's
-  bool pooled : 1 = false;     // the value is a block of the pool
-  bool recorded : 1 = false;   // it was made while the tape recorded
-  bool forgotten : 1 = false;  // and goes back once the step of its op has run
-  bool read : 1 = false;       // some backward step reads the value
+  bool needs_gradient = false;
+  bool kept = false;       // a leaf: its adjoint lives as long as the node
+  bool external = false;   // the adjoint belongs to somebody else
+  bool returned = false;   // the adjoint has been used up by this backward
+  bool alias = false;      // the value is another node's
+  bool pooled = false;     // the value is a block of the pool
+  bool recorded = false;   // it was made while the tape recorded
+  bool forgotten = false;  // and goes back once the step of its op has run
+  bool read = false;       // some backward step reads the value
 };
 
 /// The nodes of a tape in the order in which they were made, and the pool that their blocks come from.

@@ -231,16 +231,16 @@ struct FirstVariable<Variable<T, D>, Rest...> {
   using Scalar = T;
   using Device = D;
 };
-/// Arguments in a closure, which calls use(arguments...).
+/// The arguments of a call by reference, for the expression that they stand in; `apply` calls use(arguments...).
 template <class First, class Apply>
-struct Arguments : First {
+struct ArgumentList : First {
   Apply apply;
-  explicit Arguments(const Apply& closure) : apply(closure) {}
+  explicit ArgumentList(const Apply& closure) : apply(closure) {}
 };
 template <class... A>
 [[nodiscard]] auto arguments(const A&... list) {
-  const auto apply = [=](const auto& use) { return use(list...); };
-  return Arguments<FirstVariable<A...>, decltype(apply)>(apply);
+  const auto apply = [&](const auto& use) { return use(list...); };
+  return ArgumentList<FirstVariable<A...>, decltype(apply)>(apply);
 }
 
 }  // namespace detail
@@ -268,8 +268,8 @@ template <class Op, class T = void, class Forward>
     };
     (detail::each_value(argument, check), ...);
   });
-  const Variable<Y, D> y = tape->template compute<Y>(shape, [list, tape](View<Y, D> out) {
-    list.apply([&](const auto&... argument) {
+  const Variable<Y, D> y = list.apply([&](const auto&... argument) {
+    return tape->template compute<Y>(shape, [=](View<Y, D> out) {
       static_cast<void>(detail::ForwardCall<Kernel<Op, D>>{detail::ready(argument, *tape)..., out});
     });
   });
@@ -296,12 +296,12 @@ template <class Op, class T = void, class Forward, class Backward, class... Term
     return (detail::wants_gradient(argument) || ...) || (terms.of.needs_gradient() || ...);
   });
   if (!wanted) return y;
-  tape.record(y, [=] {
-    list.apply([&](const auto&... argument) {
+  list.apply([&](const auto&... argument) {
+    tape.record(y, [=] {
       const bool distinct = detail::distinct_gradients(argument...);
       static_cast<void>(detail::BackwardCall<Kernel<Op, D>>{detail::ready(argument, y, distinct)...});
+      (y.pass_gradient(terms.of), ...);
     });
-    (y.pass_gradient(terms.of), ...);
   });
   const auto reads = [&](const auto& x) { tape.reads(x); };
   list.apply([&](const auto&... argument) {

@@ -44,7 +44,7 @@ class Tape {
   /// that the value can be forgotten and computed again: what it captures must stay readable for the tape's round.
   /// (Values of at most `not_worth_forgetting` bytes are smaller than that copy; they stay.)
   template <class T, class F>
-  [[nodiscard]] Variable<T, D> compute(Shape shape, F fill) {
+  [[nodiscard]] Variable<T, D> compute(const Shape& shape, const F& fill) {
     const auto y = unfilled<T>(shape, fill, bytes_of<T>(shape) > not_worth_forgetting);
     fill(y.room());
     return y;
@@ -53,7 +53,7 @@ class Tape {
   /// The same, but while the tape records `fill` does not run before the value is asked for. A backward step that has
   /// the value at hand writes it to `room()` instead.
   template <class T, class F>
-  [[nodiscard]] Variable<T, D> deferred(Shape shape, F fill) {
+  [[nodiscard]] Variable<T, D> deferred(const Shape& shape, const F& fill) {
     return recording_ ? unfilled<T>(shape, fill, true) : compute<T>(shape, fill);
   }
   /// Uninitialised memory from the arena, until `reset`: what an op saves besides its result.
