@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# usage: docs.sh COMPILER FLAGS_FILE REPOSITORY
+# usage: docs.sh COMPILER FLAGS_FILE REPOSITORY [BUILD_FOLDER]
 # Every ```cpp block of the pages compiles: whole programs as they are, others as the body of a function. A block that
-# follows <!-- examples/NN_name.cpp --> is that file. The lines of a block that follows <!-- include/... --> or
-# <!-- bench/... --> stand in that file, in this order. Links to files lead somewhere.
+# follows <!-- examples/NN_name.cpp --> is that file. The lines of a block that follows <!-- include/... -->,
+# <!-- bench/... --> or <!-- tests/... --> stand in that file, in this order. Links to files lead somewhere.
+# With the folder of a build that has every test of a machine without nvcc, README's number of tests is that of the build.
 set -euo pipefail
 export LC_ALL=C
-compiler=$1 flags=$2
+compiler=$1 flags=$2 build=${4-}
 cd "$3"
 pages=(README.md CONTRIBUTING.md CHANGELOG.md)
 while read -r page; do pages+=("$page"); done < <(find docs -name '*.md' | sort)
@@ -67,7 +68,7 @@ inside && /[^ ]/ {
   if (!found) { printf "%s:%d: not in %s: %s\n", FILENAME, FNR, quoted, $0; wrong = 1 }
   next
 }
-/^<!-- (include|bench)\/.* -->$/ { quoted = $2 }
+/^<!-- (include|bench|tests)\/.* -->$/ { quoted = $2 }
 END { exit wrong }
 ' "${pages[@]}" || failures=$((failures + 1))
 
@@ -76,4 +77,12 @@ for page in "${pages[@]}"; do
     [ -z "$link" ] || [ -e "$(dirname "$page")/$link" ] || { echo "$page: no such file: $link"; failures=$((failures + 1)); }
   done < <(grep -oE '\]\([^)#: ]+(#[^)]*)?\)' "$page" | sed -E 's/^\]\(//; s/[#)].*//')
 done
+
+if [ -n "$build" ]; then
+  gpu_tests=test_cuda
+  for example in examples/*.cu; do gpu_tests+="|example[.]$(basename "$example" .cu)"; done
+  found=$(ctest --test-dir "$build" -N | grep -E '^ *Test +#' | grep -cvE ": ($gpu_tests)$")
+  said=$(sed -nE 's/^100% tests passed, 0 tests failed out of ([0-9]+)$/\1/p' README.md)
+  [ "$said" = "$found" ] || { echo "README.md: $found tests, not '$said'"; failures=$((failures + 1)); }
+fi
 exit $((failures > 0))

@@ -70,6 +70,11 @@ struct PlainInt8Rows {
 };
 
 #if defined(__x86_64__)
+#if !defined(__clang__)  // gcc 12 takes the undefined operands of its own intrinsics for uninitialised variables
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 
 /// Rows on their way from memory: with several tokens, the instructions at work reach too few of them by themselves.
 inline constexpr Index bytes_ahead = 4096;
@@ -216,6 +221,10 @@ struct Avx2Int8Rows {
     }
   }
 };
+
+#if !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 #endif
 
