@@ -35,10 +35,10 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   add_row(job.recipe.estimator + " with F", model, t);
   const std::size_t with_f = rows.size() - 1;  // of the rows, where there are any
   std::map<std::string, std::string> more{{"t", fmt::format("{}", t)}};
-  if (!job.has_stage_1()) more["channel_scale"] = "none";
+  if (!job.has_stage_1()) more["channel_scale"] = to_string(binllm::ChannelSharing::none);
   model.save(job.out / "binary", {.tokenizer = job.tokenizer, .recipe = more});
 
-  const bool packs = !job.recipe.granularity.starts_with("group");
+  const bool packs = job.recipe.scale_traits().granularity != binllm::Granularity::group;
   if (packs) {
     const auto packed = model.pack("float");
     packed.save(job.out / "packed", {.tokenizer = job.tokenizer});
@@ -60,11 +60,11 @@ struct Policies {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("estimator", self.names.estimator, names_in(binllm::estimator_table<float>), any);
-    v("scale", self.names.scale, names_in(binllm::scale_table), shown_as("the estimator's"));
-    v("schedule", self.names.schedule, names_in(binllm::schedule_table), shown_as("the estimator's"));
-    v("granularity", self.names.granularity, "row, column, tensor or group:SIZE", any);
-    v("channel_scale", self.names.channel_scale, "shared (folded away), per-linear or none", any);
+    v("estimator", self.names.estimator, binllm::names_of<binllm::ShippedEstimators<float>>(), any);
+    v("scale", self.names.scale, binllm::names_of<binllm::ShippedScales<float>>(), shown_as("the estimator's"));
+    v("schedule", self.names.schedule, binllm::names_of<binllm::ShippedSchedules>(), shown_as("the estimator's"));
+    v("granularity", self.names.granularity, binllm::names_of<binllm::ShippedGranularities>(), any);
+    v("channel_scale", self.names.channel_scale, binllm::names_of<binllm::ShippedChannelScales<float>>(), any);
   }
 };
 
@@ -157,7 +157,8 @@ void binarize(BinarizeOptions& o) {
   o.recipe.names = o.recipe.names.completed();
   const binllm::RecipeNames& recipe = o.recipe.names;
   binllm::TrainingOptions& training = o.training.options;
-  if (recipe.granularity != "row" && recipe.channel_scale != "none" && o.channel_scale_steps > 0) {
+  const bool by_row = recipe.scale_traits().granularity == binllm::Granularity::row;
+  if (!by_row && recipe.sharing() != binllm::ChannelSharing::none && o.channel_scale_steps > 0) {
     throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
                         "row, or --channel-scale-steps 0: stage 1 folds its scales into rows", recipe.granularity);
   }
@@ -180,7 +181,7 @@ void binarize(BinarizeOptions& o) {
   const std::size_t resident = binllm::resident_bytes();
   auto model = binllm::AnyModel::open(
       o.model, {.device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen, .format = "dense"});
-  const binllm::LlamaConfig& c = model.config();
+  const binllm::ModelConfig& c = model.config();
   if (validation != nullptr) binllm::check_perplexity(c, *validation, job.evaluation(infinity));
   if (o.run.dry_run) {
     check_tokens("binarize", job.corpus, c);

@@ -36,7 +36,7 @@ struct ModelSize {
     v("kv_heads", self.kv_heads, "key-value heads; 0: as many as query heads", at_least(0));
   }
   /// Errors: config_inconsistent.
-  [[nodiscard]] binllm::LlamaConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
+  [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
 };
 
 /// binarize: the whole recipe on one model.
@@ -50,7 +50,9 @@ struct RecipeJob {
   fs::path source{}, out{};                ///< folder of the model; out/binary and out/packed are written
   const binllm::Tokenizer* tokenizer = nullptr;
 
-  [[nodiscard]] bool has_stage_1() const { return search.steps > 0 && recipe.channel_scale != "none"; }
+  [[nodiscard]] bool has_stage_1() const {
+    return search.steps > 0 && recipe.sharing() != binllm::ChannelSharing::none;
+  }
   [[nodiscard]] binllm::PerplexityOptions evaluation(double hardness) const {
     return {.context = training.context, .max_windows = validation_windows, .hardness = hardness};
   }

@@ -28,7 +28,6 @@ void inspect(InspectOptions& options) {
   const auto bits = binllm::bit_counts(options.model);
   const auto& c = description.config;
   const auto bytes = fs::file_size(options.model / "model.safetensors");
-  const auto parameters = binllm::parameter_count(c), block = binllm::block_weight_count(c);
   if (options.common.json) {
     Json tensors = Json::object();
     for (const auto& tensor : file.tensors()) {
@@ -38,8 +37,8 @@ void inspect(InspectOptions& options) {
     }
     const Json report{{"format", description.format},
                       {"recipe", description.recipe},
-                      {"parameters", parameters},
-                      {"block_weights", block},
+                      {"parameters", bits.parameters},
+                      {"block_weights", bits.block_weights},
                       {"bytes", bytes},
                       {"bits",
                        {{"signs_only", bits.signs_only},
@@ -54,7 +53,7 @@ void inspect(InspectOptions& options) {
   fmt::print("layers             {} of width {}, {} hidden, {} heads ({} key-value) of {}\n", c.num_hidden_layers,
              c.hidden_size, c.intermediate_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim);
   fmt::print("vocabulary         {}{}\n", c.vocab_size, c.tie_word_embeddings ? ", head tied to the embedding" : "");
-  fmt::print("parameters         {} ({} in the blocks' linear layers)\n", parameters, block);
+  fmt::print("parameters         {} ({} in the blocks' linear layers)\n", bits.parameters, bits.block_weights);
   fmt::print("model.safetensors  {} bytes\n", bytes);
   fmt::print(
       "bits per weight    {:.4f} signs only\n                   {:.4f} blocks' linear layers with their scales\n       "

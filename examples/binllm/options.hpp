@@ -115,15 +115,6 @@ concept OptionSet = requires(O& options) {
   return name;
 }
 
-/// "a, b or c"
-template <class Table>
-[[nodiscard]] std::string names_in(const Table& table) {
-  std::string text;
-  for (std::size_t i = 0; i < table.size(); ++i)
-    text += (i == 0 ? "" : i + 1 < table.size() ? ", " : " or ") + std::string(table[i].name);
-  return text;
-}
-
 /// Adds a flag for each member; present values are the defaults.
 struct AddFlags {
   CLI::App& command;

@@ -9,8 +9,8 @@
 
 namespace program {
 
-binllm::LlamaConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
-  binllm::LlamaConfig c;
+binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
+  binllm::ModelConfig c;
   c.vocab_size = tokenizer.vocab_size();
   c.hidden_size = dim;
   c.intermediate_size = hidden;
@@ -79,7 +79,7 @@ void pretrain(PretrainOptions& o) {
   auto model = from_folder
                    ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
                    : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device);
-  const binllm::LlamaConfig& c = model.config();
+  const binllm::ModelConfig& c = model.config();
   if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
   if (o.run.dry_run) {
     check_tokens("pretrain", corpus, c);

@@ -79,7 +79,7 @@ std::size_t DryRun::peak() const {
   return resident + std::max(training.total(), channel_scale ? channel_scale->total() : 0);
 }
 
-void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::LlamaConfig& config) {
+void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::ModelConfig& config) {
   binllm::check_token_ids(command, binllm::View<const std::int32_t>(stream.tokens().data(), {stream.size()}),
                           config.vocab_size);
 }

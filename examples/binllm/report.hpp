@@ -37,7 +37,7 @@ void add_cost(ResultRow& row, const fs::path& folder);
 
 /// What --dry-run prints.
 struct DryRun {
-  binllm::LlamaConfig config;
+  binllm::ModelConfig config;
   binllm::Index parameters = 0;  ///< of the model that is trained
   binllm::Index tokens_per_step = 0, steps = 0;
   binllm::MemoryForecast training;
@@ -51,7 +51,7 @@ struct DryRun {
 void print(const DryRun& run, const DeviceChoice& device, bool json);
 
 /// Every token must be one of the model's. Errors: token_out_of_range.
-void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::LlamaConfig& config);
+void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::ModelConfig& config);
 
 /// "12.3 MB", in powers of 1000.
 [[nodiscard]] std::string in_megabytes(std::size_t bytes);

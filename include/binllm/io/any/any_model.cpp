@@ -5,14 +5,8 @@ namespace binllm {
 
 namespace {
 
-detail::HostModel read_folder(const std::filesystem::path& folder, bool float_activations) {
-  const auto any = [](auto model) { return detail::HostModel(std::move(model)); };
-  if (float_activations) return with_model<float, FloatActivations>(folder, any);
-  return with_model<float, Int8Activations>(folder, any);
-}
-
-AnyModel placed(detail::HostModel&& model, const AnyDevice& device) {
-  return AnyModel(device.gpu ? detail::on_gpu(std::move(model), device.precision) : detail::on_cpu(std::move(model)));
+const detail::AnyModels& models_of(const AnyDevice& device) {
+  return device.gpu ? detail::models_of_gpu(device.precision) : detail::models_of_cpu();
 }
 
 }  // namespace
@@ -26,23 +20,30 @@ RecipeNames RecipeNames::completed() const {
   const auto& entry = *RuntimeEstimator<float>::named(estimator).entry;
   if (scale.empty()) all.scale = entry.default_scale;
   if (schedule.empty()) all.schedule = entry.default_schedule;
-  static_cast<void>(RuntimeScale<float>::named(all.scale, all.granularity));
+  static_cast<void>(all.scale_traits());
   static_cast<void>(RuntimeSchedule::named(all.schedule));
-  static_cast<void>(channel_sharing_named(all.channel_scale));
+  static_cast<void>(all.sharing());
   return all;
+}
+ScaleTraits RecipeNames::scale_traits() const { return scale_traits_named(scale, granularity); }
+ChannelSharing RecipeNames::sharing() const { return channel_sharing_named(channel_scale); }
+FormatWords RecipeNames::words() const {
+  const RecipeNames all = completed();
+  return {{"estimator", all.estimator},
+          {"scale", all.scale},
+          {"granularity", all.granularity},
+          {"channel_scale", all.channel_scale},
+          {"schedule", all.schedule}};
 }
 
 AnyModel AnyModel::open(const std::filesystem::path& folder, const OpenOptions& options) {
-  const bool on_gpu = options.device.gpu.has_value(),
-             float_activations = detail::wants_float(options.activations, on_gpu);
-  if (!options.format.empty()) detail::check_format(folder, read_config(folder), options.format, {});
-  return placed(read_folder(folder, float_activations), options.device);
+  if (!options.format.empty()) detail::check_format_name(folder, read_config(folder), options.format);
+  return AnyModel(models_of(options.device).open(folder, options.activations));
 }
 
-AnyModel AnyModel::random(const LlamaConfig& config, std::uint64_t seed, const AnyDevice& device) {
-  Llama<float> model(config);
-  initialise(model, seed);
-  return placed(std::move(model), device);
+AnyModel AnyModel::random(const ModelConfig& config, std::uint64_t seed, const AnyDevice& device,
+                          std::string_view family) {
+  return AnyModel(models_of(device).random(family, config, seed));
 }
 
 AnyModel::AnyModel(std::unique_ptr<Interface> model) noexcept : model_(std::move(model)) {}
@@ -50,7 +51,7 @@ AnyModel::AnyModel(AnyModel&&) noexcept = default;
 AnyModel& AnyModel::operator=(AnyModel&&) noexcept = default;
 AnyModel::~AnyModel() = default;
 
-const LlamaConfig& AnyModel::config() const { return model_->config(); }
+const ModelConfig& AnyModel::config() const { return model_->config(); }
 std::string_view AnyModel::format() const { return model_->format(); }
 Index AnyModel::parameter_count() const { return model_->parameters(); }
 
@@ -74,7 +75,10 @@ double AnyModel::pretrain(const TokenStream& corpus, const TrainingOptions& opti
                           RunLog* log) {
   return model_->pretrain(corpus, options, validation, log);
 }
-AnyModel AnyModel::binarize(const RecipeNames& recipe) const { return AnyModel(model_->binarize(recipe)); }
+AnyModel AnyModel::quantise(std::string_view format, const FormatWords& words) const {
+  return AnyModel(model_->quantise(format, words));
+}
+AnyModel AnyModel::binarize(const RecipeNames& recipe) const { return quantise(RecipeNames::format, recipe.words()); }
 std::pair<double, double> AnyModel::search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
                                                          RunLog* log) {
   return model_->search_channel_scale(corpus, options, log);

@@ -12,11 +12,13 @@
 #include <binllm/infer/texts.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/policy/shipped.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/forecast.hpp>
 #include <binllm/train/progressive.hpp>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,12 +27,23 @@
 
 namespace binllm {
 
-/// The policies of a binary model by name. An empty scale or schedule is the estimator's own.
+/// What config.json says of a format beside its name, such as {"estimator", "vanilla"}.
+using FormatWords = std::map<std::string, std::string>;
+
+/// The policies of a binary model by name.
 struct RecipeNames {
-  std::string estimator = "progressive", scale{}, schedule{}, granularity = "row", channel_scale = "shared";
+  static constexpr std::string_view format = "binary";
+  std::string estimator{TypeAt<0, ShippedEstimators<float>>::name};
+  std::string scale{}, schedule{};  ///< empty: the estimator's own
+  std::string granularity{RowScales::name};
+  std::string channel_scale{ChannelScale<float>::name};
 
   /// With the names that were left empty. Errors: unknown_name, option_out_of_range (group size).
   [[nodiscard]] RecipeNames completed() const;
+  /// What they mean. Errors: as above.
+  [[nodiscard]] ScaleTraits scale_traits() const;
+  [[nodiscard]] ChannelSharing sharing() const;
+  [[nodiscard]] FormatWords words() const;
 };
 
 struct OpenOptions {
@@ -53,10 +66,12 @@ class AnyModel {
   /// +-scale. Errors: those of load_model; config_inconsistent where options.format is another; option_out_of_range for
   /// activations that the device does not have; out_of_memory.
   [[nodiscard]] static AnyModel open(const std::filesystem::path& folder, const OpenOptions& options = {});
-  /// A full-precision model with random weights, the same on all devices. Errors: config_inconsistent, out_of_memory.
-  [[nodiscard]] static AnyModel random(const LlamaConfig& config, std::uint64_t seed, const AnyDevice& device = {});
+  /// A full-precision model of a shipped family with random weights, the same on all devices.
+  /// Errors: unknown_name, config_inconsistent, out_of_memory.
+  [[nodiscard]] static AnyModel random(const ModelConfig& config, std::uint64_t seed, const AnyDevice& device = {},
+                                       std::string_view family = TypeAt<0, ShippedFamilies>::name);
 
-  [[nodiscard]] const LlamaConfig& config() const;
+  [[nodiscard]] const ModelConfig& config() const;
   /// As config.json names it.
   [[nodiscard]] std::string_view format() const;
   [[nodiscard]] Index parameter_count() const;
@@ -78,7 +93,8 @@ class AnyModel {
   /// Trains a full-precision model; returns the last step's loss.
   double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr,
                   RunLog* log = nullptr);
-  /// The binary model of a full-precision one.
+  /// The quantised model of a full-precision one, in a shipped format with words as in its config.json.
+  [[nodiscard]] AnyModel quantise(std::string_view format, const FormatWords& words) const;
   [[nodiscard]] AnyModel binarize(const RecipeNames& recipe) const;
   /// Stage 1; returns the losses before the first and at the last step.
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
@@ -100,7 +116,7 @@ class AnyModel {
 };
 
 /// What `pretrain` takes for a model of this configuration, on the CPU in float32.
-[[nodiscard]] MemoryForecast forecast_pretraining(const LlamaConfig& config, const TrainingOptions& options,
+[[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation = nullptr);
 
 /// What both stages take.
@@ -108,7 +124,7 @@ struct RecipeForecast {
   Index parameters = 0;                    ///< of the binary model
   MemoryForecast channel_scale, training;  ///< stage 1, stage 2
 };
-[[nodiscard]] RecipeForecast forecast_recipe(const LlamaConfig& config, const RecipeNames& recipe,
+[[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
                                              const TrainingOptions& options, const TokenStream* validation = nullptr);
 
 }  // namespace binllm

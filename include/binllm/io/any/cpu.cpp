@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/io/any/model_of.hpp>
 
-namespace binllm::detail {
-
-AnyModel::Interface::Made on_cpu(HostModel&& model) { return placed<float, Cpu>(std::move(model)); }
-
-}  // namespace binllm::detail
+const binllm::detail::AnyModels& binllm::detail::models_of_cpu() {
+  static const ModelsOn<float, Cpu> models;
+  return models;
+}

@@ -18,9 +18,11 @@ AnyDevice AnyDevice::on_gpu(int index, Precision precision) {
 
 std::size_t peak_gpu_bytes() { return cuda::memory().peak; }
 
-AnyModel::Interface::Made detail::on_gpu(HostModel&& model, Precision precision) {
-  if (precision == Precision::bf16) return placed<bf16, Cuda>(std::move(model));
-  return placed<float, Cuda>(std::move(model));
+const detail::AnyModels& detail::models_of_gpu(Precision precision) {
+  static const ModelsOn<float, Cuda> in_float;
+  static const ModelsOn<bf16, Cuda> in_bf16;
+  if (precision == Precision::bf16) return in_bf16;
+  return in_float;
 }
 
 }  // namespace binllm

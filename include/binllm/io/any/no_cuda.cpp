@@ -13,6 +13,6 @@ namespace {
 
 AnyDevice AnyDevice::on_gpu(int, Precision) { refuse(); }
 std::size_t peak_gpu_bytes() { return 0; }
-AnyModel::Interface::Made detail::on_gpu(HostModel&&, Precision) { refuse(); }
+const detail::AnyModels& detail::models_of_gpu(Precision) { refuse(); }
 
 }  // namespace binllm
