@@ -30,6 +30,9 @@ endif()
 
 # io: checkpoints, model folders, runs
 binllm_sources(io_sources "${PROJECT_SOURCE_DIR}/include/binllm/io")
+set(any_sources ${io_sources})
+list(FILTER any_sources INCLUDE REGEX "/io/any/[^/]*$")
+list(FILTER io_sources EXCLUDE REGEX "/io/any/[^/]*$")
 if(io_sources)
   find_package(nlohmann_json 3.11 QUIET)
   if(nlohmann_json_FOUND)
@@ -77,6 +80,22 @@ endif()
 
 # cuda: the kernels of NVIDIA GPUs, for units of the host's compiler; and the flags of units that nvcc compiles
 include(cmake/cuda.cmake)
+
+# any: models of any format on any device that was built; its own library because it is minutes of compiling and, with
+# CUDA, links the GPU's kernels
+if(TARGET binllm_io AND any_sources)
+  set(absent_device cuda)
+  if(TARGET binllm_cuda)
+    set(absent_device no_cuda)
+  endif()
+  list(FILTER any_sources EXCLUDE REGEX "/${absent_device}[.]cpp$")
+  binllm_compiled_component(any ${any_sources})
+  target_link_libraries(binllm_any PUBLIC binllm_io)
+  if(TARGET binllm_cuda)
+    target_link_libraries(binllm_any PUBLIC binllm_cuda)
+  endif()
+  list(APPEND binllm_components any)
+endif()
 
 # compiled: the float kernels instantiated once, for shorter compile times of users
 if(EXISTS "${PROJECT_SOURCE_DIR}/include/binllm/compiled.cpp")

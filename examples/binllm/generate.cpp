@@ -1,36 +1,56 @@
 // SPDX-License-Identifier: MIT
-#include "command.hpp"
-#include "device_choice.hpp"
-#include "generate_run.hpp"
-#include "interruption.hpp"
-#include "model_report.hpp"
+#include "commands.hpp"
+#include "text_printer.hpp"
 
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace program {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-struct Options {
-  Common common;
-  DeviceChoice device;
+struct GenerateFlags {
   ChosenModel model;
-  std::vector<std::string> prompts, prompt_files;
-  std::string tokenizer, hardness = "inf", head;
+  std::vector<std::string> prompt, prompt_file;
+  binllm::GenerateOptions options;
+  std::string head;
   bool stream = true, stats = false;
-  binllm::GenerateOptions generate;
+  std::string tokenizer;
+  DeviceChoice device;
+  Common common;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    auto& o = self.options;
+    v("model", self.model, "", any);
+    v("prompt", self.prompt, "text to continue; again for another", repeated());
+    v("prompt_file", self.prompt_file, "file whose text is a prompt; again for another", repeated());
+    v("max_tokens", o.max_tokens, "tokens to add at most to each prompt", at_least(0));
+    v("temperature", o.temperature, "0: always the most likely token", at_least(0));
+    v("top_k", o.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
+    v("top_p", o.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
+    v("repetition_penalty", o.repetition_penalty, "above 1: tokens seen become less likely", above(0));
+    v("repetition_window", o.repetition_window, "tokens that the penalty looks back; 0: all", at_least(0));
+    v("stop", o.stop, "text at which to end, not printed; again for another", repeated());
+    v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
+    v("context", o.context, "tokens that a text may have; 0: as many as are needed", at_least(0));
+    v("sequences", o.sequences, "prompts continued at the same time at most", at_least(1));
+    v("stream", self.stream, "print text as it is made (default), or when it is complete", any);
+    v("stats", self.stats, "print tokens, time and memory to standard error", any);
+    v("hardness", o.hardness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
+    v("tokenizer", self.tokenizer, other_tokenizer, any);
+    v("device", self.device, "", any);
+    v("common", self.common, "", any);
+  }
+  void check() const { options.check(); }
 };
 
 /// Those of --prompt, then those of --prompt-file, whose last line end is the file's and not the prompt's.
-std::vector<std::string> read_prompts(const Options& options) {
-  std::vector<std::string> prompts = options.prompts;
-  for (const std::string& path : options.prompt_files) {
+std::vector<std::string> read_prompts(const GenerateFlags& flags) {
+  std::vector<std::string> prompts = flags.prompt;
+  for (const std::string& path : flags.prompt_file) {
     const auto file = binllm::MappedMemory::of_file(path);
     std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     if (text.ends_with('\n')) text.pop_back();
@@ -65,7 +85,8 @@ Json to_json(const binllm::DecoderMemory& m) {
           {"total", m.total()}};
 }
 
-void print_json(const std::vector<std::string>& prompts, const Generated& generated, const DeviceChoice& device) {
+void print_json(const std::vector<std::string>& prompts, const binllm::GenerationReport& generated,
+                const DeviceChoice& device) {
   const binllm::GeneratedTexts& made = generated.texts;
   Json object, results = Json::array();
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -120,67 +141,28 @@ void print_memory(const binllm::DecoderMemory& m) {
   line("memory in all", m.total());
 }
 
-void run(Options options) {
-  options.common.apply();
-  options.device.apply();
-  options.generate.seed = options.common.seed;
-  options.generate.hardness = parse_hardness(options.hardness);
-  if (!options.head.empty()) options.generate.vocabulary = binllm::vocabulary_precision_named(options.head);
-  options.generate.check();
-  const GenerateJob job{read_prompts(options), options.generate, options.stream, !options.common.json};
-  const auto tokenizer = choose_tokenizer(options.tokenizer, options.model.folder);
-  const Generated made = with_device(options.device, [&]<class T, class Device>(Computation<T, Device>) {
-    return run_generate<T, Device>(options.model, tokenizer, job);
-  });
-  if (options.common.json) print_json(job.prompts, made, options.device);
-  if (options.stats) {
-    print_statistics(made.texts.statistics, options.device);
+void generate(GenerateFlags& flags) {
+  flags.common.apply();
+  flags.device.apply();
+  binllm::GenerateOptions& options = flags.options;
+  options.seed = flags.common.seed;
+  if (!flags.head.empty()) options.vocabulary = binllm::vocabulary_precision_named(flags.head);
+  const auto prompts = read_prompts(flags);
+  const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);
+  TextPrinter printer(prompts.size(), flags.stream, !flags.common.json);
+  const auto made = flags.model.open(flags.device).generate(tokenizer, prompts, options, &printer);
+  if (flags.common.json) print_json(prompts, made, flags.device);
+  if (flags.stats) {
+    print_statistics(made.texts.statistics, flags.device);
     print_memory(made.memory);
   }
   pass_interruption_on();
 }
 
-void add_sampling(CLI::App& command, binllm::GenerateOptions& options) {
-  command.add_option("--temperature", options.temperature, "0: always the most likely token")->capture_default_str();
-  command.add_option("--top-k", options.top_k, "draw among so many most likely tokens; 0: among all")
-      ->capture_default_str();
-  command.add_option("--top-p", options.top_p, "draw among the most likely tokens of this mass; 1: among all")
-      ->capture_default_str();
-  command.add_option("--repetition-penalty", options.repetition_penalty, "above 1: tokens seen become less likely")
-      ->capture_default_str();
-  command.add_option("--repetition-window", options.repetition_window, "tokens that the penalty looks back; 0: all")
-      ->capture_default_str();
-}
-
 }  // namespace
 
-void add_generate(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
-  auto& generate = options->generate;
-  CLI::App& command = *app.add_subcommand("generate", "continue prompts");
-  options->model.add_to(command);
-  command.add_option("--prompt", options->prompts, "text to continue; again for another")->allow_extra_args(false);
-  command.add_option("--prompt-file", options->prompt_files, "file whose text is a prompt; again for another")
-      ->allow_extra_args(false);
-  command.add_option("--max-tokens", generate.max_tokens, "tokens to add at most to each prompt")
-      ->capture_default_str();
-  add_sampling(command, generate);
-  command.add_option("--stop", generate.stop, "text at which to end, not printed; again for another")
-      ->allow_extra_args(false);
-  command.add_option("--head", options->head, "precision of embedding and head: float, bf16, int8")
-      ->default_str("the model's");
-  command.add_option("--context", generate.context, "tokens that a text may have; 0: as many as are needed")
-      ->capture_default_str();
-  command.add_option("--sequences", generate.sequences, "prompts continued at the same time at most")
-      ->capture_default_str();
-  command.add_flag("--stream,!--no-stream", options->stream,
-                   "print text as it is made (default), or when it is complete");
-  command.add_flag("--stats", options->stats, "print tokens, time and memory to standard error");
-  command.add_option("--hardness", options->hardness, "t of a binary model; inf is Sign")->capture_default_str();
-  command.add_option("--tokenizer", options->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
-  options->device.add_to(command);
-  options->common.add_to(command);
-  command.callback([options] { run(*options); });
+void add_generate(CLI::App& app, std::string& list) {
+  add_command(app, list, "generate", "continue prompts", generate);
 }
 
 }  // namespace program

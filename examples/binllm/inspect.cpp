@@ -1,46 +1,50 @@
 // SPDX-License-Identifier: MIT
-#include "command.hpp"
+#include "commands.hpp"
 
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/config.hpp>
 
 #include <fmt/core.h>
-#include <nlohmann/json.hpp>
 
 namespace program {
 
 namespace {
 
-struct Options {
-  Common common;
+struct InspectOptions {
   fs::path model;
+  Common common;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("model", self.model, "model folder", required());
+    v("common", self.common, "", any);
+  }
 };
 
-void inspect(const Options& options) {
+void inspect(InspectOptions& options) {
   const auto description = binllm::read_config(options.model);
   const binllm::SafetensorsFile file(options.model / "model.safetensors");
   const auto bits = binllm::bit_counts(options.model);
   const auto& c = description.config;
   const auto bytes = fs::file_size(options.model / "model.safetensors");
-  const auto parameters = binllm::parameter_count(c), block = binllm::block_weight_count(c);
   if (options.common.json) {
-    nlohmann::ordered_json tensors = nlohmann::ordered_json::object();
+    Json tensors = Json::object();
     for (const auto& tensor : file.tensors()) {
       std::vector<binllm::Index> shape;
       for (int axis = 0; axis < tensor.shape.rank(); ++axis) shape.push_back(tensor.shape[axis]);
       tensors[tensor.name] = {{"dtype", binllm::to_string(tensor.dtype)}, {"shape", shape}};
     }
-    const nlohmann::ordered_json report{{"format", description.format},
-                                        {"recipe", description.recipe},
-                                        {"parameters", parameters},
-                                        {"block_weights", block},
-                                        {"bytes", bytes},
-                                        {"bits",
-                                         {{"signs_only", bits.signs_only},
-                                          {"block_linears_with_scales", bits.block_linears_with_scales},
-                                          {"whole_file", bits.whole_file}}},
-                                        {"tensors", tensors}};
+    const Json report{{"format", description.format},
+                      {"recipe", description.recipe},
+                      {"parameters", bits.parameters},
+                      {"block_weights", bits.block_weights},
+                      {"bytes", bytes},
+                      {"bits",
+                       {{"signs_only", bits.signs_only},
+                        {"block_linears_with_scales", bits.block_linears_with_scales},
+                        {"whole_file", bits.whole_file}}},
+                      {"tensors", tensors}};
     fmt::print("{}\n", report.dump());
     return;
   }
@@ -49,7 +53,7 @@ void inspect(const Options& options) {
   fmt::print("layers             {} of width {}, {} hidden, {} heads ({} key-value) of {}\n", c.num_hidden_layers,
              c.hidden_size, c.intermediate_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim);
   fmt::print("vocabulary         {}{}\n", c.vocab_size, c.tie_word_embeddings ? ", head tied to the embedding" : "");
-  fmt::print("parameters         {} ({} in the blocks' linear layers)\n", parameters, block);
+  fmt::print("parameters         {} ({} in the blocks' linear layers)\n", bits.parameters, bits.block_weights);
   fmt::print("model.safetensors  {} bytes\n", bytes);
   fmt::print(
       "bits per weight    {:.4f} signs only\n                   {:.4f} blocks' linear layers with their scales\n       "
@@ -61,12 +65,8 @@ void inspect(const Options& options) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
-  CLI::App& command = *app.add_subcommand("inspect", "shapes, parameter counts and bits per weight of a model folder");
-  command.add_option("--model", options->model, "model folder")->required();
-  options->common.add_to(command);
-  command.callback([options] { inspect(*options); });
+void add_inspect(CLI::App& app, std::string& list) {
+  add_command(app, list, "inspect", "shapes, parameter counts and bits per weight of a model folder", inspect);
 }
 
 }  // namespace program

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// binllm: pre-train, make 1 bit, evaluate, generate, inspect.
-#include "command.hpp"
+#include "commands.hpp"
 
 #include <binllm/core/error.hpp>
 #include <binllm/version.hpp>
@@ -13,12 +13,18 @@ int main(int count, char** arguments) {
   CLI::App app{"binllm: pre-trained transformers become 1 bit (BinaryLLM, arXiv 2508.06974)"};
   app.set_version_flag("--version", std::string(binllm::version));
   app.require_subcommand(1);
-  program::add_pretrain(app);
-  program::add_binarize(app);
-  program::add_evaluate(app);
-  program::add_generate(app);
-  program::add_inspect(app);
-  program::add_demo(app);
+  std::string list;
+  program::add_pretrain(app, list);
+  program::add_binarize(app, list);
+  program::add_evaluate(app, list);
+  program::add_generate(app, list);
+  program::add_inspect(app, list);
+  program::add_demo(app, list);
+  const auto print_list = [&list](std::int64_t) {
+    std::fputs(list.c_str(), stdout);
+    throw CLI::Success();
+  };
+  app.add_flag_function("--options", print_list, "list every flag of every command, a line of JSON each");
   try {
     app.parse(count, arguments);
     return 0;

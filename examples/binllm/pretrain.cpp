@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: MIT
-#include "pretrain.hpp"
-
-#include "command.hpp"
-#include "device_choice.hpp"
-#include "memory_report.hpp"
-#include "pretrain_run.hpp"
-#include "progress.hpp"
-#include "training_flags.hpp"
+#include "commands.hpp"
 
 #include <binllm/core/process_memory.hpp>
-#include <binllm/io/folders/model.hpp>
-#include <binllm/io/folders/run.hpp>
+#include <binllm/data/batches.hpp>
 #include <binllm/tokenizer/byte.hpp>
-#include <binllm/train/forecast.hpp>
 
 #include <fmt/core.h>
 
 namespace program {
 
-binllm::LlamaConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
-  binllm::LlamaConfig c;
+binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
+  binllm::ModelConfig c;
   c.vocab_size = tokenizer.vocab_size();
   c.hidden_size = dim;
   c.intermediate_size = hidden;
@@ -40,96 +31,101 @@ binllm::LlamaConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
 
 namespace {
 
-struct Options {
-  Common common;
-  DeviceChoice device;
-  TextSource text;
-  std::string validation, tokenizer, start;
+struct PretrainOptions {
+  std::vector<std::string> text;
+  bool built_in = false;
+  std::string valid;
+  binllm::Index valid_windows = all;
   fs::path out;
-  binllm::Index validation_windows = std::numeric_limits<binllm::Index>::max();
+  std::string model, tokenizer;
   ModelSize size;
-  binllm::TrainingOptions training = binllm::TrainingOptions::small_model();
-  CheckpointFlags checkpoints;
-  bool dry_run = false;
+  TrainingFlags training;
+  RunFlags run;
+  DeviceChoice device;
+  Common common;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("text", self.text, "text files to learn from", any);
+    v("built_in", self.built_in, "learn from the built-in stories instead", any);
+    v("valid", self.valid, "text file to judge by", any);
+    v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
+    v("out", self.out, "folder of the run and the model", required());
+    v("model", self.model, "go on from the model in this folder instead of random weights", any);
+    v("tokenizer", self.tokenizer, "'byte' (default without --model) or a SentencePiece file", any);
+    v("size", self.size, "", any);
+    v("training", self.training, "", any);
+    v("run", self.run, "", any);
+    v("device", self.device, "", any);
+    v("common", self.common, "", any);
+  }
 };
 
-std::optional<binllm::TokenStream> validation_stream(const Options& o, const binllm::Tokenizer& tokenizer) {
-  if (!o.validation.empty())
-    return TextSource{{o.validation}, false}.load(tokenizer, binllm::Split::held_out, o.common.seed, 0);
-  if (o.text.built_in)
-    return TextSource{{}, true}.load(tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 18);
-  return std::nullopt;
-}
-
-/// What the run would take; the model is at hand because reading it is part of checking the input.
-DryRun forecast(const binllm::Llama<float>& model, const PretrainJob& job, std::size_t resident) {
-  check_tokens("pretrain", job.corpus, model.config);
-  if (job.validation) check_tokens("pretrain", *job.validation, model.config);
-  const binllm::Batches batches(job.corpus, job.training.batch, job.training.context, job.training.seed);
-  return {.config = model.config,
-          .parameters = binllm::parameter_count(model),
-          .tokens_per_step = batches.tokens_per_step(),
-          .steps = binllm::training_steps(job.training, batches),
-          .training = binllm::forecast_training_memory(model.config, binllm::Dense{}, job.training,
-                                                       job.validation ? &*job.validation : nullptr),
-          .resident = resident};
-}
-
-void run(Options& o) {
+void pretrain(PretrainOptions& o) {
   o.common.apply();
   o.device.apply();
-  o.training.check();
-  o.training.seed = o.common.seed;
+  binllm::TrainingOptions& training = o.training.options;
+  training.seed = o.common.seed;
+  const bool from_folder = !o.model.empty();
   const auto tokenizer =
-      !o.tokenizer.empty() || !o.start.empty() ? choose_tokenizer(o.tokenizer, o.start) : binllm::byte_tokenizer();
-  const PretrainJob job{
-      o.training,
-      o.text.load(tokenizer, binllm::Split::train, o.common.seed,
-                  static_cast<std::size_t>(std::max<binllm::Index>(o.training.tokens, 1 << 20)) + 4096),
-      validation_stream(o, tokenizer),
-      o.validation_windows,
-      o.out,
-      &tokenizer};
+      from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
+  const auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
+  const auto held_out = load_validation(o.valid, o.built_in, tokenizer, o.common.seed);
+  const auto* const validation = held_out ? &*held_out : nullptr;
+  const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};
 
   const std::size_t resident = binllm::resident_bytes();
-  auto model = [&] {
-    if (!o.start.empty()) return binllm::load_model<binllm::Llama<float>>(o.start);
-    binllm::Llama<float> fresh(o.size.config(tokenizer, o.training.context));
-    binllm::initialise(fresh, o.common.seed);
-    return fresh;
-  }();
-  if (job.validation) binllm::check_perplexity(model.config, *job.validation, job.evaluation());
-  if (o.dry_run) return print(forecast(model, job, resident), o.device, o.common.json);
-  nlohmann::ordered_json config{{"command", "pretrain"},
-                                {"model",
-                                 {{"start", o.start},
-                                  {"parameters", binllm::parameter_count(model)},
-                                  {"dim", model.config.hidden_size},
-                                  {"hidden", model.config.intermediate_size},
-                                  {"layers", model.config.num_hidden_layers},
-                                  {"heads", model.config.num_attention_heads},
-                                  {"kv_heads", model.config.num_key_value_heads}}},
-                                {"tokenizer", tokenizer.name()},
-                                {"text", to_json(job.corpus)},
-                                {"training", to_json(o.training)}};
-  if (job.validation) config["validation"] = to_json(*job.validation);
+  const binllm::AnyDevice device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen;
+  auto model = from_folder
+                   ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
+                   : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device);
+  const binllm::ModelConfig& c = model.config();
+  if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
+  if (o.run.dry_run) {
+    check_tokens("pretrain", corpus, c);
+    if (validation != nullptr) check_tokens("pretrain", *validation, c);
+    const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+    print({.config = c,
+           .parameters = model.parameter_count(),
+           .tokens_per_step = batches.tokens_per_step(),
+           .steps = binllm::training_steps(training, batches),
+           .training = binllm::forecast_pretraining(c, training, validation),
+           .resident = resident},
+          o.device, o.common.json);
+    return;
+  }
+
+  Json config{{"command", "pretrain"},
+              {"model",
+               {{"start", o.model},
+                {"parameters", model.parameter_count()},
+                {"dim", c.hidden_size},
+                {"hidden", c.intermediate_size},
+                {"layers", c.num_hidden_layers},
+                {"heads", c.num_attention_heads},
+                {"kv_heads", c.num_key_value_heads}}},
+              {"tokenizer", tokenizer.name()},
+              {"text", record(corpus)},
+              {"training", o.training.record()}};
+  if (validation != nullptr) config["validation"] = record(*validation);
   o.device.add_to(config);
-  binllm::RunFolder folder(o.out, config.dump(), o.checkpoints.folder_options());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", binllm::parameter_count(model),
-                           job.corpus.size(), o.device.description(), o.out.string()));
-  const PretrainResult made = with_device(o.device, [&]<class T, class Device>(Computation<T, Device>) {
-    return run_pretrain<T, Device>(model, job, progress);
-  });
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
+                           corpus.size(), o.device.description(), o.out.string()));
+  const double last_loss = model.pretrain(corpus, training, validation, &progress);
+  model.save(o.out, {.tokenizer = &tokenizer});
+  std::optional<double> nll;
+  if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;
+
   if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
-    if (made.validation_nll)
-      fmt::print("validation nll   {:.4f} (context {})\n", *made.validation_nll, o.training.context);
+    if (nll) fmt::print("validation nll   {:.4f} (context {})\n", *nll, training.context);
     fmt::print("peak memory      {}\n", o.device.peaks());
     return;
   }
-  nlohmann::ordered_json result{{"model", o.out.string()}, {"last_loss", made.last_loss}};
-  if (made.validation_nll) result["validation_nll"] = *made.validation_nll;
+  Json result{{"model", o.out.string()}, {"last_loss", last_loss}};
+  if (nll) result["validation_nll"] = *nll;
   o.device.add_to(result);
   o.device.add_peaks_to(result);
   fmt::print("{}\n", result.dump());
@@ -137,30 +133,8 @@ void run(Options& o) {
 
 }  // namespace
 
-void add_pretrain(CLI::App& app) {
-  const auto o = std::make_shared<Options>();
-  CLI::App& command =
-      *app.add_subcommand("pretrain", "train a Llama in full precision, from scratch or on from a model");
-  command.add_option("--text", o->text.files, "text files to learn from");
-  command.add_flag("--built-in", o->text.built_in, "learn from the built-in stories instead");
-  command.add_option("--valid", o->validation, "text file to judge by");
-  command.add_option("--valid-windows", o->validation_windows, "judge by its first so many windows only")
-      ->default_str("all");
-  command.add_option("--out", o->out, "folder of the run and the model")->required();
-  command.add_option("--model", o->start, "go on from the model in this folder instead of random weights");
-  command.add_option("--tokenizer", o->tokenizer, "'byte' (default without --model) or a SentencePiece file");
-  command.add_option("--dim", o->size.dim, "width")->capture_default_str();
-  command.add_option("--hidden", o->size.hidden, "width of the feed-forward networks")->capture_default_str();
-  command.add_option("--layers", o->size.layers, "decoder layers")->capture_default_str();
-  command.add_option("--heads", o->size.heads, "query heads")->capture_default_str();
-  command.add_option("--kv-heads", o->size.kv_heads, "key-value heads; 0: as many as query heads")
-      ->capture_default_str();
-  add_training_flags(command, o->training);
-  o->checkpoints.add_to(command);
-  add_dry_run_flag(command, o->dry_run);
-  o->device.add_to(command);
-  o->common.add_to(command);
-  command.callback([o] { run(*o); });
+void add_pretrain(CLI::App& app, std::string& list) {
+  add_command(app, list, "pretrain", "train a Llama in full precision, from scratch or on from a model", pretrain);
 }
 
 }  // namespace program

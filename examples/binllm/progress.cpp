@@ -56,7 +56,7 @@ void Progress::report(std::string_view phase, binllm::Index step, binllm::Index 
   for (const auto& [name, value] : metrics) {
     if (name == "tokens_per_second") line += fmt::format("  {:.0f} tokens/s", value);
     if (name == "loss") line += fmt::format("  loss {:.4f}", value);
-    if (name == "t" && phase == "progressive") line += fmt::format("  t {:.3g}", value);
+    if (name == "t" && value > 0) line += fmt::format("  t {:.3g}", value);
     if (name.starts_with("validation")) line += fmt::format("  {} {:.4f}", name, value);
   }
   if (step > first_step_ && step < steps) {

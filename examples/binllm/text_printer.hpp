@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Generated texts on standard output.
+/// Generated texts on standard output, until they are complete or somebody presses Ctrl-C.
 #pragma once
 #include <binllm/infer/texts.hpp>
 
@@ -8,6 +8,12 @@
 #include <vector>
 
 namespace program {
+
+/// Whether there was a SIGINT since the first text began. Until then, and after the first, one ends the program at
+/// once.
+[[nodiscard]] bool interrupted() noexcept;
+/// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.
+void pass_interruption_on();
 
 /// Prints texts in the order of their prompts, each with a line end, an empty line between two. The first that has not
 /// ended is shown as it is made; what others make meanwhile waits for its turn. An interruption ends all of them.
@@ -29,7 +35,7 @@ class TextPrinter final : public binllm::TextReceiver {
 
   std::vector<Page> pages_;
   std::size_t turn_ = 0, printed_ = 0;
-  bool live_, shown_;
+  bool live_, shown_, listening_ = false;
 };
 
 }  // namespace program

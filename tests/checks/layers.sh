@@ -44,11 +44,12 @@ BEGIN {
   sees["train"] = sees["models"] " models " siblings
   sees["io/containers"] = base
   sees["io/folders"] = sees["train"] " train tokenizer io/containers"
+  sees["io/any"] = sees["io/folders"] " io/folders"
   everywhere = "fwd.hpp version.hpp"
   umbrellas = "binllm.hpp io.hpp compiled.hpp compiled.cpp"
   heavy = "^<(iostream|ranges|functional|regex)>$"
-  above_nn = "models optim data infer eval train io/containers io/folders"
-  without_kinds = "infer train io/containers io/folders"
+  above_nn = "models optim data infer eval train io/containers io/folders io/any"
+  without_kinds = "infer train io/containers io/folders io/any"
   formats = "Quantised Stored"  # of any kind
   count = split(rules, word, " ")
   for (i = 1; i <= count; i++) {

@@ -1,17 +1,56 @@
 // SPDX-License-Identifier: MIT
-#include "memory_report.hpp"
+#include "report.hpp"
 
 #include <binllm/core/check.hpp>
+#include <binllm/io/folders/bit_counts.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace program {
 
+Judgement judge(const binllm::AnyModel& model, const binllm::TokenStream& stream,
+                const binllm::PerplexityOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto result = model.evaluate(stream, options);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return {result, static_cast<double>(result.scored) / seconds};
+}
+
+void add_cost(ResultRow& row, const fs::path& folder) {
+  row.bits_per_weight = binllm::bit_counts(folder).block_linears_with_scales;
+  row.bytes = static_cast<double>(fs::file_size(folder / "model.safetensors"));
+}
+
+std::string markdown_table(const std::vector<ResultRow>& rows) {
+  std::string table = fmt::format(
+      "| {:<26} | {:>8} | {:>10} | {:>11} | {:>10} | {:>8} |\n|{:-<28}|{:->9}:|{:->11}:|{:->12}:|{:->11}:|{:->9}:|\n",
+      "model", "nll", "perplexity", "bits/weight", "bytes", "tokens/s", "", "", "", "", "", "");
+  for (const ResultRow& row : rows) {
+    table += fmt::format("| {:<26} | {:>8.4f} | {:>10.3f} | {:>11.4f} | {:>10.0f} | {:>8.0f} |\n", row.name, row.nll,
+                         row.perplexity, row.bits_per_weight, row.bytes, row.tokens_per_second);
+  }
+  return table;
+}
+
+Json to_json(const std::vector<ResultRow>& rows) {
+  Json results = Json::array();
+  for (const auto& row : rows) {
+    results.push_back({{"model", row.name},
+                       {"nll", row.nll},
+                       {"perplexity", row.perplexity},
+                       {"bits_per_weight", row.bits_per_weight},
+                       {"bytes", row.bytes},
+                       {"tokens_per_second", row.tokens_per_second}});
+  }
+  return results;
+}
+
 namespace {
 
-nlohmann::ordered_json to_json(const binllm::MemoryForecast& forecast) {
+Json to_json(const binllm::MemoryForecast& forecast) {
   return {{"weights", forecast.parameters},
           {"gradients", forecast.gradients},
           {"moments", forecast.moments},
@@ -20,17 +59,17 @@ nlohmann::ordered_json to_json(const binllm::MemoryForecast& forecast) {
 }
 
 void print_json(const DryRun& run, const DeviceChoice& device) {
-  nlohmann::ordered_json line{{"dry_run", true},
-                              {"parameters", run.parameters},
-                              {"tokens_per_step", run.tokens_per_step},
-                              {"steps", run.steps},
-                              {"forecast", to_json(run.training)}};
+  Json line{{"dry_run", true},
+            {"parameters", run.parameters},
+            {"tokens_per_step", run.tokens_per_step},
+            {"steps", run.steps},
+            {"forecast", to_json(run.training)}};
   if (run.channel_scale) line["channel_scale_forecast"] = to_json(*run.channel_scale);
   line["resident_bytes"] = run.resident;
   line["predicted_peak_bytes"] = run.peak();
   line["forecast_of"] = "cpu, float32";
   device.add_to(line);
-  if (device.gpu) line["free_gpu_bytes"] = device.gpu->free_bytes;
+  if (device.chosen.gpu) line["free_gpu_bytes"] = device.chosen.gpu->free_bytes;
   fmt::print("{}\n", line.dump());
 }
 
@@ -40,7 +79,7 @@ std::size_t DryRun::peak() const {
   return resident + std::max(training.total(), channel_scale ? channel_scale->total() : 0);
 }
 
-void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::LlamaConfig& config) {
+void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::ModelConfig& config) {
   binllm::check_token_ids(command, binllm::View<const std::int32_t>(stream.tokens().data(), {stream.size()}),
                           config.vocab_size);
 }
@@ -57,12 +96,12 @@ void print(const DryRun& run, const DeviceChoice& device, bool json) {
              in_megabytes(f.parameters), in_megabytes(f.gradients), in_megabytes(f.moments),
              in_megabytes(f.activations), in_megabytes(f.total()));
   if (run.channel_scale) fmt::print("stage 1      {} in all\n", in_megabytes(run.channel_scale->total()));
-  if (!device.gpu) {
+  if (!device.chosen.gpu) {
     fmt::print("peak memory  {} expected: {} are resident already\n", in_megabytes(run.peak()),
                in_megabytes(run.resident));
     return;
   }
-  fmt::print("device       {}: {} free\n", device.description(), in_megabytes(device.gpu->free_bytes));
+  fmt::print("device       {}: {} free\n", device.description(), in_megabytes(device.chosen.gpu->free_bytes));
   fmt::print(
       "note         the forecast is that of the CPU in float32. A GPU holds the same weights, gradients and moments;\n"
       "             its activations take about as much in float32 and tf32, and about half in bf16\n");

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/// The subcommands, one file each; and what `demo` takes from two of them.
+#pragma once
+#include "progress.hpp"
+#include "report.hpp"
+#include "shared.hpp"
+
+#include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/progressive.hpp>
+
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace program {
+
+// Each adds itself, and its flags to the list.
+void add_pretrain(CLI::App& app, std::string& list);
+void add_binarize(CLI::App& app, std::string& list);
+void add_evaluate(CLI::App& app, std::string& list);
+void add_generate(CLI::App& app, std::string& list);
+void add_inspect(CLI::App& app, std::string& list);
+void add_demo(CLI::App& app, std::string& list);
+
+/// pretrain: the shape of a Llama as the command line gives it.
+struct ModelSize {
+  binllm::Index dim = 128, hidden = 352, layers = 4, heads = 4, kv_heads = 2;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("dim", self.dim, "width", at_least(1));
+    v("hidden", self.hidden, "width of the feed-forward networks", at_least(1));
+    v("layers", self.layers, "decoder layers", at_least(1));
+    v("heads", self.heads, "query heads", at_least(1));
+    v("kv_heads", self.kv_heads, "key-value heads; 0: as many as query heads", at_least(0));
+  }
+  /// Errors: config_inconsistent.
+  [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
+};
+
+/// binarize: the whole recipe on one model.
+struct RecipeJob {
+  binllm::RecipeNames recipe;          ///< completed
+  binllm::ChannelScaleOptions search;  ///< stage 1; steps = 0: none
+  binllm::ProgressiveOptions training;
+  binllm::TokenStream corpus;
+  std::optional<binllm::TokenStream> validation{};
+  binllm::Index validation_windows = all;  ///< the first so many are judged by
+  fs::path source{}, out{};                ///< folder of the model; out/binary and out/packed are written
+  const binllm::Tokenizer* tokenizer = nullptr;
+
+  [[nodiscard]] bool has_stage_1() const {
+    return search.steps > 0 && recipe.sharing() != binllm::ChannelSharing::none;
+  }
+  [[nodiscard]] binllm::PerplexityOptions evaluation(double hardness) const {
+    return {.context = training.context, .max_windows = validation_windows, .hardness = hardness};
+  }
+};
+
+/// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed; on the CPU also packed with
+/// activations of eight bits. Empty without a validation stream.
+[[nodiscard]] std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job,
+                                                const binllm::AnyDevice& device, Progress& progress);
+
+}  // namespace program

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+/// Options of a command are plain structs that name their members once, in `visit(v, self)`:
+///
+///     v("valid_windows", self.valid_windows, "judge by its first so many windows only", at_least(1));
+///
+/// Here is what comes from that list: flags and --help, checks, records in run.json, and the list of `--options`. The
+/// flag of a member has its name, with '-' for '_'.
+#pragma once
+#include <binllm/core/error.hpp>
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <cerrno>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace program {
+
+/// The numbers that an option may be. NaN is in no range, infinity only where it is said.
+struct OptionRange {
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+  bool open = false;      ///< whether `least` itself is too little
+  bool infinite = false;  ///< whether infinity will do
+
+  [[nodiscard]] bool holds(double x) const noexcept {
+    if (std::isnan(x) || (std::isinf(x) && !infinite)) return false;
+    return (open ? x > least : x >= least) && x <= most;
+  }
+  [[nodiscard]] std::string text() const {
+    if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
+    if (!std::isfinite(least)) return "a number";
+    return fmt::format("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
+  }
+};
+[[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
+[[nodiscard]] constexpr OptionRange above(double least) { return {.least = least, .open = true}; }
+[[nodiscard]] constexpr OptionRange between(double least, double most) { return {.least = least, .most = most}; }
+[[nodiscard]] constexpr OptionRange at_least_or_infinite(double least) { return {.least = least, .infinite = true}; }
+inline constexpr OptionRange any{.infinite = true};
+
+/// A range, and what a command line wants to know besides.
+struct Flag : OptionRange {
+  bool required = false;
+  bool repeated = false;          ///< one value at a time; again for another
+  std::string_view default_is{};  ///< what --help says of a default that is no value
+  std::vector<std::string> one_of{};
+};
+[[nodiscard]] inline Flag required() { return {any, true, false, {}, {}}; }
+[[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}}; }
+[[nodiscard]] inline Flag shown_as(std::string_view default_is, OptionRange range = any) {
+  return {range, false, false, default_is, {}};
+}
+
+namespace detail {
+
+struct AnyVisitor {
+  template <class Member>
+  void operator()(std::string_view, Member&, const auto&, const OptionRange&) const {}
+};
+template <class N>
+inline constexpr bool is_number = std::is_arithmetic_v<N> && !std::is_same_v<N, bool>;
+
+template <class N>
+[[nodiscard]] constexpr const char* type_name() {
+  return std::is_floating_point_v<N> ? "FLOAT" : std::is_unsigned_v<N> ? "UINT" : "INT";
+}
+
+/// The whole text as a number, decimal, 0x... or 0...; false for anything else, and for what N cannot hold.
+template <class N>
+[[nodiscard]] bool parse(const std::string& text, N& number) {
+  if (text.empty() || text.front() == ' ') return false;
+  char* rest = nullptr;
+  errno = 0;
+  if constexpr (std::is_floating_point_v<N>) {
+    number = static_cast<N>(std::strtod(text.c_str(), &rest));
+    return *rest == '\0';
+  } else if constexpr (std::is_unsigned_v<N>) {
+    const auto found = std::strtoull(text.c_str(), &rest, 0);
+    number = static_cast<N>(found);
+    return *rest == '\0' && errno == 0 && text.front() != '-' && number == found;
+  } else {
+    const auto found = std::strtoll(text.c_str(), &rest, 0);
+    number = static_cast<N>(found);
+    return *rest == '\0' && errno == 0 && number == found;
+  }
+}
+
+template <class Rule>
+[[nodiscard]] Flag flag_of(const Rule& rule) {
+  if constexpr (std::is_same_v<Rule, Flag>) {
+    return rule;
+  } else {
+    return {rule, false, false, {}, {}};
+  }
+}
+
+}  // namespace detail
+
+template <class O>
+concept OptionSet = requires(O& options) {
+  std::remove_const_t<O>::visit(detail::AnyVisitor{}, options);
+};
+
+[[nodiscard]] inline std::string flag_name(std::string_view member) {
+  std::string name = "--" + std::string(member);
+  for (char& c : name) c = c == '_' ? '-' : c;
+  return name;
+}
+
+/// Adds a flag for each member; present values are the defaults.
+struct AddFlags {
+  CLI::App& command;
+
+  template <class Member, class Rule>
+  void operator()(std::string_view member, Member& value, std::string_view help, const Rule& rule) const {
+    if constexpr (OptionSet<Member>) {
+      Member::visit(*this, value);
+    } else {
+      const Flag flag = detail::flag_of(rule);
+      CLI::Option* const option = add(flag_name(member), value, std::string(help), flag);
+      if (flag.required) option->required();
+      if (flag.repeated) option->allow_extra_args(false);
+      if (!flag.one_of.empty()) option->check(CLI::IsMember(flag.one_of));
+      if (!flag.default_is.empty()) option->default_str(std::string(flag.default_is));
+    }
+  }
+
+ private:
+  CLI::Option* add(const std::string& name, bool& value, const std::string& help, const Flag&) const {
+    return command.add_flag(value ? name + ",!--no-" + name.substr(2) : name, value, help);
+  }
+  template <class N>
+  requires detail::is_number<N> CLI::Option* add(const std::string& name, N& value, const std::string& help,
+                                                 const Flag& flag) const {
+    const auto read = [name, &value](const std::string& text) {
+      if (!detail::parse(text, value)) throw CLI::ConversionError({text}, name);
+    };
+    return command.add_option_function<std::string>(name, read, fmt::format("{} ({})", help, flag.text()))
+        ->type_name(detail::type_name<N>())
+        ->default_str(fmt::format("{}", value));
+  }
+  template <class Words>
+  CLI::Option* add(const std::string& name, Words& value, const std::string& help, const Flag&) const {
+    CLI::Option* const option = command.add_option(name, value, help);
+    if (!value.empty()) option->capture_default_str();
+    return option;
+  }
+};
+
+/// Refuses numbers that are out of range; options with a check of their own are asked before. Errors:
+/// option_out_of_range.
+template <class Options>
+void check_ranges(std::string_view command, const Options& options) {
+  if constexpr (requires { options.check(); }) options.check();
+  const auto check_member = [&]<class Member>(std::string_view name, const Member& value, const auto&,
+                                              const OptionRange& range) {
+    if constexpr (OptionSet<Member>) {
+      check_ranges(command, value);
+    } else if constexpr (detail::is_number<Member>) {
+      if (range.holds(static_cast<double>(value))) return;
+      throw binllm::Error(binllm::ErrorId::option_out_of_range, command, flag_name(name), range.text(),
+                          fmt::format("{}", value));
+    }
+  };
+  Options::visit(check_member, options);
+}
+
+/// The members as a JSON object, groups within it as objects of their own.
+template <OptionSet Options>
+[[nodiscard]] nlohmann::ordered_json to_json(const Options& options) {
+  auto object = nlohmann::ordered_json::object();
+  Options::visit(
+      [&]<class Member>(std::string_view member, const Member& value, const auto&, const OptionRange&) {
+        if constexpr (OptionSet<Member>) {
+          object[std::string(member)] = to_json(value);
+        } else {
+          object[std::string(member)] = value;
+        }
+      },
+      options);
+  return object;
+}
+
+/// A line of JSON for each flag: the list that `binllm --options` prints.
+struct ListFlags {
+  std::string_view command;
+  std::string& lines;
+
+  template <class Member, class Rule>
+  void operator()(std::string_view member, const Member& value, std::string_view help, const Rule& rule) const {
+    if constexpr (OptionSet<Member>) {
+      Member::visit(*this, value);
+    } else {
+      const Flag flag = detail::flag_of(rule);
+      nlohmann::ordered_json line{{"command", command}, {"flag", flag_name(member)}, {"help", help}};
+      if constexpr (detail::is_number<Member>) {
+        line["type"] = detail::type_name<Member>();
+        line["range"] = flag.text();
+        line["infinity"] = flag.holds(std::numeric_limits<double>::infinity());
+        line["negative"] = flag.holds(-1);
+      } else {
+        line["type"] = std::is_same_v<Member, bool> ? "FLAG" : "TEXT";
+      }
+      if (!flag.default_is.empty()) {
+        line["default"] = flag.default_is;
+      } else if constexpr (detail::is_number<Member>) {
+        line["default"] = fmt::format("{}", value);
+      } else if constexpr (std::is_convertible_v<Member, std::string>) {
+        line["default"] = std::string(value);
+      }
+      line["required"] = flag.required;
+      lines += line.dump() + '\n';
+    }
+  }
+};
+
+/// A subcommand: its flags, and run(options) once they are checked. Adds what it takes to `list`.
+template <OptionSet Options>
+void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help,
+                 void (*run)(Options&)) {
+  const auto options = std::make_shared<Options>();
+  CLI::App& command = *app.add_subcommand(name, help);
+  Options::visit(AddFlags{command}, *options);
+  Options::visit(ListFlags{name, list}, *options);
+  command.callback([options, run, name] {
+    check_ranges(name, *options);
+    run(*options);
+  });
+}
+
+}  // namespace program

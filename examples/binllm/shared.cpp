@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+#include "shared.hpp"
+
+#include "report.hpp"
+
+#include <binllm/core/error.hpp>
+#include <binllm/core/process_memory.hpp>
+#include <binllm/device/thread_pool.hpp>
+#include <binllm/simd/instruction_set.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <thread>
+
+namespace program {
+
+using binllm::Error;
+using binllm::ErrorId;
+
+void Common::apply() const {
+  static_cast<void>(binllm::instruction_set());  // a wrong BINLLM_FORCE_ISA is to be known before a long run
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  binllm::set_thread_count(threads == 0 ? cores : threads);
+}
+
+namespace {
+
+/// N of "cuda:N", 0 of "cuda", nothing of "cpu". Errors: unknown_name.
+std::optional<int> gpu_index(const std::string& device) {
+  constexpr std::string_view with_index = "cuda:";
+  if (device == "cpu") return std::nullopt;
+  if (device == "cuda") return 0;
+  int index = -1;
+  const char* const end = device.data() + device.size();
+  if (device.starts_with(with_index)) {
+    const auto [rest, error] = std::from_chars(device.data() + with_index.size(), end, index);
+    if (error == std::errc{} && rest == end && index >= 0) return index;
+  }
+  throw Error(ErrorId::unknown_name, "binllm", "--device", "cpu, cuda or cuda:N", device);
+}
+
+binllm::Precision precision_named(const std::string& name) {
+  for (const auto precision : {binllm::Precision::float32, binllm::Precision::tf32, binllm::Precision::bf16})
+    if (to_string(precision) == name) return precision;
+  throw Error(ErrorId::unknown_name, "binllm", "--precision", "float32, tf32 or bf16", name);
+}
+
+}  // namespace
+
+void DeviceChoice::apply() {
+  const std::optional<int> index = gpu_index(device);
+  const binllm::Precision wanted = precision_named(precision);
+  if (!index && wanted != binllm::Precision::float32) {
+    throw Error(ErrorId::config_inconsistent, "binllm", "--precision", "float32 on the CPU, or --device cuda",
+                precision);
+  }
+  if (!index) return;
+  try {
+    chosen = binllm::AnyDevice::on_gpu(*index, wanted);
+  } catch (const Error& error) {  // in the words of the command line
+    throw Error(error.id(), "binllm", "--device", error.wanted(), error.found());
+  }
+}
+
+std::string DeviceChoice::description() const {
+  if (!chosen.gpu) return fmt::format("{} threads", binllm::thread_pool().size());
+  return fmt::format("{} ({:.1f} GB), {}", chosen.gpu->name, static_cast<double>(chosen.gpu->total_bytes) / 1e9,
+                     precision);
+}
+
+void DeviceChoice::add_to(Json& object) const {
+  object["device"] = {{"name", device}};
+  if (chosen.gpu) {
+    object["device"]["gpu"] = chosen.gpu->name;
+    object["device"]["memory_bytes"] = chosen.gpu->total_bytes;
+  }
+  object["precision"] = precision;
+}
+
+void DeviceChoice::add_peaks_to(Json& object) const {
+  object["peak_resident_bytes"] = binllm::peak_resident_bytes();
+  if (chosen.gpu) object["peak_gpu_bytes"] = binllm::peak_gpu_bytes();
+}
+
+std::string DeviceChoice::peaks() const {
+  const std::string host = in_megabytes(binllm::peak_resident_bytes());
+  return chosen.gpu ? fmt::format("{}, and {} of the GPU's", host, in_megabytes(binllm::peak_gpu_bytes())) : host;
+}
+
+Json TrainingFlags::record() const {
+  Json numbers = to_json(*this);
+  numbers.erase("recompute");  // changes memory and time alone
+  numbers["beta1"] = options.adamw.beta1;
+  numbers["beta2"] = options.adamw.beta2;
+  numbers["epsilon"] = options.adamw.epsilon;
+  numbers["seed"] = options.seed;
+  return numbers;
+}
+
+binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_in, const binllm::Tokenizer& tokenizer,
+                              binllm::Split split, std::uint64_t seed, std::size_t built_in_bytes) {
+  if (built_in == !files.empty()) {
+    throw Error(ErrorId::option_out_of_range, "text", "--text, --built-in", "exactly one of them",
+                built_in ? "both" : "neither");
+  }
+  if (built_in) return binllm::TokenStream::from_string(binllm::stories_of(split, seed, built_in_bytes), tokenizer);
+  if (files.size() == 1) return binllm::TokenStream::from_text(files.front(), tokenizer);
+  std::vector<std::int32_t> ids;
+  for (const std::string& file : files) {
+    const auto part = binllm::TokenStream::from_text(file, tokenizer);
+    const std::size_t skip = !ids.empty() && tokenizer.bos() ? 1 : 0;  // BOS opens the whole, not each file
+    ids.insert(ids.end(), part.tokens().begin() + static_cast<std::ptrdiff_t>(skip), part.tokens().end());
+  }
+  return binllm::TokenStream::from_tokens(std::move(ids));
+}
+
+binllm::TokenStream load_corpus(const std::vector<std::string>& files, bool built_in,
+                                const binllm::Tokenizer& tokenizer, std::uint64_t seed, binllm::Index tokens) {
+  return load_text(files, built_in, tokenizer, binllm::Split::train, seed,
+                   static_cast<std::size_t>(std::max<binllm::Index>(tokens, 1 << 20)) + 4096);
+}
+
+std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
+                                                   const binllm::Tokenizer& tokenizer, std::uint64_t seed) {
+  if (file.empty() && !built_in) return std::nullopt;
+  return load_text(file.empty() ? std::vector<std::string>{} : std::vector{file}, file.empty(), tokenizer,
+                   binllm::Split::held_out, seed, std::size_t{1} << 18);
+}
+
+Json record(const binllm::TokenStream& stream) {
+  return {{"tokens", stream.size()}, {"hash", fmt::format("{:016x}", stream.hash())}};
+}
+
+binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
+  return binllm::load_tokenizer(option.empty() ? model : fs::path(option));
+}
+
+namespace {
+std::string& stored_command_line() {
+  static std::string line;
+  return line;
+}
+}  // namespace
+
+const std::string& command_line() { return stored_command_line(); }
+
+void remember_command_line(int count, char** arguments) {
+  std::string line = "binllm";
+  for (int i = 1; i < count; ++i) {
+    const std::string word = arguments[i];
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\$&|;<>()*?`") == word.npos;
+    line += ' ';
+    if (plain) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  stored_command_line() = line;
+}
+
+}  // namespace program

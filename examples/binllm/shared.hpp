@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+/// What several subcommands take: threads and seeds, a device, texts, a training and its checkpoints.
+#pragma once
+#include "options.hpp"
+
+#include <binllm/data/story_corpus.hpp>
+#include <binllm/data/token_stream.hpp>
+#include <binllm/io/any/any_model.hpp>
+#include <binllm/io/folders/run.hpp>
+#include <binllm/io/folders/tokenizer.hpp>
+#include <binllm/train/loop.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace program {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+inline constexpr auto all = std::numeric_limits<binllm::Index>::max();
+inline constexpr auto infinity = std::numeric_limits<double>::infinity();
+inline constexpr std::string_view other_tokenizer = "'byte' or a SentencePiece file instead of the folder's";
+
+/// Options of every subcommand.
+struct Common {
+  int threads = 0;
+  std::uint64_t seed = 1;
+  bool json = false;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("threads", self.threads, "threads to work with; 0: all cores", between(0, 1024));
+    v("seed", self.seed, "seed of initial weights, data order and sampling", at_least(0));
+    v("json", self.json, "print one JSON object instead of text", any);
+  }
+  /// Puts `threads` into force. Called first by each subcommand.
+  void apply() const;
+};
+
+/// Where a command computes, and in which numbers.
+struct DeviceChoice {
+  std::string device = "cpu", precision = "float32";
+  binllm::AnyDevice chosen{};  ///< once `apply` has put the choice into force
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("device", self.device, "where to compute: cpu, cuda or cuda:N", any);
+    v("precision", self.precision,
+      "float32; on a GPU also tf32 (products on tensor cores) or bf16 (parameters stay float)", any);
+  }
+  /// Before any work. Errors: unknown_name; config_inconsistent for a precision that the device does not have;
+  /// device_missing.
+  void apply();
+  /// "2 threads" or "NVIDIA H200 (150.1 GB), bf16".
+  [[nodiscard]] std::string description() const;
+  /// Adds "device" and "precision".
+  void add_to(Json& object) const;
+  /// Adds "peak_resident_bytes" and, of a GPU, "peak_gpu_bytes".
+  void add_peaks_to(Json& object) const;
+  /// "12.3 MB", and what was taken of the GPU's memory.
+  [[nodiscard]] std::string peaks() const;
+};
+
+/// The model that a subcommand runs: a folder of any format.
+struct ChosenModel {
+  fs::path model;
+  std::string activations{};
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("model", self.model, "model folder: full precision, binary or packed", required());
+    Flag words = shown_as("int8, on a GPU float");
+    words.one_of = {"int8", "float"};
+    v("activations", self.activations, "of a packed model: int8 or float; a GPU has float alone", words);
+  }
+  [[nodiscard]] binllm::AnyModel open(const DeviceChoice& device) const {
+    return binllm::AnyModel::open(model, {.device = device.chosen, .activations = activations});
+  }
+};
+
+/// Numbers of a training, as TrainingOptions explains them.
+struct TrainingFlags {
+  binllm::TrainingOptions options = binllm::TrainingOptions::small_model();
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    auto& o = self.options;
+    v("tokens", o.tokens, "training tokens; 0: one pass over the text", at_least(0));
+    v("batch", o.batch, "sequences in an optimiser step", at_least(1));
+    v("micro_batch", o.micro_batch, "sequences in a forward pass; 0: all of a step", at_least(0));
+    v("recompute", o.recompute, "memory for time: backward runs every layer again; same bits", any);
+    v("context", o.context, "tokens in a sequence", at_least(1));
+    v("learning_rate", o.learning_rate, "peak of the cosine", above(0));
+    v("last_learning_rate", o.last_learning_rate, "its end", at_least(0));
+    v("warmup", o.warmup, "steps of linear warm-up", at_least(0));
+    v("weight_decay", o.adamw.weight_decay, "AdamW's decay of matrices", at_least(0));
+    v("clip", o.clip, "limit of the global gradient norm; 0: none", at_least(0));
+    v("report_every", o.report_every, "steps between lines of metrics.jsonl", at_least(1));
+    v("evaluate_every", o.evaluate_every, "steps between evaluations; 0: at the end", at_least(0));
+  }
+  void check() const { options.check(); }
+  /// What decides the result, for run.json.
+  [[nodiscard]] Json record() const;
+};
+
+/// How often a run saves its state, and whether there is one at all.
+struct RunFlags {
+  binllm::Index checkpoint_every = 500;
+  bool resume = false, dry_run = false;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("checkpoint_every", self.checkpoint_every, "steps between checkpoints; 0: none", at_least(0));
+    v("resume", self.resume, "go on with the run in the folder", any);
+    v("dry_run", self.dry_run, "check the input, print steps and expected memory, write nothing", any);
+  }
+  /// A run may go on on another device.
+  [[nodiscard]] binllm::RunFolderOptions folder() const {
+    return {.resume = resume, .checkpoint_every = checkpoint_every, .may_differ = {"device", "precision"}};
+  }
+};
+
+/// A text to learn from or to judge by: files, one after the other, or at least `built_in_bytes` of the built-in
+/// stories of a split. Errors: option_out_of_range with neither or both.
+[[nodiscard]] binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_in,
+                                            const binllm::Tokenizer& tokenizer, binllm::Split split, std::uint64_t seed,
+                                            std::size_t built_in_bytes);
+/// What a training of so many tokens learns from.
+[[nodiscard]] binllm::TokenStream load_corpus(const std::vector<std::string>& files, bool built_in,
+                                              const binllm::Tokenizer& tokenizer, std::uint64_t seed,
+                                              binllm::Index tokens);
+/// What it is judged by: a file, else held-out stories where it learns from stories, else nothing.
+[[nodiscard]] std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
+                                                                 const binllm::Tokenizer& tokenizer,
+                                                                 std::uint64_t seed);
+/// What decides which tokens are seen, for run.json.
+[[nodiscard]] Json record(const binllm::TokenStream& stream);
+
+/// "byte", a SentencePiece file, or what the model folder has.
+[[nodiscard]] binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model);
+
+/// The command line as a user would type it again.
+[[nodiscard]] const std::string& command_line();
+void remember_command_line(int count, char** arguments);
+
+}  // namespace program

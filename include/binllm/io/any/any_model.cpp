@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/io/any/model_of.hpp>
+
+namespace binllm {
+
+namespace {
+
+const detail::AnyModels& models_of(const AnyDevice& device) {
+  return device.gpu ? detail::models_of_gpu(device.precision) : detail::models_of_cpu();
+}
+
+}  // namespace
+
+std::string_view to_string(Precision precision) noexcept {
+  return precision == Precision::bf16 ? "bf16" : precision == Precision::tf32 ? "tf32" : "float32";
+}
+
+RecipeNames RecipeNames::completed() const {
+  RecipeNames all = *this;
+  const auto& entry = *RuntimeEstimator<float>::named(estimator).entry;
+  if (scale.empty()) all.scale = entry.default_scale;
+  if (schedule.empty()) all.schedule = entry.default_schedule;
+  static_cast<void>(all.scale_traits());
+  static_cast<void>(RuntimeSchedule::named(all.schedule));
+  static_cast<void>(all.sharing());
+  return all;
+}
+ScaleTraits RecipeNames::scale_traits() const { return scale_traits_named(scale, granularity); }
+ChannelSharing RecipeNames::sharing() const { return channel_sharing_named(channel_scale); }
+FormatWords RecipeNames::words() const {
+  const RecipeNames all = completed();
+  return {{"estimator", all.estimator},
+          {"scale", all.scale},
+          {"granularity", all.granularity},
+          {"channel_scale", all.channel_scale},
+          {"schedule", all.schedule}};
+}
+
+AnyModel AnyModel::open(const std::filesystem::path& folder, const OpenOptions& options) {
+  if (!options.format.empty()) detail::check_format_name(folder, read_config(folder), options.format);
+  return AnyModel(models_of(options.device).open(folder, options.activations));
+}
+
+AnyModel AnyModel::random(const ModelConfig& config, std::uint64_t seed, const AnyDevice& device,
+                          std::string_view family) {
+  return AnyModel(models_of(device).random(family, config, seed));
+}
+
+AnyModel::AnyModel(std::unique_ptr<Interface> model) noexcept : model_(std::move(model)) {}
+AnyModel::AnyModel(AnyModel&&) noexcept = default;
+AnyModel& AnyModel::operator=(AnyModel&&) noexcept = default;
+AnyModel::~AnyModel() = default;
+
+const ModelConfig& AnyModel::config() const { return model_->config(); }
+std::string_view AnyModel::format() const { return model_->format(); }
+Index AnyModel::parameter_count() const { return model_->parameters(); }
+
+Perplexity AnyModel::evaluate(const TokenStream& stream, const PerplexityOptions& options) const {
+  return model_->evaluate(stream, options);
+}
+GenerationReport AnyModel::generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
+                                    const GenerateOptions& options, TextReceiver* receiver) const& {
+  return model_->generate(tokenizer, prompts, options, receiver, false);
+}
+GenerationReport AnyModel::generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
+                                    const GenerateOptions& options, TextReceiver* receiver) && {
+  const auto model = std::move(model_);
+  return model->generate(tokenizer, prompts, options, receiver, true);
+}
+void AnyModel::save(const std::filesystem::path& folder, const SaveOptions& options) const {
+  model_->save(folder, options);
+}
+
+double AnyModel::pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
+                          RunLog* log) {
+  return model_->pretrain(corpus, options, validation, log);
+}
+AnyModel AnyModel::quantise(std::string_view format, const FormatWords& words) const {
+  return AnyModel(model_->quantise(format, words));
+}
+AnyModel AnyModel::binarize(const RecipeNames& recipe) const { return quantise(RecipeNames::format, recipe.words()); }
+std::pair<double, double> AnyModel::search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
+                                                         RunLog* log) {
+  return model_->search_channel_scale(corpus, options, log);
+}
+double AnyModel::train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
+                                     const TokenStream* validation, RunLog* log) {
+  return model_->train_progressively(corpus, options, validation, log);
+}
+AnyModel AnyModel::pack(const std::string& activations) const { return AnyModel(model_->pack(activations)); }
+
+}  // namespace binllm

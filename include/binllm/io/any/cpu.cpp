@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include <binllm/io/any/model_of.hpp>
+
+const binllm::detail::AnyModels& binllm::detail::models_of_cpu() {
+  static const ModelsOn<float, Cpu> models;
+  return models;
+}
