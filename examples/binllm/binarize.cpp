@@ -151,15 +151,13 @@ void add_binarize(CLI::App& app) {
       ->default_str("all");
   command.add_option("--out", o->out, "folder of the run")->required();
   command.add_option("--tokenizer", o->tokenizer, "'byte' or a SentencePiece file instead of the folder's");
-  command.add_option("--estimator", o->choice.estimator, "progressive, vanilla, ede or progressive-forward")
+  command.add_option("--estimator", o->choice.estimator, binllm::names_of<binllm::ShippedEstimators<float>>())
       ->capture_default_str();
-  command.add_option("--scale", o->choice.scale, "dual, dual-detached, analytic, analytic-detached or learned")
+  command.add_option("--scale", o->choice.scale, binllm::names_of<binllm::ShippedScales<float>>())
       ->default_str("the estimator's");
-  command
-      .add_option("--schedule", o->choice.schedule,
-                  "exponential, uniform, logarithmic, degree-uniform, geometric or constant")
+  command.add_option("--schedule", o->choice.schedule, binllm::names_of<binllm::ShippedSchedules>())
       ->default_str("the estimator's");
-  command.add_option("--granularity", o->choice.granularity, "row, column, tensor or group:SIZE")
+  command.add_option("--granularity", o->choice.granularity, binllm::names_of<binllm::ShippedGranularities>())
       ->capture_default_str();
   command.add_option("--channel-scale", o->choice.channel_scale, "shared (folded away), per-linear or none")
       ->capture_default_str();

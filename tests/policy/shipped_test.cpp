@@ -58,8 +58,8 @@ TEST_CASE("the page says which scale and schedule an estimator brings along, and
   for_each_type<ShippedEstimators<float>>([]<class E>() {
     static_assert(list_has<typename E::default_scale, ShippedScales<float>>);
     static_assert(list_has<typename E::default_schedule, ShippedSchedules>);
-    const std::string partners = "| `" + std::string(E::default_scale::name) + "` | `" +
-                                 std::string(E::default_schedule::name) + "` |";
+    const std::string partners =
+        "| `" + std::string(E::default_scale::name) + "` | `" + std::string(E::default_schedule::name) + "` |";
     const auto rows = rows_of(E::name);
     REQUIRE(rows.size() == 1);
     CHECK_MESSAGE(rows[0].find(partners) != std::string::npos, rows[0]);

@@ -26,11 +26,18 @@ constexpr bool explained_estimator() {
     static_assert(std::is_trivially_copyable_v<E>, "an estimator is copied into kernels: make it trivially copyable");
     if constexpr (WithScalar<E>) {
       using T = typename E::value_type;
-      static_assert(requires(const E e, T x) { { e.value(x, x) } -> std::same_as<T>; },
-                    "an estimator needs value(x, t), what replaces x in forward, of its value_type");
-      static_assert(requires(const E e, T x) { { e.slope(x, x) } -> std::same_as<T>; },
-                    "an estimator needs slope(x, t), what backward takes for the derivative, of its value_type");
-      static_assert(WithoutAt<E> || WithAt<E>, "at(t) of an estimator must give value(x) and slope(x) of its value_type");
+      static_assert(
+          requires(const E e, T x) {
+            { e.value(x, x) } -> std::same_as<T>;
+          },
+          "an estimator needs value(x, t), what replaces x in forward, of its value_type");
+      static_assert(
+          requires(const E e, T x) {
+            { e.slope(x, x) } -> std::same_as<T>;
+          },
+          "an estimator needs slope(x, t), what backward takes for the derivative, of its value_type");
+      static_assert(WithoutAt<E> || WithAt<E>,
+                    "at(t) of an estimator must give value(x) and slope(x) of its value_type");
     }
   }
   return Estimator<E>;
@@ -39,8 +46,11 @@ template <class S>
 constexpr bool explained_scale() {
   if constexpr (std::is_class_v<S> && !SomePolicy<S>) {
     static_assert(WithScalar<S>, "a scale policy needs `using value_type = float` or double");
-    static_assert(requires(const S s) { { s.traits() } -> std::same_as<ScaleTraits>; },
-                  "a scale policy needs `ScaleTraits traits() const`, what is shared, analytic, learned and attached");
+    static_assert(
+        requires(const S s) {
+          { s.traits() } -> std::same_as<ScaleTraits>;
+        },
+        "a scale policy needs `ScaleTraits traits() const`, what is shared, analytic, learned and attached");
     static_assert(std::is_trivially_copyable_v<S>, "a scale policy is copied into kernels: make it trivially copyable");
   }
   return Scale<S>;
@@ -49,8 +59,11 @@ template <class C>
 constexpr bool explained_channel_scale() {
   if constexpr (std::is_class_v<C> && !SomePolicy<C>) {
     static_assert(WithScalar<C>, "a channel scale needs `using value_type = float` or double");
-    static_assert(requires { { C::sharing } -> std::convertible_to<ChannelSharing>; },
-                  "a channel scale needs `static constexpr ChannelSharing sharing`, where the S_t of stage 1 live");
+    static_assert(
+        requires {
+          { C::sharing } -> std::convertible_to<ChannelSharing>;
+        },
+        "a channel scale needs `static constexpr ChannelSharing sharing`, where the S_t of stage 1 live");
   }
   return ChannelScalePolicy<C>;
 }
