@@ -33,7 +33,48 @@ endif()
 enable_language(CUDA)
 find_package(CUDAToolkit 12 REQUIRED)
 
-add_library(binllm_cuda STATIC "${PROJECT_SOURCE_DIR}/include/binllm/cuda.cu")
+# Units that are built side by side: kernels of each type that a model computes in, those that depend on no type, and one
+# for each shipped estimator and type. How many estimators there are, the compiler says.
+set(binllm_cuda_units "")
+function(binllm_cuda_unit name header)
+  set(instances "")
+  foreach(instance IN LISTS ARGN)
+    string(APPEND instances "template struct binllm::cuda::${instance};\n")
+  endforeach()
+  set(unit "${PROJECT_BINARY_DIR}/cuda/${name}.cu")
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/cuda_unit.cu.in" "${unit}" @ONLY)
+  set(binllm_cuda_units ${binllm_cuda_units} "${unit}" PARENT_SCOPE)
+endfunction()
+
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/binllm/policy/shipped.hpp")
+set(binllm_count "${PROJECT_BINARY_DIR}/cuda/count_estimators.o")
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+try_compile(binllm_counted "${PROJECT_BINARY_DIR}/cuda/count" "${PROJECT_SOURCE_DIR}/cmake/count_estimators.cpp"
+  CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/include" LINK_LIBRARIES Eigen3::Eigen fmt::fmt
+  COPY_FILE "${binllm_count}" CXX_STANDARD 20 CXX_STANDARD_REQUIRED ON OUTPUT_VARIABLE binllm_count_log)
+unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
+if(NOT binllm_counted)
+  message(FATAL_ERROR "binllm: policy/shipped.hpp does not compile:\n${binllm_count_log}")
+endif()
+unset(binllm_counted CACHE)
+file(STRINGS "${binllm_count}" binllm_count REGEX "binllm ships [0-9]+")
+string(REGEX REPLACE ".*binllm ships 0*([0-9]+).*" "\\1" binllm_count "${binllm_count}")
+math(EXPR binllm_last "${binllm_count} - 1")
+
+binllm_cuda_unit(once "binllm/cuda.cuh" "Runtime<>" "ShippedOnce<>")
+foreach(scalar IN ITEMS float bf16)
+  set(type binllm::${scalar})
+  if(scalar STREQUAL "float")
+    set(type float)
+  endif()
+  binllm_cuda_unit(${scalar} "binllm/cuda.cuh" "Shipped<${type}>")
+  foreach(i RANGE ${binllm_last})
+    binllm_cuda_unit(estimator_${i}_${scalar} "binllm/ops/cuda/shipped_estimator.cuh"
+      "ShippedEstimator<${type}, binllm::TypeAt<${i}, binllm::ShippedEstimators<float>>>")
+  endforeach()
+endforeach()
+
+add_library(binllm_cuda STATIC ${binllm_cuda_units})
 add_library(binllm::cuda ALIAS binllm_cuda)
 set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDENT_CODE ON)
 # CMake 3.25 does not know C++20 of every nvcc. Formulas are constexpr functions of both sides. {fmt} 9 checks formats in

@@ -8,7 +8,8 @@ using namespace binllm;
 #ifdef VALID
 using R = Recipe<ProgressiveSign<float>, DualScale<float>, ChannelScale<float>, ExponentialSchedule>;
 #else
-using R = Recipe<ProgressiveSign<float>, DualScale<float, Granularity::column>, ChannelScale<float>, ExponentialSchedule>;
+using R =
+    Recipe<ProgressiveSign<float>, DualScale<float, Granularity::column>, ChannelScale<float>, ExponentialSchedule>;
 #endif
 
 void search(Llama<float, Cpu, Binary<R>>& binary, const TokenStream& corpus) { search_channel_scale(binary, corpus); }

@@ -21,8 +21,8 @@ using Both = TypeList<One, Many>;
 TEST_CASE("a list of types: how many, which one, whether") {
   static_assert(Both::size == 2 && TypeList<>::size == 0);
   static_assert(std::is_same_v<TypeAt<0, Both>, One> && std::is_same_v<TypeAt<1, Both>, Many>);
-  static_assert(contains<Many, Both> && !contains<Nameless, Both>);
-  static_assert(Named<One> && !Named<Nameless>);
+  static_assert(list_has<Many, Both> && !list_has<Nameless, Both>);
+  static_assert(NamedType<One> && !NamedType<Nameless>);
   static_assert(table_of<Both>([]<class T>() { return T::name.size(); }) == std::array<std::size_t, 2>{3, 4});
   CHECK(any_type<Both>([]<class T>() { return T::name == "many"; }));
   CHECK_FALSE(any_type<Both>([]<class T>() { return T::name == "none"; }));

@@ -16,8 +16,14 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr std::array<std::string_view, 4> granularities{"row", "column", "tensor", "group:11"};
-constexpr std::array<std::string_view, 5> scales{"dual", "dual-detached", "analytic", "analytic-detached", "learned"};
-constexpr std::array<std::string_view, 4> estimators{"progressive", "vanilla", "ede", "progressive-forward"};
+struct NameOf {
+  template <NamedType P>
+  constexpr std::string_view operator()() const {
+    return P::name;
+  }
+};
+constexpr auto scales = table_of<ShippedScales<double>>(NameOf{});
+constexpr auto estimators = table_of<ShippedEstimators<double>>(NameOf{});
 
 /// The op with policies by name: one instantiation for all of them.
 struct Named {
@@ -331,7 +337,7 @@ TEST_CASE_TEMPLATE("binarize: the kernel that runs agrees with the generic one, 
 }
 
 TEST_CASE("binarize: a frozen weight or scale takes nothing from the gradient of the other") {
-  for (const std::string_view scale : {"dual", "dual-detached", "learned", "analytic", "analytic-detached"}) {
+  for (const std::string_view scale : scales) {
     for (const std::string_view granularity : {"row", "group:11"}) {
       const Named op("progressive", scale, granularity, 2);
       Tensor<double> w = weights({5, 33}), learned = op.learned(w.shape(), 1, 0.1);

@@ -35,7 +35,7 @@ std::string in_a_cell(std::string_view text) {
 template <class List>
 void stands_in_the_page() {
   std::set<std::string_view> names;
-  for_each_type<List>([&]<Named P>() {
+  for_each_type<List>([&]<NamedType P>() {
     CAPTURE(P::name);
     CHECK(names.insert(P::name).second);
     const auto rows = rows_of(spelling_of<P>());
@@ -56,10 +56,10 @@ TEST_CASE("every shipped policy has its row in docs/policies.md, with its name a
 
 TEST_CASE("the page says which scale and schedule an estimator brings along, and these are shipped") {
   for_each_type<ShippedEstimators<float>>([]<class E>() {
-    static_assert(contains<typename E::default_scale, ShippedScales<float>>);
-    static_assert(contains<typename E::default_schedule, ShippedSchedules>);
-    const std::string partners = "| `" + std::string(E::default_scale::name) + "` | `" +
-                                 std::string(E::default_schedule::name) + "` |";
+    static_assert(list_has<typename E::default_scale, ShippedScales<float>>);
+    static_assert(list_has<typename E::default_schedule, ShippedSchedules>);
+    const std::string partners =
+        "| `" + std::string(E::default_scale::name) + "` | `" + std::string(E::default_schedule::name) + "` |";
     const auto rows = rows_of(E::name);
     REQUIRE(rows.size() == 1);
     CHECK_MESSAGE(rows[0].find(partners) != std::string::npos, rows[0]);

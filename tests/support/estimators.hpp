@@ -13,11 +13,21 @@ namespace binllm::test {
 
 /// Hardnesses from the identity to sgn.
 template <class T>
-inline constexpr std::array<T, 15> hardnesses{T(0),     std::numeric_limits<T>::min(),     T(1e-30),
-                                              T(1e-16), T(1e-8),                           T(1e-4),
-                                              T(1e-3),  T(0.3199),                         T(1),
-                                              T(4.764), T(20),                             T(104.5861),
-                                              T(1e6),   T(1e30),                           std::numeric_limits<T>::infinity()};
+inline constexpr std::array<T, 15> hardnesses{T(0),
+                                              std::numeric_limits<T>::min(),
+                                              T(1e-30),
+                                              T(1e-16),
+                                              T(1e-8),
+                                              T(1e-4),
+                                              T(1e-3),
+                                              T(0.3199),
+                                              T(1),
+                                              T(4.764),
+                                              T(20),
+                                              T(104.5861),
+                                              T(1e6),
+                                              T(1e30),
+                                              std::numeric_limits<T>::infinity()};
 
 /// Numbers of all magnitudes, ascending: both zeros, subnormals, and whatever W / S_a may be.
 template <class T>
@@ -60,7 +70,6 @@ inline constexpr auto slope = []<class E, class X>(const E& e, const X& x, auto 
 template <class T>
 inline constexpr double ulps = 8 * static_cast<double>(std::numeric_limits<T>::epsilon());
 
-
 /// How far the form that kernels run is from the definition, computed in double: of values relative to max(1, |F|), of
 /// slopes relative to the steepest one.
 struct Difference {
@@ -86,12 +95,15 @@ Difference difference_from_definition(typename E::value_type t) {
     const X x = formula::splat<X>(lane);
     const X y = value_at(at, x), slope = slope_at(at, x);
     const auto first = [](const X& of) {
-      if constexpr (formula::is_pack<X>) return static_cast<double>(of[0]);
-      else return static_cast<double>(of);
+      if constexpr (formula::is_pack<X>)
+        return static_cast<double>(of[0]);
+      else
+        return static_cast<double>(of);
     };
     const double wanted = Definition::value(static_cast<double>(lane), static_cast<double>(t));
     raise(largest.value, std::abs(first(y) - wanted) / std::max(1.0, std::abs(wanted)));
-    raise(largest.slope, std::abs(first(slope) - Definition::slope(static_cast<double>(lane), static_cast<double>(t))) / steepest);
+    raise(largest.slope,
+          std::abs(first(slope) - Definition::slope(static_cast<double>(lane), static_cast<double>(t))) / steepest);
   }
   return largest;
 }

@@ -124,10 +124,10 @@ class Tape {
   void on_backward(Variable<T, D>& y, const F& step, const Inputs&... inputs) {
     if (!recording_ || !(inputs.needs_gradient() || ...)) return;
     record(y, step);
-    const auto note = [this](const auto& x) {
-      if constexpr (requires { this->reads(x); }) reads(x);
+    const auto note = [](Tape& tape, const auto& x) {  // nvcc cannot ask `this` in a lambda
+      if constexpr (requires { tape.reads(x); }) tape.reads(x);
     };
-    note(y), (note(inputs), ...);
+    note(*this, y), (note(*this, inputs), ...);
   }
   /// The step alone: what it reads is said by `reads`.
   template <class T, class F>

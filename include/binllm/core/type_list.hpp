@@ -48,20 +48,17 @@ inline constexpr bool list_has<T, TypeList<Types...>> = (std::is_same_v<T, Types
 /// Calls f.template operator()<Type>() for each type in turn, until one call returns true; says whether one did.
 template <class List, class F>
 constexpr bool any_type(F&& f) {
-  return [&]<class... Types>(TypeList<Types...>) { return (f.template operator()<Types>() || ...); }
-  (List{});
+  return [&]<class... Types>(TypeList<Types...>) { return (f.template operator()<Types>() || ...); }(List{});
 }
 /// The same for all of them.
 template <class List, class F>
 constexpr void for_each_type(F&& f) {
-  [&]<class... Types>(TypeList<Types...>) { (f.template operator()<Types>(), ...); }
-  (List{});
+  [&]<class... Types>(TypeList<Types...>) { (f.template operator()<Types>(), ...); }(List{});
 }
 /// An array of f.template operator()<Type>() of each type.
 template <class List, class F>
 [[nodiscard]] constexpr auto table_of(F&& f) {
-  return [&]<class... Types>(TypeList<Types...>) { return std::array{f.template operator()<Types>()...}; }
-  (List{});
+  return [&]<class... Types>(TypeList<Types...>) { return std::array{f.template operator()<Types>()...}; }(List{});
 }
 
 /// A name as a user writes it: with what follows it, for types that say so ("group:SIZE").
@@ -89,7 +86,8 @@ template <class List>
   std::size_t width = 0;
   for_each_type<List>([&]<NamedType T>() { width = std::max(width, spelling_of<T>().size()); });
   std::string text;
-  for_each_type<List>([&]<NamedType T>() { text += fmt::format("{}{:{}}  {}\n", indent, spelling_of<T>(), width, T::summary); });
+  for_each_type<List>(
+      [&]<NamedType T>() { text += fmt::format("{}{:{}}  {}\n", indent, spelling_of<T>(), width, T::summary); });
   return text;
 }
 

@@ -107,13 +107,13 @@ struct NamedLinear {
 
 namespace detail {
 template <class Linear, class M>
-void collect_linears(const std::string& prefix, M& module, std::vector<NamedLinear<Linear>>& list) {
+void collect_linears(const std::string& prefix, M& part, std::vector<NamedLinear<Linear>>& list) {
   if constexpr (is_linear_layer<std::remove_const_t<M>>) {
-    list.push_back({prefix, &module});
+    list.push_back({prefix, &part});
   } else if constexpr (Module<M>) {
     std::remove_const_t<M>::visit(
         [&](const std::string& name, auto& member) { collect_linears(joined_name(prefix, name), member, list); },
-        module);
+        part);
   }
 }
 template <class P, class M>

@@ -236,7 +236,8 @@ struct GenericKernel<Binarize<E, S>, Device> {
     }
     const std::array numbers{Target<T>(group.reciprocal), Target<T>(group.factor), Target<T>(group.gain)};
     if (traits.analytic && traits.learned) {
-      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), elements(learned.reshaped(group.scale.shape)));
+      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale),
+             elements(learned.reshaped(group.scale.shape)));
     } else {
       B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), Constant{T(1)});
     }
@@ -258,9 +259,9 @@ template <Estimator E, Scale S, class Device>
   check_shape("binarize_weight", "learned", learned.shape(),
               traits.learned ? traits.shape(w.shape()[0], w.shape()[1]) : Shape{0});
   const auto memory = working<typename E::value_type>({Kernel<Binarize<E, S>, Device>::workspace(scale, w.shape())});
-  return operation<Binarize<E, S>>("binarize_weight", w.shape(), forward(estimator, scale, w, learned, t.data, memory),
-                                   backward(estimator, scale, w, learned, t.data, result_gradient, memory, gradient(w),
-                                            gradient(learned)));
+  return operation<Binarize<E, S>>(
+      "binarize_weight", w.shape(), forward(estimator, scale, w, learned, t.data, memory),
+      backward(estimator, scale, w, learned, t.data, result_gradient, memory, gradient(w), gradient(learned)));
 }
 
 }  // namespace binllm

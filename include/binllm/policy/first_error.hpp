@@ -20,42 +20,55 @@ concept WithScalar = requires {
 // What a struct lacks that stands in a place of a recipe: the first error says it. A policy that is merely in the wrong
 // place is refused by the recipe's own constraints.
 template <class E>
-consteval bool explained_estimator() {
+constexpr bool explained_estimator() {
   if constexpr (std::is_class_v<E> && !SomePolicy<E>) {
     static_assert(WithScalar<E>, "an estimator needs `using value_type = float` or double");
     static_assert(std::is_trivially_copyable_v<E>, "an estimator is copied into kernels: make it trivially copyable");
     if constexpr (WithScalar<E>) {
       using T = typename E::value_type;
-      static_assert(requires(const E e, T x) { { e.value(x, x) } -> std::same_as<T>; },
-                    "an estimator needs value(x, t), what replaces x in forward, of its value_type");
-      static_assert(requires(const E e, T x) { { e.slope(x, x) } -> std::same_as<T>; },
-                    "an estimator needs slope(x, t), what backward takes for the derivative, of its value_type");
-      static_assert(WithoutAt<E> || WithAt<E>, "at(t) of an estimator must give value(x) and slope(x) of its value_type");
+      static_assert(
+          requires(const E e, T x) {
+            { e.value(x, x) } -> std::same_as<T>;
+          },
+          "an estimator needs value(x, t), what replaces x in forward, of its value_type");
+      static_assert(
+          requires(const E e, T x) {
+            { e.slope(x, x) } -> std::same_as<T>;
+          },
+          "an estimator needs slope(x, t), what backward takes for the derivative, of its value_type");
+      static_assert(WithoutAt<E> || WithAt<E>,
+                    "at(t) of an estimator must give value(x) and slope(x) of its value_type");
     }
   }
   return Estimator<E>;
 }
 template <class S>
-consteval bool explained_scale() {
+constexpr bool explained_scale() {
   if constexpr (std::is_class_v<S> && !SomePolicy<S>) {
     static_assert(WithScalar<S>, "a scale policy needs `using value_type = float` or double");
-    static_assert(requires(const S s) { { s.traits() } -> std::same_as<ScaleTraits>; },
-                  "a scale policy needs `ScaleTraits traits() const`, what is shared, analytic, learned and attached");
+    static_assert(
+        requires(const S s) {
+          { s.traits() } -> std::same_as<ScaleTraits>;
+        },
+        "a scale policy needs `ScaleTraits traits() const`, what is shared, analytic, learned and attached");
     static_assert(std::is_trivially_copyable_v<S>, "a scale policy is copied into kernels: make it trivially copyable");
   }
   return Scale<S>;
 }
 template <class C>
-consteval bool explained_channel_scale() {
+constexpr bool explained_channel_scale() {
   if constexpr (std::is_class_v<C> && !SomePolicy<C>) {
     static_assert(WithScalar<C>, "a channel scale needs `using value_type = float` or double");
-    static_assert(requires { { C::sharing } -> std::convertible_to<ChannelSharing>; },
-                  "a channel scale needs `static constexpr ChannelSharing sharing`, where the S_t of stage 1 live");
+    static_assert(
+        requires {
+          { C::sharing } -> std::convertible_to<ChannelSharing>;
+        },
+        "a channel scale needs `static constexpr ChannelSharing sharing`, where the S_t of stage 1 live");
   }
   return ChannelScalePolicy<C>;
 }
 template <class H>
-consteval bool explained_schedule() {
+constexpr bool explained_schedule() {
   if constexpr (std::is_class_v<H> && !SomePolicy<H>)
     static_assert(Schedule<H>, "a schedule needs `double operator()(double c) const`, t at c from 0 to 20");
   return Schedule<H>;

@@ -95,8 +95,7 @@ template <Scale S>
 /// Errors: unknown_name with the known ones.
 [[nodiscard]] inline ChannelSharing channel_sharing_named(std::string_view name) {
   ChannelSharing sharing{};
-  with_named<ShippedChannelScales<float>>("policies", "channel_scale", name,
-                                          [&]<class C>() { sharing = C::sharing; });
+  with_named<ShippedChannelScales<float>>("policies", "channel_scale", name, [&]<class C>() { sharing = C::sharing; });
   return sharing;
 }
 

@@ -29,14 +29,19 @@ struct EstimatorEntry {
   T (*slope)(T x, T t);
 };
 template <std::floating_point T>
-inline constexpr auto estimator_table = table_of<ShippedEstimators<T>>([]<Estimator E>() -> EstimatorEntry<T> {
-  return {E::name,
-          E::summary,
-          E::default_scale::name,
-          E::default_schedule::name,
-          [](T x, T t) { return E{}.value(x, t); },
-          [](T x, T t) { return E{}.slope(x, t); }};
-});
+struct EstimatorEntryOf {
+  template <Estimator E>
+  [[nodiscard]] constexpr EstimatorEntry<T> operator()() const {
+    return {E::name,
+            E::summary,
+            E::default_scale::name,
+            E::default_schedule::name,
+            [](T x, T t) { return E{}.value(x, t); },
+            [](T x, T t) { return E{}.slope(x, t); }};
+  }
+};
+template <std::floating_point T>
+inline constexpr auto estimator_table = table_of<ShippedEstimators<T>>(EstimatorEntryOf<T>{});
 
 /// An estimator chosen by name. Its kernels run the type behind the name (ops/fast/runtime.hpp).
 template <std::floating_point T>
@@ -90,9 +95,13 @@ struct ScheduleEntry {
   std::string_view name, summary;
   double (*t)(double);
 };
-inline constexpr auto schedule_table = table_of<ShippedSchedules>([]<Schedule H>() -> ScheduleEntry {
-  return {H::name, H::summary, [](double c) { return H{}(c); }};
-});
+struct ScheduleEntryOf {
+  template <Schedule H>
+  [[nodiscard]] constexpr ScheduleEntry operator()() const {
+    return {H::name, H::summary, [](double c) { return H{}(c); }};
+  }
+};
+inline constexpr auto schedule_table = table_of<ShippedSchedules>(ScheduleEntryOf{});
 
 /// A schedule chosen by name.
 struct RuntimeSchedule {

@@ -12,38 +12,20 @@
 namespace binllm {
 
 template <std::floating_point T>
-using ShippedEstimators = TypeList<  //
-    ProgressiveSign<T>,              //
-    StraightThrough<T>,              //
-    ErrorDecay<T>,                   //
-    ProgressiveForward<T>>;
+using ShippedEstimators = TypeList<ProgressiveSign<T>, StraightThrough<T>, ErrorDecay<T>, ProgressiveForward<T>>;
 
 template <std::floating_point T>
-using ShippedScales = TypeList<                                             //
-    DualScale<T>,                                                           //
-    DualScale<T, Granularity::row, AnalyticGradient::detached>,             //
-    AnalyticScale<T>,                                                       //
-    AnalyticScale<T, Granularity::row, AnalyticGradient::detached>,         //
-    LearnedScale<T>>;
+using ShippedScales =
+    TypeList<DualScale<T>, DualScale<T, Granularity::row, AnalyticGradient::detached>, AnalyticScale<T>,
+             AnalyticScale<T, Granularity::row, AnalyticGradient::detached>, LearnedScale<T>>;
 
-using ShippedGranularities = TypeList<  //
-    RowScales,                          //
-    ColumnScales,                       //
-    TensorScale,                        //
-    GroupScales>;
+using ShippedGranularities = TypeList<RowScales, ColumnScales, TensorScale, GroupScales>;
 
 template <std::floating_point T>
-using ShippedChannelScales = TypeList<           //
-    ChannelScale<T, ChannelSharing::none>,       //
-    ChannelScale<T, ChannelSharing::shared>,     //
-    ChannelScale<T, ChannelSharing::per_linear>>;
+using ShippedChannelScales = TypeList<ChannelScale<T, ChannelSharing::none>, ChannelScale<T, ChannelSharing::shared>,
+                                      ChannelScale<T, ChannelSharing::per_linear>>;
 
-using ShippedSchedules = TypeList<  //
-    ExponentialSchedule,            //
-    UniformSchedule,                //
-    LogarithmicSchedule,            //
-    DegreeUniformSchedule,          //
-    GeometricSchedule,              //
-    ConstantSchedule>;
+using ShippedSchedules = TypeList<ExponentialSchedule, UniformSchedule, LogarithmicSchedule, DegreeUniformSchedule,
+                                  GeometricSchedule, ConstantSchedule>;
 
 }  // namespace binllm

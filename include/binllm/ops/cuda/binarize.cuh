@@ -89,7 +89,8 @@ __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     if (index + row_step() < common.groups)
       following.fetch(common.w + (index + row_step()) * members, common.parts);  // while this row is computed
     const M* const row = common.w + index * members;
-    const ScaleGroup<M> group = group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    const ScaleGroup<M> group =
+        group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
     each_part(kept, row, common.parts, [&](const Lanes<M, n>& w, Index first, int) {
       Lanes<M, n> y;
       for (int i = 0; i < n; ++i) y.lane[i] = group.factor * value_at(at, M(w.lane[i] * group.reciprocal));
@@ -123,7 +124,8 @@ __global__ void __launch_bounds__(binarize_threads<master_t<T>>)
     if (dw != nullptr) dw_kept.fetch(dw + begin, common.parts);
     fetch(index + row_step());  // while this row is computed
     const M* const row = common.w + begin;
-    const ScaleGroup<M> group = group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
+    const ScaleGroup<M> group =
+        group_of(common, index, common.analytic ? mean_magnitude(kept, row, common.parts) : M(0));
     Lanes<M, n> direct[held];  // g E'
     M sums[2] = {M(0), M(0)};  // of g E and of g (E - x E')
     const auto add_up = [&](const Lanes<M, n>& w, const Lanes<M, n>& dy, Lanes<M, n>& out) {

@@ -61,10 +61,14 @@ struct ErasedEstimator {
   static void backward(const Constants& c, const EstimatorRow<T>& row) { Rows::backward(of(c), row); }
 };
 template <Estimator E>
-inline constexpr EstimatorLoops<typename E::value_type> estimator_loops{
-    ErasedEstimator<E>::at,         ErasedEstimator<E>::value,   ErasedEstimator<E>::slope,
-    ErasedEstimator<E>::pack_value, ErasedEstimator<E>::pack_slope, ErasedEstimator<E>::forward,
-    ErasedEstimator<E>::backward_with_sums, ErasedEstimator<E>::backward};
+inline constexpr EstimatorLoops<typename E::value_type> estimator_loops{ErasedEstimator<E>::at,
+                                                                        ErasedEstimator<E>::value,
+                                                                        ErasedEstimator<E>::slope,
+                                                                        ErasedEstimator<E>::pack_value,
+                                                                        ErasedEstimator<E>::pack_slope,
+                                                                        ErasedEstimator<E>::forward,
+                                                                        ErasedEstimator<E>::backward_with_sums,
+                                                                        ErasedEstimator<E>::backward};
 
 /// An estimator chosen by name, at one hardness.
 template <std::floating_point T>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// binllm::cuda: what nvcc defines, instantiated for all that the library ships, so that units of the host's compiler
-// may use it. Scalar types: float and bf16.
+/// What binllm::cuda holds, so that units of the host's compiler may use it: every kernel that the library ships, with
+/// the types that it is called with. cmake/cuda.cmake makes a unit of each struct here and of each shipped estimator
+/// (ops/cuda/shipped_estimator.cuh), which are built side by side.
+#pragma once
+#include <binllm/device/cuda/shipped.cuh>
 #include <binllm/models/convert.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/matmul.hpp>
@@ -10,29 +13,10 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
-#include <binllm/policy/runtime.hpp>
 
 namespace binllm::cuda {
 
-template struct Runtime<>;
-template void gemm(Product, View<const float, Cuda>, View<const float, Cuda>, View<const float, Cuda>, View<float, Cuda>);
-template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<const bf16, Cuda>, View<bf16, Cuda>);
-template void gemm(Product, View<const bf16, Cuda>, View<const bf16, Cuda>, View<const float, Cuda>, View<float, Cuda>);
-
-namespace {
-using Function = void (*)();
-/// A kernel as it is called with arguments of these types. Whoever has the address has the function instantiated.
-template <class Op, Call call, class... A>
-Function kernel() {
-  return reinterpret_cast<Function>(&run<Op, call, A...>);
-}
-template <class Op, class... A>
-Function room() {
-  return reinterpret_cast<Function>(&workspace<Op, A...>);
-}
-}  // namespace
-
-constexpr Call forward = Call::forward, backward = Call::backward;
+inline constexpr Call forward = Call::forward, backward = Call::backward;
 
 /// Kernels of a model that computes in T.
 template <class T>
@@ -95,40 +79,16 @@ const Function Shipped<T>::functions[] = {
     kernel<VocabularyLoss, forward, In, In, Ids, Room, MasterOut>(),
     kernel<VocabularyLoss, backward, In, In, Ids, MasterIn, Room, MasterOut, To, MasterOut>(),
 };
-template struct Shipped<float>;
-template struct Shipped<bf16>;
 
-/// W_b of an estimator over floats, for a model that computes in T.
-template <class T, class E>
-struct ShippedEstimator {
-  using Op = Binarize<E, ScaleByTraits<float>>;
-  using In = View<const float, Cuda>;
-  using Out = View<float, Cuda>;
-  static const Function functions[];
-};
-template <class T, class E>
-const Function ShippedEstimator<T, E>::functions[] = {
-    kernel<Op, forward, E, ScaleByTraits<float>, In, In, const double*, Out, View<T, Cuda>>(),
-    kernel<Op, backward, E, ScaleByTraits<float>, In, In, const double*, View<const T, Cuda>, Out, Out, Out>(),
-};
-template struct ShippedEstimator<float, ProgressiveSign<float>>;
-template struct ShippedEstimator<float, StraightThrough<float>>;
-template struct ShippedEstimator<float, ErrorDecay<float>>;
-template struct ShippedEstimator<float, ProgressiveForward<float>>;
-template struct ShippedEstimator<float, RuntimeEstimator<float>>;
-template struct ShippedEstimator<bf16, ProgressiveSign<float>>;
-template struct ShippedEstimator<bf16, StraightThrough<float>>;
-template struct ShippedEstimator<bf16, ErrorDecay<float>>;
-template struct ShippedEstimator<bf16, ProgressiveForward<float>>;
-template struct ShippedEstimator<bf16, RuntimeEstimator<float>>;
-
-/// Kernels over parameters, and the sizes of working memory.
+/// Kernels over parameters, products of matrices, and the sizes of working memory.
+template <class M = float>
 struct ShippedOnce {
+  using In = View<const M, Cuda>;
+  using Out = View<M, Cuda>;
   static const Function functions[];
 };
-using In = View<const float, Cuda>;
-using Out = View<float, Cuda>;
-const Function ShippedOnce::functions[] = {
+template <class M>
+const Function ShippedOnce<M>::functions[] = {
     kernel<NormalFill, forward, Random, double, Out>(),
     kernel<HeadGroups, forward, In, Index, Index, Out>(),
     kernel<HeadGroups, backward, In, Index, Index, Out>(),
@@ -146,6 +106,9 @@ const Function ShippedOnce::functions[] = {
     room<CrossEntropy, Index>(),
     room<Embedding, Index>(),
     room<RmsNorm, Shape>(),
+    product<float, float>(),
+    product<bf16, bf16>(),
+    product<bf16, float>(),
 };
 
 }  // namespace binllm::cuda
