@@ -3,6 +3,7 @@
 // may use it. Scalar types: float and bf16.
 #include <binllm/models/convert.hpp>
 #include <binllm/ops/add.hpp>
+#include <binllm/ops/distillation.hpp>
 #include <binllm/ops/matmul.hpp>
 #include <binllm/ops/progressive_sign.hpp>
 #include <binllm/ops/scale.hpp>
@@ -10,6 +11,7 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
+#include <binllm/optim/sgd.hpp>
 #include <binllm/policy/runtime.hpp>
 
 namespace binllm::cuda {
@@ -45,7 +47,8 @@ struct Shipped {
   using MasterIn = View<const M, Cuda>;
   using MasterOut = View<M, Cuda>;
   using Bytes = View<std::byte, Cuda>;
-  using Room = VocabularyLoss::Room<T, Cuda>;
+  using Head = HeadArguments<T, Cuda>;
+  using HeadMemory = HeadWorkspace<T, Cuda>;
 
   static const Function functions[];
 };
@@ -92,8 +95,12 @@ const Function Shipped<T>::functions[] = {
     kernel<Attention, forward, Attention, In, In, In, MasterOut, MasterOut, Out>(),
     kernel<Attention, backward, Attention, In, In, In, In, MasterIn, In, MasterOut, To, To, To>(),
     kernel<CachedAttention, forward, CachedAttention, In, In, In, MasterOut, Out>(),
-    kernel<VocabularyLoss, forward, In, In, Ids, Room, MasterOut>(),
-    kernel<VocabularyLoss, backward, In, In, Ids, MasterIn, Room, MasterOut, To, MasterOut>(),
+    kernel<ChunkedHead<CrossEntropyRows>, forward, CrossEntropyRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<CrossEntropyRows>, backward, CrossEntropyRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
+    kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
 };
 template struct Shipped<float>;
 template struct Shipped<bf16>;
@@ -138,12 +145,15 @@ const Function ShippedOnce::functions[] = {
     kernel<Exponential, forward, In, Out>(),
     kernel<MeanMagnitude, forward, ScaleTraits, In, Out>(),
     kernel<SumOfSquares, forward, In, Out>(),
-    kernel<AdamWUpdate, Call::update, AdamWOptions, double, AdamWUpdate::Step, In, Out, Out, Out>(),
+    kernel<SumOfPieces, forward, In, Out>(),
+    kernel<AdamWUpdate, Call::update, AdamWOptions, ParameterRule, AdamWUpdate::Step, In, Out, Out, Out>(),
+    kernel<SgdUpdate, Call::update, SgdOptions, ParameterRule, SgdUpdate::Step, In, Out, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, forward, FastProgressiveSign<float>, In, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, backward, FastProgressiveSign<float>, In, In, Out>(),
     room<Attention, Attention>(),
     room<CachedAttention, CachedAttention>(),
-    room<CrossEntropy, Index>(),
+    room<CrossEntropyRows, Index>(),
+    room<DistillationRows, Index>(),
     room<Embedding, Index>(),
     room<RmsNorm, Shape>(),
 };
