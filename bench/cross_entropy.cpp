@@ -95,8 +95,8 @@ void report_head(const Setting& setting) {
 }
 
 void report_kernel(const Setting& setting) {
-  const double ms = setting.generic ? kernel_ms<bl::GenericKernel<bl::CrossEntropy, bl::Cpu>>(setting)
-                                    : kernel_ms<bl::Kernel<bl::CrossEntropy, bl::Cpu>>(setting);
+  const double ms = setting.generic ? kernel_ms<bl::GenericKernel<bl::CrossEntropyRows, bl::Cpu>>(setting)
+                                    : kernel_ms<bl::Kernel<bl::CrossEntropyRows, bl::Cpu>>(setting);
   fmt::print(fmt::runtime(setting.json ? "{{\"rows\": {}, \"vocabulary\": {}, \"threads\": {}, \"kernel\": \"{}\", "
                                          "\"ms\": {:.2f}}}\n"
                                        : "{} rows, {} words, {} threads, {} kernel: {:.1f} ms, loss and gradient\n"),

@@ -130,11 +130,10 @@ void optimiser(Table& table, Index parameters) {
   const Block g = filled({parameters}, 1);
   Block w = filled({parameters}, 2), m({parameters}), v({parameters});
   bl::StepScalars<bl::Cpu> scalars;
-  using S = bl::StepScalars<bl::Cpu>;
-  for (const auto field : {S::learning_rate, S::first_correction, S::second_correction, S::clip})
-    scalars.set(field, 0.5);
+  for (const char* const name : {"learning_rate", "first_correction", "second_correction", "clip"})
+    scalars.set(scalars.add(name), 0.5);
   table.row<Traffic{1, 3, 0}>("adamw", parameters, [&] {
-    bl::Kernel<bl::AdamWUpdate, bl::Cpu>::update({}, 0.1, bl::AdamWUpdate::Step::of(scalars), g.view(), w.view(),
+    bl::Kernel<bl::AdamWUpdate, bl::Cpu>::update({}, {}, bl::AdamWUpdate::Step::of(scalars), g.view(), w.view(),
                                                  m.view(), v.view());
   });
   bl::GlobalNorm<float> norm(parameters);
@@ -145,7 +144,7 @@ void optimiser(Table& table, Index parameters) {
 }
 
 void cross_entropy(Table& table, Index rows, Index words) {
-  using K = bl::Kernel<bl::CrossEntropy, bl::Cpu>;
+  using K = bl::Kernel<bl::CrossEntropyRows, bl::Cpu>;
   Block logits = filled({rows, words}, 1), losses({rows}), memory({K::workspace(rows)});
   bl::Tensor<std::int32_t> targets({rows});
   for (Index n = 0; n < rows; ++n) targets.view().data[n] = static_cast<std::int32_t>(n * 37 % words);

@@ -59,8 +59,8 @@ int main() {
   const auto corpus = bl::TokenStream::from_string(bl::stories_of(bl::Split::train, 1, 40000), bl::byte_tokenizer());
   auto binary = bl::binarize<MyRecipe<float>>(model);
   bl::ProgressiveOptions options = bl::ProgressiveOptions::small_model();
-  options.context = 64;
-  options.tokens = 40 * options.batch * options.context;
+  options.training.context = 64;
+  options.training.tokens = 40 * options.training.batch * options.training.context;
   options.chunks = 10;
   const double before = bl::evaluate_perplexity(binary, corpus, {.context = 64, .max_windows = 32}).perplexity;
   bl::train_progressively(binary, corpus, options);

@@ -34,7 +34,7 @@ int main() {
   bl::Llama<float> dense(config);
   bl::initialise(dense, /*seed=*/1);
 
-  auto options = bl::ProgressiveOptions::small_model();
+  auto options = bl::TrainingOptions::small_model();
   options.context = context;
   options.learning_rate = 5e-3;
   options.tokens = 1000 * options.batch * context;
@@ -46,7 +46,7 @@ int main() {
   bl::search_channel_scale(binary, corpus, {.steps = 50, .context = context});
   fmt::print("after stage 1           {:6.1f}\n", perplexity(binary, held_out));
   options.tokens /= 2;
-  bl::train_progressively(binary, corpus, options);
+  bl::train_progressively(binary, corpus, {.training = options});
   fmt::print("after stage 2, with F   {:6.1f}\n", perplexity(binary, held_out, bl::ExponentialSchedule{}(bl::schedule_end)));
 
   auto packed = bl::pack(binary);

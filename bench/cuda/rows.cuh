@@ -47,16 +47,16 @@ inline void measure_rms_norm(const Report& report, const TrainingShape& s) {
 
 /// A chunk of logits, which becomes its gradient.
 inline void measure_cross_entropy(const Report& report, const TrainingShape& s) {
-  const Index rows = CrossEntropy::chunk<Cuda>(s.tokens(), s.vocabulary, sizeof(bf16));
+  const Index rows = LogitChunk::rows<Cuda>(s.tokens(), s.vocabulary, sizeof(bf16));
   const Shape shape{rows, s.vocabulary};
   const Rotation rotation = Rotation::of(4 * size_of(shape));
   const auto targets = random_tokens(rows, s.vocabulary);
   Sets<bf16> logits(1, shape, 1);
-  Sets<float> losses(1, Shape{rows}, 2), memory(1, Shape{GenericKernel<CrossEntropy, Cuda>::workspace(rows)}, 3);
+  Sets<float> losses(1, Shape{rows}, 2), memory(1, Shape{GenericKernel<CrossEntropyRows, Cuda>::workspace(rows)}, 3);
   const auto forward = [&](auto kernel, int) {
     decltype(kernel)::type::forward(logits[0], targets.view(), 1e-4f, true, memory[0], losses[0]);
   };
-  report.add("cross-entropy with gradient", s, by(rows, s.vocabulary), both<CrossEntropy>(rotation, forward),
+  report.add("cross-entropy with gradient", s, by(rows, s.vocabulary), both<CrossEntropyRows>(rotation, forward),
              moves(4 * size_of(shape)));
 }
 

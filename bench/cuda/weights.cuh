@@ -45,18 +45,15 @@ inline void measure_optimiser(const Report& report, const TrainingShape& s) {
   const std::string text = fmt::format("{}", shape[0]);
   Sets<float> w(1, shape, 1), g(1, shape, 2), m(1, shape, 3), v(1, shape, 4, 0);
   StepScalars<Cuda> scalars;
-  for (const auto field :
-       {StepScalars<Cuda>::first_correction, StepScalars<Cuda>::second_correction, StepScalars<Cuda>::clip}) {
-    scalars.set(field, 1);
-  }
-  scalars.set(StepScalars<Cuda>::learning_rate, 1e-3);
-  Sets<float> memory(1, Shape{SumOfSquares::workspace(shape.size())}, 5);
+  for (const char* const name : {"first_correction", "second_correction", "clip"}) scalars.set(scalars.add(name), 1);
+  scalars.set(scalars.add("learning_rate"), 1e-3);
+  GlobalNorm<float, Cuda> global_norm(shape.size());
   const Rotation few{1, 4};
   const auto update = [&](int) {
-    Kernel<AdamWUpdate, Cuda>::update(AdamWOptions{}, 0.1, AdamWUpdate::Step::of(scalars), read(g[0]), w[0], m[0],
+    Kernel<AdamWUpdate, Cuda>::update(AdamWOptions{}, ParameterRule{}, AdamWUpdate::Step::of(scalars), read(g[0]), w[0], m[0],
                                       v[0]);
   };
-  const auto norm = [&](int) { Kernel<SumOfSquares, Cuda>::forward(read(g[0]), memory[0]); };
+  const auto norm = [&](int) { global_norm.compute(read(g[0])); };
   const auto zero = [&](int) {
     Backend<Cuda>::zero(g[0].data, sizeof(float) * static_cast<std::size_t>(shape.size()));
   };

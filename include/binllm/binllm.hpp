@@ -5,6 +5,7 @@
 #include <binllm/version.hpp>
 
 #include <binllm/autodiff/gradcheck.hpp>
+#include <binllm/autodiff/owned_parameter.hpp>
 #include <binllm/autodiff/recompute.hpp>
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
@@ -23,6 +24,7 @@
 #include <binllm/ops/cached_attention.hpp>
 #include <binllm/ops/channel_scale.hpp>
 #include <binllm/ops/cross_entropy.hpp>
+#include <binllm/ops/distillation.hpp>
 #include <binllm/ops/elementwise.hpp>
 #include <binllm/ops/embedding.hpp>
 #include <binllm/ops/head_groups.hpp>
@@ -37,6 +39,7 @@
 #include <binllm/ops/softmax.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/transient_linear.hpp>
+#include <binllm/optim/sgd.hpp>
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/runtime.hpp>
 #include <binllm/policy/shipped.hpp>
@@ -45,3 +48,4 @@
 #include <binllm/train/forecast.hpp>
 #include <binllm/train/pretrain.hpp>
 #include <binllm/train/progressive.hpp>
+#include <binllm/train/weighted_sum.hpp>

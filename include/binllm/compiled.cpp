@@ -35,12 +35,14 @@ template struct Llama<float, Cpu, Binary<PaperRecipe>>;
 template compiled::Progressive binarize(const compiled::Full&, const Binary<PaperRecipe>&);
 template compiled::OneBit pack(const compiled::Progressive&);
 template compiled::Full unpack(const compiled::OneBit&);
-template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&);
-template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*);
+template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&,
+                             const NextToken&);
+template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*,
+                                RunLog*, const NextToken&);
 template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
-                                                        const ChannelScaleOptions&, RunLog*);
+                                                        const ChannelScaleOptions&, RunLog*, const NextToken&);
 template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
-                                    const TokenStream*, RunLog*);
+                                           const TokenStream*, RunLog*, const NextToken&);
 template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);

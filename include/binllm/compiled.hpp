@@ -51,13 +51,14 @@ extern template struct Llama<float, Cpu, Binary<PaperRecipe>>;
 extern template compiled::Progressive binarize(const compiled::Full&, const Binary<PaperRecipe>&);
 extern template compiled::OneBit pack(const compiled::Progressive&);
 extern template compiled::Full unpack(const compiled::OneBit&);
-extern template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&);
+extern template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&,
+                             const NextToken&);
 extern template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*,
-                                RunLog*);
+                                RunLog*, const NextToken&);
 extern template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
-                                                               const ChannelScaleOptions&, RunLog*);
+                                                               const ChannelScaleOptions&, RunLog*, const NextToken&);
 extern template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
-                                           const TokenStream*, RunLog*);
+                                           const TokenStream*, RunLog*, const NextToken&);
 extern template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
 extern template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);

@@ -6,6 +6,7 @@
 #include <binllm/device/cuda/shipped.cuh>
 #include <binllm/models/convert.hpp>
 #include <binllm/ops/add.hpp>
+#include <binllm/ops/distillation.hpp>
 #include <binllm/ops/matmul.hpp>
 #include <binllm/ops/progressive_sign.hpp>
 #include <binllm/ops/scale.hpp>
@@ -13,6 +14,7 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
+#include <binllm/optim/sgd.hpp>
 
 namespace binllm::cuda {
 
@@ -29,7 +31,8 @@ struct Shipped {
   using MasterIn = View<const M, Cuda>;
   using MasterOut = View<M, Cuda>;
   using Bytes = View<std::byte, Cuda>;
-  using Room = VocabularyLoss::Room<T, Cuda>;
+  using Head = HeadArguments<T, Cuda>;
+  using HeadMemory = HeadWorkspace<T, Cuda>;
 
   static const Function functions[];
 };
@@ -76,8 +79,12 @@ const Function Shipped<T>::functions[] = {
     kernel<Attention, forward, Attention, In, In, In, MasterOut, MasterOut, Out>(),
     kernel<Attention, backward, Attention, In, In, In, In, MasterIn, In, MasterOut, To, To, To>(),
     kernel<CachedAttention, forward, CachedAttention, In, In, In, MasterOut, Out>(),
-    kernel<VocabularyLoss, forward, In, In, Ids, Room, MasterOut>(),
-    kernel<VocabularyLoss, backward, In, In, Ids, MasterIn, Room, MasterOut, To, MasterOut>(),
+    kernel<ChunkedHead<CrossEntropyRows>, forward, CrossEntropyRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<CrossEntropyRows>, backward, CrossEntropyRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
+    kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
 };
 
 /// Kernels over parameters, products of matrices, and the sizes of working memory.
@@ -98,12 +105,15 @@ const Function ShippedOnce<M>::functions[] = {
     kernel<Exponential, forward, In, Out>(),
     kernel<MeanMagnitude, forward, ScaleTraits, In, Out>(),
     kernel<SumOfSquares, forward, In, Out>(),
-    kernel<AdamWUpdate, Call::update, AdamWOptions, double, AdamWUpdate::Step, In, Out, Out, Out>(),
+    kernel<SumOfPieces, forward, In, Out>(),
+    kernel<AdamWUpdate, Call::update, AdamWOptions, ParameterRule, AdamWUpdate::Step, In, Out, Out, Out>(),
+    kernel<SgdUpdate, Call::update, SgdOptions, ParameterRule, SgdUpdate::Step, In, Out, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, forward, FastProgressiveSign<float>, In, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, backward, FastProgressiveSign<float>, In, In, Out>(),
     room<Attention, Attention>(),
     room<CachedAttention, CachedAttention>(),
-    room<CrossEntropy, Index>(),
+    room<CrossEntropyRows, Index>(),
+    room<DistillationRows, Index>(),
     room<Embedding, Index>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),

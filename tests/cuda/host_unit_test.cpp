@@ -33,9 +33,9 @@ double train_both_stages(Model& model) {
   search.context = 15;
   search_channel_scale(model, corpus(), search);
   auto options = ProgressiveOptions::small_model();
-  options.batch = 4;
-  options.context = 15;
-  options.tokens = 10 * options.batch * options.context;
+  options.training.batch = 4;
+  options.training.context = 15;
+  options.training.tokens = 10 * options.training.batch * options.training.context;
   options.chunks = 2;
   return train_progressively(model, corpus(), options);
 }

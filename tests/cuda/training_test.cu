@@ -65,12 +65,12 @@ void check_same_bits_twice(const Start& start) {
 
 ProgressiveOptions short_run() {
   auto options = ProgressiveOptions::small_model();
-  options.batch = batch;
-  options.context = context;
-  options.tokens = 12 * batch * context;
+  options.training.batch = batch;
+  options.training.context = context;
+  options.training.tokens = 12 * batch * context;
   options.chunks = 4;
-  options.warmup = 2;
-  options.report_every = 3;
+  options.training.warmup = 2;
+  options.training.report_every = 3;
   return options;
 }
 
@@ -123,7 +123,7 @@ TEST_CASE("cuda training: recomputed layers train to the same bits") {
   const auto trained = [](bool recompute) {
     auto model = on_device<Cuda, bf16>(binary_start());
     auto options = short_run();
-    options.recompute = recompute;
+    options.training.recompute = recompute;
     train_progressively(model, gpu_corpus(), options);
     return host(model.block.values.view());
   };

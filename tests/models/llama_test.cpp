@@ -254,8 +254,11 @@ TEST_CASE("parameters: names, order of decay, ties") {
   std::vector<std::string> names;
   for_each_parameter(tied, [&](const std::string& name, auto& parameter) {
     names.push_back(name);
-    const bool in_front = parameter.value.data < tied.block.values.view().data + tied.block.decayed;
-    CHECK(in_front == parameter.decays);
+    const Index at = parameter.value.data - tied.block.values.view().data;
+    const auto& runs = tied.block.runs;
+    const auto run = std::find_if(runs.begin(), runs.end(), [&](const auto& r) { return at >= r.begin && at < r.end; });
+    REQUIRE(run != runs.end());
+    CHECK(run->rule == parameter.rule);
   });
   CHECK(names.size() == 1 + 2 * 9 + 1);
   CHECK(names[0] == "model.embed_tokens.weight");

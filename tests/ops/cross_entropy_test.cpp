@@ -38,7 +38,7 @@ TEST_CASE("cross_entropy: values; the natural logarithm, the mean over the rows"
 }
 
 TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
-  for (const Index rows : {Index(1), Index(3), CrossEntropy::ChunkLimits<Cpu>::most_rows + 2}) {
+  for (const Index rows : {Index(1), Index(3), LogitChunk::Limits<Cpu>::most_rows + 2}) {
     for (const Index words : {2, 40}) {
       Tensor<double> h = normal_tensor({rows, 3}, 1), w = normal_tensor({words, 3}, 2);
       const auto targets = random_ids({rows}, words, 3);
@@ -52,20 +52,20 @@ TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
 TEST_CASE_TEMPLATE("cross_entropy: the fused kernel agrees with the generic one", T, float, double) {
   for (const Index words : {1, 2, 7, 24, 31, 33, 100, 1000}) {
     const auto targets = random_ids({50}, words, 1);
-    const auto generic = rows(GenericKernel<CrossEntropy, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
-    const auto fused = rows(Kernel<CrossEntropy, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
+    const auto generic = rows(GenericKernel<CrossEntropyRows, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
+    const auto fused = rows(Kernel<CrossEntropyRows, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
     const double tolerance = 50 * static_cast<double>(std::numeric_limits<T>::epsilon());
     CHECK(largest_difference(fused.first.view(), generic.first.view()) < tolerance);
     CHECK(largest_difference(fused.second.view(), generic.second.view()) < tolerance);
     Tensor<T> logits = normal_tensor<T>({50, words}, 2, 5), losses({50});
-    Kernel<CrossEntropy, Cpu>::forward(logits.view(), targets.view(), T(3), /*gradient=*/false, View<T>(),
+    Kernel<CrossEntropyRows, Cpu>::forward(logits.view(), targets.view(), T(3), /*gradient=*/false, View<T>(),
                                        losses.view());
     CHECK(largest_difference(losses.view(), generic.first.view()) < tolerance);
   }
 }
 
 TEST_CASE_TEMPLATE("cross_entropy: a masked logit off target counts nothing; NaN stays in its row", K,
-                   GenericKernel<CrossEntropy, Cpu>, Kernel<CrossEntropy, Cpu>) {
+                   GenericKernel<CrossEntropyRows, Cpu>, Kernel<CrossEntropyRows, Cpu>) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   Tensor<double> logits({3, 40});
   logits.view().row(0).tail(38) = -infinity;
@@ -81,7 +81,7 @@ TEST_CASE_TEMPLATE("cross_entropy: a masked logit off target counts nothing; NaN
 }
 
 TEST_CASE("cross_entropy: backward writes the loss; asked for before or without, it is the same") {
-  const auto h = normal_tensor<float>({CrossEntropy::ChunkLimits<Cpu>::most_rows + 44, 24}, 1),
+  const auto h = normal_tensor<float>({LogitChunk::Limits<Cpu>::most_rows + 44, 24}, 1),
              w = normal_tensor<float>({200, 24}, 2);
   const auto targets = random_ids({h.shape()[0]}, 200, 3);
   const auto run = [&](bool ask_first, float seed) {
@@ -122,12 +122,12 @@ TEST_CASE("cross_entropy: saves nothing, and the head's gradient goes straight t
 }
 
 TEST_CASE("cross_entropy: a chunk of logits stays within 64 MiB where the vocabulary allows") {
-  CHECK(CrossEntropy::chunk<Cpu>(2048, 32000, 4) == 512);
-  CHECK(CrossEntropy::chunk<Cpu>(512, 49152, 4) == 256);
-  CHECK(CrossEntropy::chunk<Cpu>(512, 32000, 8) == 256);
-  CHECK(CrossEntropy::chunk<Cpu>(2048, 10'000'000, 4) == 32);
-  CHECK(CrossEntropy::chunk<Cpu>(2048, 2, 4) == 512);
-  CHECK(CrossEntropy::chunk<Cpu>(10, 32000, 4) == 10);
+  CHECK(LogitChunk::rows<Cpu>(2048, 32000, 4) == 512);
+  CHECK(LogitChunk::rows<Cpu>(512, 49152, 4) == 256);
+  CHECK(LogitChunk::rows<Cpu>(512, 32000, 8) == 256);
+  CHECK(LogitChunk::rows<Cpu>(2048, 10'000'000, 4) == 32);
+  CHECK(LogitChunk::rows<Cpu>(2048, 2, 4) == 512);
+  CHECK(LogitChunk::rows<Cpu>(10, 32000, 4) == 10);
 }
 
 TEST_CASE("cross_entropy: the same bits at any number of threads") {

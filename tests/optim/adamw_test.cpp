@@ -7,9 +7,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 using namespace binllm;
 using namespace binllm::test;
@@ -33,8 +35,8 @@ TEST_CASE("AdamW against the formula written out, with clipping, decay on matric
   ParameterBlock<double, Cpu> block;
   block.allocate(model, true);
   const AdamWOptions o{.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
-  AdamW<double> adamw(block, o);
   StepScalars<Cpu> scalars;
+  AdamW<double> adamw(block, scalars, o);
   model.weight.value.flat() = normal_tensor({21}, 1).view().flat();
   model.norm.value.flat() = 1;
   double w = model.weight.value.data[4], n = 1, m_w = 0, v_w = 0, m_n = 0, v_n = 0;
@@ -42,9 +44,9 @@ TEST_CASE("AdamW against the formula written out, with clipping, decay on matric
     const double g = 0.3 * static_cast<double>(step), lr = 0.01 / static_cast<double>(step), clip = 0.5;
     model.weight.gradient.flat() = g;
     model.norm.gradient.flat() = -g;
-    scalars.set(StepScalars<Cpu>::learning_rate, lr);
-    scalars.set(StepScalars<Cpu>::clip, clip);
-    adamw.step(block, scalars, step);
+    adamw.prepare(step, lr);
+    adamw.clip(clip);
+    adamw.update();
     const auto expect = [&](double& x, double& m, double& v, double gradient, double decay) {
       gradient *= clip;
       m = 0.9 * m + 0.1 * gradient;
@@ -61,13 +63,12 @@ TEST_CASE("AdamW against the formula written out, with clipping, decay on matric
 
 TEST_CASE_TEMPLATE("AdamW: every element of a block of any size, the same bits at any number of threads", T, float,
                    double) {
-  constexpr double lr = 0.01, clip = 0.5, c1 = 0.3, c2 = 0.2, decay = 0.1;
+  constexpr double lr = 0.01, clip = 0.5, c1 = 0.3, c2 = 0.2, decay = 0.1;  // decay as by default
   StepScalars<Cpu> scalars;
-  using S = StepScalars<Cpu>;
-  scalars.set(S::learning_rate, lr);
-  scalars.set(S::clip, clip);
-  scalars.set(S::first_correction, c1);
-  scalars.set(S::second_correction, c2);
+  scalars.set(scalars.add("learning_rate"), lr);
+  scalars.set(scalars.add("clip"), clip);
+  scalars.set(scalars.add("first_correction"), c1);
+  scalars.set(scalars.add("second_correction"), c2);
   for (const Index size : {1, 7, 24, 31, 33, 100, 40000}) {
     CAPTURE(size);
     const auto g = normal_tensor<T>({size}, 1);
@@ -76,7 +77,7 @@ TEST_CASE_TEMPLATE("AdamW: every element of a block of any size, the same bits a
                                      normal_tensor<T>({size}, 4)};
       auto& [w, m, v] = block;
       v.view().flat() = v.view().flat().square();
-      Kernel<AdamWUpdate, Cpu>::update({}, decay, AdamWUpdate::Step::of(scalars), g.view(), w.view(), m.view(),
+      Kernel<AdamWUpdate, Cpu>::update({}, {}, AdamWUpdate::Step::of(scalars), g.view(), w.view(), m.view(),
                                        v.view());
       return block;
     };
@@ -117,6 +118,33 @@ TEST_CASE("the global norm over sizes around its pieces, the same at any number 
   CHECK(clip_factor(2, 1) == 0.5);
   CHECK(clip_factor(0.5, 1) == 1);
   CHECK(clip_factor(100, 0) == 1);
+}
+
+TEST_CASE("the global norm does not know where its ranges lie: the same bits as of one stretch") {
+  const Index size = 5 * 4096 + 16 * 100;
+  const auto g = normal_tensor<float>({size}, 3);
+  GlobalNorm<float> whole(size);
+  const double wanted = whole(g.view());
+  for (const Index longest : {16, 1600, 4096, 6000 / 16 * 16, 12288}) {  // longest range, from shorter to longer than pieces
+    CAPTURE(longest);
+    // The ranges of [0, size), put down in reverse order with gaps between them.
+    std::vector<BlockRange> ranges;
+    Tensor<float> scattered({3 * size});
+    Index at = 3 * size;
+    for (Index from = 0, k = 0; from < size; ++k) {
+      const Index count = std::min(size - from, 16 + k * 7919 * 16 % longest);
+      at -= count + 16 * (k % 2);
+      ranges.push_back({at, at + count});
+      std::copy_n(g.view().data + from, count, scattered.view().data + at);
+      from += count;
+    }
+    GlobalNorm<float> norm(ranges);
+    CHECK(norm(read(scattered.view())) == wanted);
+    const Threads threads(2);
+    CHECK(norm(read(scattered.view())) == wanted);
+  }
+  GlobalNorm<float> none(std::vector<BlockRange>{});
+  CHECK(none(View<const float>()) == 0);
 }
 
 TEST_CASE("cosine learning rate: warm-up, peak, end") {

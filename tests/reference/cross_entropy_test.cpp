@@ -11,7 +11,7 @@ using namespace binllm;
 using test::normal_tensor;
 
 TEST_CASE_TEMPLATE("cross_entropy agrees with the reference", T, float, double) {
-  for (const Index rows : {Index(1), Index(7), CrossEntropy::ChunkLimits<Cpu>::most_rows + 3}) {
+  for (const Index rows : {Index(1), Index(7), LogitChunk::Limits<Cpu>::most_rows + 3}) {
     const Index words = 41, channels = 5;
     const auto h = normal_tensor<T>({rows, channels}, 1), w = normal_tensor<T>({words, channels}, 2);
     const auto targets = test::random_ids({rows}, words, 3);

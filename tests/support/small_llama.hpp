@@ -31,7 +31,7 @@ Llama<T> small_llama(LlamaConfig config = small_config(), std::uint64_t seed = 1
   initialise(model, seed, 0.3);
   std::uint64_t tensor = 100;
   for_each_parameter(model, [&](const std::string&, auto& parameter) {
-    if (parameter.decays) return;
+    if (parameter.rule.decays) return;
     for (Index i = 0; i < parameter.size(); ++i)
       parameter.value.data[i] =
           static_cast<T>(1 + 0.2 * Random(seed, Purpose::test, tensor).normal(static_cast<std::uint64_t>(i)));

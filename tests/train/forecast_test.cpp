@@ -124,19 +124,19 @@ TEST_CASE("a forecast is what training hands out: both stages of the binary reci
   const auto stream = corpus();
   const Binary<PaperRecipe<float>> format;
   ProgressiveOptions o;
-  static_cast<TrainingOptions&>(o) = options(8, 4);
+  o.training = options(8, 4);
   o.chunks = 1;
   const double progressive = most_handed_out_by([&] {
     Llama<float, Cpu, Binary<PaperRecipe<float>>> binary(config(), format);
     train_progressively(binary, stream, o, &stream);
   });
-  CHECK(within_a_tenth(static_cast<double>(forecast_training_memory(config(), format, o, &stream).reserved),
+  CHECK(within_a_tenth(static_cast<double>(forecast_training_memory(config(), format, o.training, &stream).reserved),
                        progressive));
   const double search = most_handed_out_by([&] {
     Llama<float, Cpu, Binary<PaperRecipe<float>>> binary(config(), format);
     search_channel_scale(binary, stream, {.steps = 1, .batch = 8, .micro_batch = 4, .context = 64});
   });
-  CHECK(within_a_tenth(static_cast<double>(forecast_channel_scale_memory(config(), format, o).reserved), search));
+  CHECK(within_a_tenth(static_cast<double>(forecast_channel_scale_memory(config(), format, o.training).reserved), search));
 }
 
 TEST_CASE("the parts of a forecast: what is known of them") {

@@ -23,13 +23,13 @@ TokenStream corpus() {
 
 ProgressiveOptions short_run(Index steps, Index chunks = 4) {
   auto options = ProgressiveOptions::small_model();
-  options.batch = 4;
-  options.context = 12;
-  options.tokens = steps * options.batch * options.context;
+  options.training.batch = 4;
+  options.training.context = 12;
+  options.training.tokens = steps * options.training.batch * options.training.context;
   options.chunks = chunks;
-  options.warmup = 2;
-  options.report_every = 3;
-  options.learning_rate = 5e-3;
+  options.training.warmup = 2;
+  options.training.report_every = 3;
+  options.training.learning_rate = 5e-3;
   return options;
 }
 
@@ -46,8 +46,8 @@ TEST_CASE("pre-training learns, and reports what it says") {
   MemoryLog log;
   const auto stream = corpus();
   auto options = short_run(60);
-  options.evaluate_every = 30;
-  const double loss = pretrain(model, stream, options, &stream, &log);
+  options.training.evaluate_every = 30;
+  const double loss = pretrain(model, stream, options.training, &stream, &log);
   CHECK(loss < 0.5 * log.reports.front().second["loss"]);
   CHECK(log.reports.back().second["loss"] == loss);
   CHECK(log.reports.back().second.contains("validation_loss"));
@@ -65,7 +65,7 @@ TEST_CASE("one thread and two compute the same bits") {
     config.head_dim = 12;
     auto binary = binarize<PaperRecipe<float>>(small_llama<float>(config));
     auto options = short_run(8);
-    options.context = 31;
+    options.training.context = 31;
     train_progressively(binary, corpus(), options);
     set_thread_count(1);
     return binary;
@@ -106,8 +106,8 @@ TEST_CASE("accumulated micro-batches give the gradient of the whole batch") {
   const auto train_with = [&](Index micro) {
     auto model = small_llama<double>();
     auto options = short_run(3);
-    options.micro_batch = micro;
-    pretrain(model, corpus(), options);
+    options.training.micro_batch = micro;
+    pretrain(model, corpus(), options.training);
     return model;
   };
   const auto whole = train_with(0), parts = train_with(1);
@@ -124,7 +124,7 @@ TEST_CASE("recomputed layers train to the same bits") {
     search.recompute = recompute;
     search_channel_scale(binary, corpus(), search);
     auto options = short_run(4);
-    options.recompute = recompute;
+    options.training.recompute = recompute;
     train_progressively(binary, corpus(), options);
     return binary;
   };
@@ -155,7 +155,7 @@ TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights ha
 
 TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs nor embeddings") {
   auto dense = small_llama<float>();
-  pretrain(dense, corpus(), short_run(120));
+  pretrain(dense, corpus(), short_run(120).training);
   auto binary = binarize<PaperRecipe<float>>(dense);
   const auto stream = corpus();
   const double naive = evaluate_perplexity(binary, stream, {.context = 12}).nll;
@@ -190,7 +190,7 @@ TEST_CASE("the first value that is not finite stops the run, names its tensor, a
   model.layers[1].mlp.up_proj.weight.value.data[3] = std::numeric_limits<float>::quiet_NaN();
   const float before = model.embed_tokens.value.data[0];
   try {
-    pretrain(model, corpus(), short_run(3));
+    pretrain(model, corpus(), short_run(3).training);
     FAIL("not stopped");
   } catch (const Error& error) {
     CHECK(error.id() == ErrorId::training_diverged);
@@ -205,7 +205,7 @@ TEST_CASE("what would fail at the end is refused at the start") {
   const auto untouched = small_llama<float>();
   const auto short_text = TokenStream::from_tokens({1, 2, 3});
   try {
-    pretrain(model, corpus(), short_run(4), &short_text);
+    pretrain(model, corpus(), short_run(4).training, &short_text);
     FAIL("not refused");
   } catch (const Error& error) {
     CHECK(error.id() == ErrorId::text_too_short);
@@ -223,16 +223,16 @@ TEST_CASE("what would fail at the end is refused at the start") {
 TEST_CASE("resuming a run that is finished returns its loss") {
   MemoryLog log;
   auto model = small_llama<float>();
-  const double loss = pretrain(model, corpus(), short_run(4), nullptr, &log);
+  const double loss = pretrain(model, corpus(), short_run(4).training, nullptr, &log);
   auto again = small_llama<float>();
-  CHECK(pretrain(again, corpus(), short_run(4), nullptr, &log) == loss);
+  CHECK(pretrain(again, corpus(), short_run(4).training, nullptr, &log) == loss);
   CHECK(same_bits(model, again));
 }
 
 TEST_CASE("options out of range are refused by name") {
   auto model = small_llama<float>();
   const auto refused = [&](auto change, const char* argument) {
-    auto options = short_run(4);
+    auto options = short_run(4).training;
     change(options);
     try {
       pretrain(model, corpus(), options);

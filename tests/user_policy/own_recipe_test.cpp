@@ -37,8 +37,8 @@ TEST_CASE("a model is binarised, trained and packed with a user's own estimator 
   for (int i = 0; i < 2000; ++i) ids.push_back(i * i % 37);
   const auto corpus = TokenStream::from_tokens(std::move(ids));
   auto options = ProgressiveOptions::small_model();
-  options.batch = 4, options.context = 12, options.chunks = 4, options.warmup = 2, options.report_every = 1;
-  options.tokens = 40 * 4 * 12;
+  options.training.batch = 4, options.training.context = 12, options.chunks = 4, options.training.warmup = 2, options.training.report_every = 1;
+  options.training.tokens = 40 * 4 * 12;
   HardnessLog log;
   const double loss = train_progressively(binary, corpus, options, nullptr, &log);
   CHECK(std::isfinite(loss));

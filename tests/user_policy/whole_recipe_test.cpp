@@ -59,11 +59,11 @@ TEST_CASE("a user's estimator and schedule train, pack and generate without touc
   auto binary = bl::binarize<user::Mine>(dense);
   bl::search_channel_scale(binary, corpus, {.steps = 2, .batch = 2, .context = 16});
   auto options = bl::ProgressiveOptions::small_model();
-  options.tokens = 4 * 2 * 16;
-  options.batch = 2;
-  options.context = 16;
+  options.training.tokens = 4 * 2 * 16;
+  options.training.batch = 2;
+  options.training.context = 16;
   options.chunks = 4;
-  options.report_every = 1;
+  options.training.report_every = 1;
   user::Listener heard;
   bl::train_progressively(binary, corpus, options, nullptr, &heard);
   CHECK(heard.t == std::vector<double>{6.25, 25, 56.25, 100});  // c = 5, 10, 15, 20

@@ -78,6 +78,13 @@ class Batches {
     }
   }
 
+  /// Where in the stream a row of a step begins.
+  [[nodiscard]] Index first_token(std::uint64_t step, Index row) const noexcept {
+    const auto count = static_cast<std::uint64_t>(windows_);
+    const std::uint64_t position = step * static_cast<std::uint64_t>(batch_) + static_cast<std::uint64_t>(row);
+    return static_cast<Index>(Permutation(count, seed_, position / count)(position % count)) * context_;
+  }
+
   [[nodiscard]] Index batch() const noexcept { return batch_; }
   [[nodiscard]] Index context() const noexcept { return context_; }
   [[nodiscard]] Index tokens_per_step() const noexcept { return batch_ * context_; }
@@ -85,12 +92,6 @@ class Batches {
   [[nodiscard]] Index windows() const noexcept { return windows_; }
 
  private:
-  [[nodiscard]] Index first_token(std::uint64_t step, Index row) const noexcept {
-    const auto count = static_cast<std::uint64_t>(windows_);
-    const std::uint64_t position = step * static_cast<std::uint64_t>(batch_) + static_cast<std::uint64_t>(row);
-    return static_cast<Index>(Permutation(count, seed_, position / count)(position % count)) * context_;
-  }
-
   TokenStream stream_;
   Index batch_, context_, windows_ = 0;
   std::uint64_t seed_;

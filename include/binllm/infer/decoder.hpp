@@ -80,7 +80,7 @@ class Decoder {
     memory.vocabulary = embedding_.bytes() + head_.bytes();
     memory.key_value_cache = cache_.bytes();
     memory.working = tape_.value_bytes() + detail::bytes_of(ids_) + detail::bytes_of(logits_) +
-                     detail::bytes_of(host_logits_) + StepScalars<Device>::count * sizeof(double);
+                     detail::bytes_of(host_logits_) + StepScalars<Device>::capacity * sizeof(double);
     return memory;
   }
 

@@ -8,6 +8,7 @@
 #include <binllm/models/positions.hpp>
 #include <binllm/nn/dense.hpp>
 #include <binllm/nn/norm.hpp>
+#include <binllm/nn/parameter_block.hpp>
 #include <binllm/ops/cross_entropy.hpp>
 #include <binllm/ops/embedding.hpp>
 
@@ -82,10 +83,11 @@ struct CausalLm {
   void allocate() { block.allocate(*this, F::trainable); }
 
   // ---- the walk from ids to logits, in steps
-  /// Embedded tokens (B,T,C) of ids (B,T). Errors: token_out_of_range.
+  /// Embedded tokens (B,T,C) of ids (B,T), with their positions where those are added. Errors: token_out_of_range.
   [[nodiscard]] Variable<T, D> embed(Pass<T, D>& pass, View<const std::int32_t, D> ids) const {
     check_rank("CausalLm", "ids", ids.shape, 2);
-    return embedding<T>(ids, pass.tape.use(embed_tokens));
+    Stage<D> stage(pass.tape);
+    return stage.keep(positions.embed(pass, embedding<T>(ids, pass.tape.use(embed_tokens))));
   }
   /// Layers of the model.
   [[nodiscard]] Index blocks() const noexcept { return static_cast<Index>(layers.size()); }
@@ -109,16 +111,19 @@ struct CausalLm {
   // ---- several steps at once
   /// Final hidden states (B,T,C), normalised, of ids (B,T). Errors: token_out_of_range, index_out_of_range (too long).
   [[nodiscard]] Variable<T, D> hidden(Pass<T, D>& pass, View<const std::int32_t, D> ids) const {
-    return transform(pass, embed(pass, ids));
+    return run_blocks(pass, embed(pass, ids));
   }
   [[nodiscard]] Variable<T, D> operator()(Pass<T, D>& pass, View<const std::int32_t, D> ids) const {
     return hidden(pass, ids);
   }
-  /// The same of embedded tokens (B,T,C), which have served then.
+  /// The same of embedded tokens (B,T,C) that do not know their positions yet.
   [[nodiscard]] Variable<T, D> transform(Pass<T, D>& pass, Variable<T, D> h) const {
+    return run_blocks(pass, positions.embed(pass, h));
+  }
+  /// The same of what `embed` gives, which has served then.
+  [[nodiscard]] Variable<T, D> run_blocks(Pass<T, D>& pass, Variable<T, D> h) const {
     const Index tokens = h.shape()[1];
     Stage<D> stage(pass.tape, h);
-    h = positions.embed(pass, h);
     for (Index i = 0; i < blocks(); ++i) h = stage.keep(run_block(pass, i, h));
     if (pass.cache != nullptr) pass.cache->advance(tokens);
     return stage.keep(finish(pass, h));
@@ -188,7 +193,7 @@ void initialise(CausalLm<A, T, D, Dense>& model, std::uint64_t seed, double devi
   for_each_parameter(model, [&](const std::string&, auto& parameter) {
     const Random random(seed, Purpose::initialise, tensor++);
     const bool scaled = std::find(into_stream.begin(), into_stream.end(), &parameter) != into_stream.end();
-    if (parameter.decays) {
+    if (parameter.rule.decays) {
       Kernel<NormalFill, D>::forward(random, deviation * (scaled ? residual : 1.0), parameter.value);
     } else {
       Kernel<Fill, D>::forward(static_cast<master_t<T>>(parameter.initial),

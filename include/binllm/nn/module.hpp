@@ -85,53 +85,6 @@ void for_each_parameter(Model& model, F&& f) {
   }
 }
 
-/// Values and gradients of all parameters of a model, each in one block: those that decay first, in visit order.
-/// AdamW, clipping, zeroing, copying and checkpointing are each one pass over it.
-template <class T, class Device>
-struct ParameterBlock {
-  Tensor<T, Device> values, gradients;
-  Index decayed = 0;  ///< elements [0, decayed) belong to parameters with weight decay
-
-  /// Gives memory to every parameter of the model that has none yet. Parameters start at multiples of 64 bytes.
-  template <class Model>
-  void allocate(Model& model, bool with_gradients) {
-    std::vector<Parameter<T, Device>*> unplaced;
-    for_each_parameter(model, [&](const std::string&, Parameter<T, Device>& parameter) {
-      if (!parameter.value) unplaced.push_back(&parameter);
-    });
-    place(unplaced, with_gradients);
-  }
-  void zero_gradients() {
-    Backend<Device>::zero(gradients.view().data, static_cast<std::size_t>(gradients.size()) * sizeof(T));
-  }
-
- private:
-  void place(const std::vector<Parameter<T, Device>*>& parameters, bool with_gradients) {
-    Index size = 0;
-    for (const bool decays : {true, false}) {
-      for (const auto* parameter : parameters) {
-        if (parameter->decays == decays) size += aligned(parameter->size());
-      }
-      if (decays) decayed = size;
-    }
-    values = Tensor<T, Device>(Shape{size});
-    if (with_gradients) gradients = Tensor<T, Device>(Shape{size});
-    Index next = 0;
-    for (const bool decays : {true, false}) {
-      for (auto* parameter : parameters) {
-        if (parameter->decays != decays) continue;
-        parameter->value.data = values.view().data + next;
-        if (with_gradients) parameter->gradient.data = gradients.view().data + next;
-        next += aligned(parameter->size());
-      }
-    }
-  }
-  static Index aligned(Index size) {
-    constexpr Index step = 64 / static_cast<Index>(sizeof(T));
-    return (size + step - 1) / step * step;
-  }
-};
-
 /// A tensor of a trainable module that is kept and not trained, such as a mask.
 struct NamedBuffer {
   std::string name;

@@ -3,26 +3,9 @@
 #pragma once
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/nn/role.hpp>
+#include <binllm/nn/step_scalars.hpp>
 
 namespace binllm {
-
-/// Numbers that change per step, in device memory: kernels read them when they run and closures hold only their
-/// address.
-template <class Device>
-class StepScalars {
- public:
-  enum Field : Index { hardness, learning_rate, first_correction, second_correction, clip, count };
-
-  StepScalars() : values_(Shape{count}) {}
-  void set(Field field, double value) { Backend<Device>::copy(values_.view().data + field, &value, sizeof(double)); }
-  [[nodiscard]] View<const double, Device> operator[](Field field) const {
-    return {values_.view().data + field, Shape{1}};
-  }
-  [[nodiscard]] View<double, Device> writable(Field field) { return {values_.view().data + field, Shape{1}}; }
-
- private:
-  Tensor<double, Device> values_;
-};
 
 template <class T, class Device>
 class KeyValueCache;

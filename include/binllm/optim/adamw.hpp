@@ -1,42 +1,59 @@
 // SPDX-License-Identifier: MIT
-/// AdamW (Loshchilov and Hutter, arXiv 1711.05101) over a whole parameter block.
-///   g' = clip g;   m = b1 m + (1 - b1) g';   v = b2 v + (1 - b2) g'^2
-///   w -= lr ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),   c_i = 1 - b_i^step
-/// decay = 0 where it does not apply. lr, c1, c2 and clip are read from the step scalars when the kernel runs. One pass
-/// over the block.
+/// AdamW (Loshchilov and Hutter, arXiv 1711.05101).
+///
+///     g' = clip g
+///     m  = b1 m + (1 - b1) g'
+///     v  = b2 v + (1 - b2) g'^2
+///     w -= lr rate ( (m / c1) / (sqrt(v / c2) + epsilon) + decay w ),     c_i = 1 - b_i^step
+///
+/// decay is 0 and rate another where the parameter's rule says so. lr, c1, c2 and clip are read from the step scalars
+/// when the kernel runs.
 #pragma once
+#include <binllm/core/options.hpp>
 #include <binllm/device/kernel.hpp>
-#include <binllm/nn/module.hpp>
-#include <binllm/nn/pass.hpp>
+#include <binllm/optim/trained_ranges.hpp>
 
 #include <array>
 #include <cmath>
 
 namespace binllm {
 
+template <class T, class Device>
+class AdamW;
+
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+
+  template <class T, class Device>
+  using Optimiser = AdamW<T, Device>;
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("weight_decay", self.weight_decay, "AdamW's decay of matrices", at_least(0));
+    v("beta1", self.beta1, "AdamW's memory of gradients", between(0, 1));
+    v("beta2", self.beta2, "AdamW's memory of their squares", between(0, 1));
+    v("epsilon", self.epsilon, "added to AdamW's root", at_least(0));
+  }
 };
 
 struct AdamWUpdate {
   /// Numbers of the step, in device memory.
   struct Step {
     const double *clip, *learning_rate, *first_correction, *second_correction;
+    /// Of scalars to which an AdamW has added them.
     template <class Device>
     [[nodiscard]] static Step of(const StepScalars<Device>& scalars) {
-      using S = StepScalars<Device>;
-      return {scalars[S::clip].data, scalars[S::learning_rate].data, scalars[S::first_correction].data,
-              scalars[S::second_correction].data};
+      const auto address = [&](std::string_view name) { return scalars[scalars.named(name)].data; };
+      return {address("clip"), address("learning_rate"), address("first_correction"), address("second_correction")};
     }
   };
   template <class T>
   struct Formula {  // w, m, v after the step
-    T beta1, beta2, epsilon, decay;
+    T beta1, beta2, epsilon, decay, rate;
     Step step;
     template <class X>
     [[nodiscard]] constexpr std::array<X, 3> operator()(const X& w, const X& m, const X& v, const X& g) const {
       using std::sqrt;
-      const T lr = static_cast<T>(*step.learning_rate), c1 = static_cast<T>(*step.first_correction),
+      const T lr = static_cast<T>(*step.learning_rate) * rate, c1 = static_cast<T>(*step.first_correction),
               c2 = static_cast<T>(*step.second_correction);
       const X clipped = static_cast<T>(*step.clip) * g;
       const X first = beta1 * m + (T(1) - beta1) * clipped;
@@ -52,52 +69,66 @@ inline constexpr bool cuda::shipped<AdamWUpdate> = true;
 template <class Device>
 struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
-  static void update(const AdamWOptions& o, double decay, const AdamWUpdate::Step& step, View<const T, Device> g,
-                     View<T, Device> w, View<T, Device> m, View<T, Device> v) {
-    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1), static_cast<T>(o.beta2), static_cast<T>(o.epsilon),
-                                          static_cast<T>(decay), step};
+  static void update(const AdamWOptions& o, const ParameterRule& rule, const AdamWUpdate::Step& step,
+                     View<const T, Device> g, View<T, Device> w, View<T, Device> m, View<T, Device> v) {
+    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),
+                                          static_cast<T>(o.beta2),
+                                          static_cast<T>(o.epsilon),
+                                          static_cast<T>(rule.decays ? o.weight_decay : 0),
+                                          static_cast<T>(rule.rate),
+                                          step};
     Backend<Device>::map(std::array{Target<T>(w), Target<T>(m), Target<T>(v)}, formula, elements(w), elements(m),
                          elements(v), elements(g));
   }
 };
 
-/// The optimiser of one parameter block: its moments mirror the block.
+/// In a trainer it works on a model's block; by hand, on any parameters:
+///
+///     AdamW<float> adamw({&w, &b}, {.weight_decay = 0});
+///     ...                                // gradients
+///     adamw.step(/*learning_rate=*/1e-2);
 template <class T, class Device = Cpu>
-class AdamW {
+class AdamW : public OptimiserBase<AdamW<T, Device>, T, Device> {
  public:
-  AdamW(const ParameterBlock<T, Device>& block, AdamWOptions options)
-      : options_(options), first_(block.values.shape()), second_(block.values.shape()) {}
+  using Options = AdamWOptions;
 
-  /// One update. `scalars` holds the learning rate and the clipping factor; `step` counts from 1.
-  void step(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, Index step) {
-    prepare(scalars, step);
-    update(block, scalars);
+  AdamW(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const AdamWOptions& options = {})
+      : AdamW(trained_ranges(block), &scalars, options) {}
+  /// The parameters must outlive it.
+  explicit AdamW(const std::vector<const Parameter<T, Device>*>& parameters, const AdamWOptions& options = {})
+      : AdamW(trained_ranges(parameters), nullptr, options) {}
+
+  void prepare(Index step, double learning_rate) {
+    this->scalars_.set(this->learning_rate_, learning_rate);
+    this->scalars_.set(first_correction_, 1 - std::pow(options_.beta1, static_cast<double>(step)));
+    this->scalars_.set(second_correction_, 1 - std::pow(options_.beta2, static_cast<double>(step)));
   }
-  /// The two halves of the above: what the step number says, and the work for the device, the same at every step.
-  void prepare(StepScalars<Device>& scalars, Index step) const {
-    using S = StepScalars<Device>;
-    scalars.set(S::first_correction, 1 - std::pow(options_.beta1, static_cast<double>(step)));
-    scalars.set(S::second_correction, 1 - std::pow(options_.beta2, static_cast<double>(step)));
+  void update() {
+    const auto& s = this->scalars_;
+    const AdamWUpdate::Step step{s[this->clip_].data, s[this->learning_rate_].data, s[first_correction_].data,
+                                 s[second_correction_].data};
+    for (const auto& range : this->trained_.ranges) {
+      Kernel<AdamWUpdate, Device>::update(options_, range.rule, step, read(range.gradient), range.value,
+                                          this->part(first_, range), this->part(second_, range));
+    }
   }
-  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars) {
-    update(block, scalars, 0, block.decayed, options_.weight_decay);
-    update(block, scalars, block.decayed, block.values.size() - block.decayed, 0.0);
+  template <class F>
+  void states(const F& f) {
+    f("first_moment", first_);
+    f("second_moment", second_);
   }
-  [[nodiscard]] Tensor<T, Device>& first_moment() noexcept { return first_; }
-  [[nodiscard]] Tensor<T, Device>& second_moment() noexcept { return second_; }
 
  private:
-  void update(ParameterBlock<T, Device>& block, const StepScalars<Device>& scalars, Index from, Index count,
-              double decay) {
-    if (count == 0) return;
-    const auto part = [&](Tensor<T, Device>& tensor) {
-      return View<T, Device>(tensor.view().data + from, Shape{count});
-    };
-    Kernel<AdamWUpdate, Device>::update(options_, decay, AdamWUpdate::Step::of(scalars), read(part(block.gradients)),
-                                        part(block.values), part(first_), part(second_));
-  }
+  AdamW(TrainedRanges<T, Device> trained, StepScalars<Device>* scalars, const AdamWOptions& options)
+      : OptimiserBase<AdamW<T, Device>, T, Device>(std::move(trained), scalars),
+        options_(options),
+        first_correction_(this->scalars_.add("first_correction")),
+        second_correction_(this->scalars_.add("second_correction")),
+        first_(this->mirror()),
+        second_(this->mirror()) {}
 
   AdamWOptions options_;
+  typename StepScalars<Device>::Slot first_correction_, second_correction_;
   Tensor<T, Device> first_, second_;
 };
 

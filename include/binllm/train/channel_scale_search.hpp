@@ -6,23 +6,14 @@
 
 namespace binllm {
 
-/// The paper gives 50 steps; optimiser and learning rate are ours (Adam on log S_t).
-struct ChannelScaleOptions {
-  Index steps = 50;
-  Index batch = 8, micro_batch = 0, context = 256;
-  double learning_rate = 1e-2;
-  bool recompute = false;  ///< as in TrainingOptions
-  std::uint64_t seed = 1;
-  Index report_every = 10;
-};
-
-/// Finds S_t with all weights frozen and folds it into the binary model. Returns the losses before the first and at the
-/// last step.
+/// Finds S_t with all weights frozen and folds it into the binary model, on next-token cross-entropy unless another
+/// objective is given. Returns the losses before the first and at the last step.
 /// Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses the
 /// exact fold), those of `train`.
-template <class T, class Device, RecipeLike R>
-std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus,
-                                               const ChannelScaleOptions& options = {}, RunLog* log = nullptr) {
+template <class A, class T, class Device, RecipeLike R, class Objective = NextToken>
+std::pair<double, double> search_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary, const TokenStream& corpus,
+                                               const ChannelScaleOptions& options = {}, RunLog* log = nullptr,
+                                               const Objective& objective = {}) {
   static_assert(R::channel_scale::sharing != ChannelSharing::none,
                 "this recipe has no stage 1: its channel scale is ChannelSharing::none");
   static_assert(FoldableScale<typename R::scale>,
@@ -30,34 +21,21 @@ std::pair<double, double> search_channel_scale(Llama<T, Device, Binary<R>>& bina
   if (binary.format.scale.traits().granularity != Granularity::row) {
     throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
   }
-  if (options.steps < 1) {
-    throw Error(ErrorId::option_out_of_range, "search_channel_scale", "steps", "at least 1",
-                fmt::format("{}", options.steps));
-  }
-  TrainingOptions training;
-  training.batch = options.batch;
-  training.micro_batch = options.micro_batch;
-  training.context = options.context;
-  training.recompute = options.recompute;
-  training.tokens = options.steps * options.batch * options.context;
-  training.learning_rate = training.last_learning_rate = options.learning_rate;
-  training.adamw.weight_decay = 0;
-  training.clip = 0;
-  training.seed = options.seed;
-  training.report_every = options.report_every;
-
+  options.check();
   struct FirstLoss : RunLog {
-    RunLog* next;
+    RunLog& next;
     double loss = std::numeric_limits<double>::quiet_NaN();
+    explicit FirstLoss(RunLog& log) : next(log) {}
     void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override {
       if (step == 1) loss = metrics[0].value;
-      if (next != nullptr) next->report(phase, step, steps, metrics);
+      next.report(phase, step, steps, metrics);
     }
-  } first;
-  first.next = log;
+  };
+  const LogOrTerminal chosen(log);
+  FirstLoss first(*chosen);
   auto search = channel_search(binary);
   Phase phase("channel_scale");
-  const double last = train(search, corpus, training, phase, first);
+  const double last = train(search, corpus, options.training(), phase, first, objective);
   fold_channel_scale(binary, search);
   return {first.loss, last};
 }

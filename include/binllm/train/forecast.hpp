@@ -54,7 +54,7 @@ template <class Model>
   }
   TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw,
                                options.recompute);
-  forecast.moments = bytes(training.optimiser().first_moment()) + bytes(training.optimiser().second_moment());
+  training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
   const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
   static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
   if (validation != nullptr) {

@@ -3,7 +3,6 @@
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/models/channel_search.hpp>
-#include <binllm/models/llama.hpp>
 
 #include <bit>
 #include <cmath>
@@ -37,8 +36,8 @@ void check_healthy(const Model& model, Index step, double loss, double gradient_
 class SignSnapshot {
  public:
   /// Takes the signs; returns the share that differs from the last snapshot (0 at the first).
-  template <class T, class Device, class F>
-  double update(const Llama<T, Device, F>& model) {
+  template <class Model>
+  double update(const Model& model) {
     std::size_t at = 0;
     Index flips = 0, weights = 0;
     const bool first = bits_.empty();
@@ -106,8 +105,8 @@ template <class S, class At, class M>
 }
 }  // namespace detail
 
-template <class T, class Device, RecipeLike R>
-[[nodiscard]] BinarySummary summarise(const Llama<T, Device, Binary<R>>& model, double hardness) {
+template <class A, class T, class Device, RecipeLike R>
+[[nodiscard]] BinarySummary summarise(const CausalLm<A, T, Device, Binary<R>>& model, double hardness) {
   using M = master_t<T>;
   BinarySummary summary;
   Index saturated = 0, weights = 0, scales = 0;

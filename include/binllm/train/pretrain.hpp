@@ -24,15 +24,16 @@ struct PretrainPhase : Phase {
 };
 }  // namespace detail
 
-/// Trains a model on next-token cross-entropy. Reports validation_loss where a validation stream is given.
-/// Returns the last step's loss. Errors: those of `train`.
-template <class T, class Device>
-double pretrain(Llama<T, Device, Dense>& model, const TokenStream& corpus, const TrainingOptions& options,
-                const TokenStream* validation = nullptr, RunLog* log = nullptr) {
-  detail::PretrainPhase<Llama<T, Device, Dense>> phase(model, options, validation);
+/// Trains a model on an objective, which is next-token cross-entropy unless another is given. Reports validation_loss
+/// where a validation stream is given; without a log, on a terminal, a line. Returns the last step's loss.
+/// Errors: those of `train`.
+template <class Model, class Objective = NextToken>
+double pretrain(Model& model, const TokenStream& corpus, const TrainingOptions& options,
+                const TokenStream* validation = nullptr, RunLog* log = nullptr, const Objective& objective = {}) {
+  detail::PretrainPhase<Model> phase(model, options, validation);
   if (validation != nullptr) check_perplexity(model.config, *validation, phase.evaluation());
-  RunLog silent;
-  return train(model, corpus, options, phase, log == nullptr ? silent : *log);
+  const LogOrTerminal chosen(log);
+  return train(model, corpus, options, phase, *chosen, objective);
 }
 
 }  // namespace binllm

@@ -6,27 +6,21 @@
 
 namespace binllm {
 
-/// The paper's defaults: 20 chunks, cosine from 1e-4 to 2e-6, decay 0.1.
-struct ProgressiveOptions : TrainingOptions {
-  Index chunks = 20;
-
-  [[nodiscard]] static ProgressiveOptions small_model() {
-    ProgressiveOptions options;
-    static_cast<TrainingOptions&>(options) = TrainingOptions::small_model();
-    return options;
-  }
-};
-
 /// t of chunk k = 1..N: the schedule at c = 20 k / N.
 template <Schedule S>
 [[nodiscard]] double chunk_hardness(const S& schedule, Index chunk, Index chunks) {
   return schedule(schedule_end * static_cast<double>(chunk) / static_cast<double>(chunks));
 }
 
+/// Models whose format has a schedule, and so a t for each chunk.
+template <class M>
+concept HasSchedule = Trainable<M> && requires(const M& model, double c) {
+  { model.format.schedule(c) } -> std::convertible_to<double>;
+};
+
 namespace detail {
-template <class T, class Device, RecipeLike R>
+template <HasSchedule Model>
 struct ProgressivePhase : Phase {
-  using Model = Llama<T, Device, Binary<R>>;
   Model& model;
   const ProgressiveOptions& options;
   const TokenStream* validation;
@@ -44,16 +38,18 @@ struct ProgressivePhase : Phase {
     return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
   }
   [[nodiscard]] PerplexityOptions evaluation(double t) const {
-    return {.context = options.context, .max_windows = options.evaluate_windows, .hardness = t};
+    return {
+        .context = options.training.context, .max_windows = options.training.evaluate_windows, .hardness = t};
   }
   void report(Index done, bool evaluated, std::vector<Metric>& metrics) override {
     const Index chunk = chunks.chunk_of(done - 1);
     metrics.push_back({"chunk", static_cast<double>(chunk)});
     if (milestone(done)) {
-      const BinarySummary summary = summarise(model, hardness(done - 1));
-      metrics.insert(metrics.end(), {{"saturated", summary.saturated},
-                                     {"scale_drift", summary.scale_drift},
-                                     {"sign_flips", signs.update(model)}});
+      if constexpr (requires { summarise(model, 0.0); }) {
+        const BinarySummary summary = summarise(model, hardness(done - 1));
+        metrics.insert(metrics.end(), {{"saturated", summary.saturated}, {"scale_drift", summary.scale_drift}});
+      }
+      metrics.push_back({"sign_flips", signs.update(model)});
     }
     if (!evaluated || validation == nullptr) return;
     const auto loss = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)).nll; };
@@ -66,19 +62,21 @@ struct ProgressivePhase : Phase {
 };
 }  // namespace detail
 
-/// Trains a binary model through the chunks of its recipe's schedule. Reports t, chunk, the share of saturated weights,
-/// sign flips per chunk, the drift of S_l, and the validation loss with F and with Sign. Returns the last step's loss.
+/// Trains a model through the chunks of its recipe's schedule, on next-token cross-entropy unless another objective is
+/// given. Reports t, chunk, the share of saturated weights, sign flips per chunk, the drift of S_l, and the validation
+/// loss with F and with Sign; without a log, on a terminal, a line. Returns the last step's loss.
 /// Errors: option_out_of_range (more chunks than steps), those of `train`.
-template <class T, class Device, RecipeLike R>
-double train_progressively(Llama<T, Device, Binary<R>>& binary, const TokenStream& corpus,
-                           const ProgressiveOptions& options = {}, const TokenStream* validation = nullptr,
-                           RunLog* log = nullptr) {
+template <HasSchedule Model, class Objective = NextToken>
+double train_progressively(Model& model, const TokenStream& corpus, const ProgressiveOptions& options = {},
+                           const TokenStream* validation = nullptr, RunLog* log = nullptr,
+                           const Objective& objective = {}) {
   options.check();
-  const Index steps = training_steps(options, Batches(corpus, options.batch, options.context, options.seed));
-  detail::ProgressivePhase<T, Device, R> phase(binary, options, validation, steps);
-  if (validation != nullptr) check_perplexity(binary.config, *validation, phase.evaluation(0));
-  RunLog silent;
-  return train(binary, corpus, options, phase, log == nullptr ? silent : *log);
+  const TrainingOptions& training = options.training;
+  const Index steps = training_steps(training, Batches(corpus, training.batch, training.context, training.seed));
+  detail::ProgressivePhase<Model> phase(model, options, validation, steps);
+  if (validation != nullptr) check_perplexity(model.config, *validation, phase.evaluation(0));
+  const LogOrTerminal chosen(log);
+  return train(model, corpus, training, phase, *chosen, objective);
 }
 
 }  // namespace binllm

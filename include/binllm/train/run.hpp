@@ -30,8 +30,18 @@ struct TrainingState {
     std::string name;
     std::uint64_t* value;
   };
+  /// A block that an older version wrote in place of several of these. Each of them lies `offset` bytes into it.
+  struct Former {
+    struct Piece {
+      std::size_t block, offset;
+    };
+    std::string name;
+    std::size_t bytes;
+    std::vector<Piece> pieces;
+  };
   std::vector<Block> blocks;
   std::vector<Counter> counters;
+  std::vector<Former> former{};  ///< read where they are found, never written
 };
 
 /// Receives reports and keeps states. The default listens to nothing and keeps nothing.

@@ -98,8 +98,35 @@ std::map<std::string, std::string> inventory(const TrainingState& state) {
   return items;
 }
 
+/// Where in the file a block of the state lies.
+struct Source {
+  std::size_t block;
+  std::string name;
+  std::size_t offset = 0;
+};
+/// Under its own name; or in the block that an older version wrote in place of it and others.
+std::vector<Source> sources(const SafetensorsFile& file, const TrainingState& state) {
+  std::vector<Source> all;
+  for (std::size_t i = 0; i < state.blocks.size(); ++i) all.push_back({i, state.blocks[i].name});
+  for (const auto& former : state.former) {
+    if (file.find(former.name) == nullptr) continue;
+    for (const auto& piece : former.pieces) all[piece.block] = {piece.block, former.name, piece.offset};
+  }
+  return all;
+}
+/// The inventory that the file must have: that of the state, in the form of the version that wrote the file.
+std::map<std::string, std::string> wanted_inventory(const SafetensorsFile& file, const TrainingState& state) {
+  auto items = inventory(state);
+  for (const auto& former : state.former) {
+    if (file.find(former.name) == nullptr) continue;
+    for (const auto& piece : former.pieces) items.erase("block " + state.blocks[piece.block].name);
+    items["block " + former.name] = fmt::format("{} bytes", former.bytes);
+  }
+  return items;
+}
+
 void check_same_parts(const SafetensorsFile& file, const TrainingState& state) {
-  const auto stored = inventory(file), wanted = inventory(state);
+  const auto stored = inventory(file), wanted = wanted_inventory(file, state);
   std::set<std::string> names;
   for (const auto& [name, size] : stored) names.insert(name);
   for (const auto& [name, size] : wanted) names.insert(name);
@@ -151,8 +178,9 @@ void read_checkpoint(const std::filesystem::path& path, TrainingState& state) {
   std::vector<std::uint64_t> values;
   for (const auto& counter : state.counters) values.push_back(number(file, std::string(counter_prefix) + counter.name));
   for (std::size_t i = 0; i < values.size(); ++i) *state.counters[i].value = values[i];
-  for (const auto& block : state.blocks) {
-    if (block.bytes > 0) std::memcpy(block.data, file.bytes(*file.find(block.name)).data(), block.bytes);
+  for (const Source& source : sources(file, state)) {
+    const TrainingState::Block& block = state.blocks[source.block];
+    if (block.bytes > 0) std::memcpy(block.data, file.bytes(*file.find(source.name)).data() + source.offset, block.bytes);
   }
 }
 

@@ -6,7 +6,7 @@
 namespace binllm {
 
 template <>
-struct Kernel<CrossEntropy, Cpu> {
+struct Kernel<CrossEntropyRows, Cpu> {
   static Index workspace(Index) { return 0; }
 
   template <class T>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The row part of cross-entropy on a GPU: a block reads a row of logits once, keeps it in shared memory while it takes
 /// maximum and sum together, and writes the gradient over it. What shared memory cannot hold is read again, and comes
-/// from the second cache. Definition: GenericKernel<CrossEntropy> in ops/cross_entropy.hpp.
+/// from the second cache. Definition: GenericKernel<CrossEntropyRows> in ops/cross_entropy.hpp.
 ///   s = sum_v 2^{(z_v - m) / ln 2},   loss = ln s + m - z_target
 ///   dz_v = weight (2^{(z_v - m) / ln 2} / s - [v = target])
 #pragma once
@@ -156,7 +156,7 @@ void cross_entropy(View<T, Cuda> logits, View<const std::int32_t, Cuda> targets,
 namespace binllm::cuda {
 
 template <>
-struct Implementation<CrossEntropy> {
+struct Implementation<CrossEntropyRows> {
   static Index workspace(Index) { return 0; }
   template <class T>
   static void forward(View<T, Cuda> logits, View<const std::int32_t, Cuda> targets, master_t<T> weight, bool gradient,

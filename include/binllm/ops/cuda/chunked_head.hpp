@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// Cross-entropy on a GPU, as every compiler sees it. A private tail of ops/cross_entropy.hpp.
+/// Chunks of logits on a GPU, as every compiler sees them. A private tail of ops/chunked_head.hpp.
 #pragma once
 
 namespace binllm {
 
 /// Products of a few thousand rows fill the device, and the gradient of w is read and written once a chunk.
 template <>
-struct CrossEntropy::ChunkLimits<Cuda> {
+struct LogitChunk::Limits<Cuda> {
   static constexpr Index fewest_rows = 256, most_rows = 8192, bytes = Index(512) << 20;
 };
 

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// A training loop by hand: four parameters, a tape, an optimiser. Two layers learn the exclusive or.
+#include <binllm/binllm.hpp>
+
+#include <fmt/core.h>
+
+#include <cmath>
+
+namespace bl = binllm;
+
+int main() {
+  bl::OwnedParameter<float> w1({8, 2}, bl::Random(1, bl::Purpose::initialise), 1.0), b1({8}, /*decays=*/false);
+  bl::OwnedParameter<float> w2({1, 8}, bl::Random(2, bl::Purpose::initialise), 1.0), b2({1}, /*decays=*/false);
+  bl::AdamW<float> adamw({&w1, &b1, &w2, &b2}, {.weight_decay = 0});  // or Sgd<float>, {.momentum = 0.9}
+
+  bl::Tape tape;
+  for (int step = 1; step <= 400; ++step) {
+    tape.reset();
+    const auto x = tape.constant<float>({{0, 0}, {0, 1}, {1, 0}, {1, 1}});
+    const auto target = tape.constant<float>({{0}, {1}, {1}, {0}});
+    const auto hidden = bl::tanh(bl::add(bl::linear(x, tape.use(w1)), tape.use(b1)));
+    const auto y = bl::add(bl::linear(hidden, tape.use(w2)), tape.use(b2));
+    const auto error = bl::add(y, bl::scale(target, -1.0f));
+    const auto loss = bl::mean(bl::multiply(error, error));
+    tape.backward(loss);
+    adamw.step(/*learning_rate=*/0.02);
+    if (step == 1 || step == 20) fmt::print("step {:3}  loss {:.3f}\n", step, *loss.value().data);
+    if (step < 400) continue;
+    for (bl::Index i = 0; i < 4; ++i)
+      fmt::print("{} xor {} = {}\n", x.value().data[2 * i], x.value().data[2 * i + 1], std::lround(y.value().data[i]));
+  }
+}

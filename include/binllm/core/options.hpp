@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+/// Options are plain structs, and each names its members once:
+///
+///     template <class V, class Self>
+///     static void visit(V&& v, Self& self) {
+///       v("batch", self.batch, "sequences per optimiser step", at_least(1));
+///     }
+///
+/// From this list come the checks below, and a program's flags, help and records. A member may be such a struct itself.
+#pragma once
+#include <binllm/core/error.hpp>
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+namespace binllm {
+
+/// The numbers that an option may be. NaN is in no range, infinity only in `any`.
+struct OptionRange {
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+  bool open = false;      ///< whether `least` itself is too little
+  bool infinite = false;  ///< whether infinity will do
+
+  [[nodiscard]] bool holds(double x) const noexcept {
+    if (std::isnan(x) || (std::isinf(x) && !infinite)) return false;
+    return (open ? x > least : x >= least) && x <= most;
+  }
+  /// "at least 1", "above 0", "0 to 1"; what an error says was wanted.
+  [[nodiscard]] std::string text() const {
+    if (infinite) return "a number";
+    if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
+    return fmt::format("{} {}", open ? "above" : "at least", least);
+  }
+};
+[[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
+[[nodiscard]] constexpr OptionRange above(double least) { return {.least = least, .open = true}; }
+[[nodiscard]] constexpr OptionRange between(double least, double most) { return {.least = least, .most = most}; }
+/// Of everything that has no order too: flags, words, options within options.
+inline constexpr OptionRange any{.infinite = true};
+
+namespace detail {
+struct AnyOptionVisitor {
+  template <class Member>
+  void operator()(std::string_view, Member&, std::string_view, const OptionRange&) const {}
+};
+}  // namespace detail
+
+/// A struct with the list above.
+template <class O>
+concept OptionSet = requires(O& options) {
+  std::remove_const_t<O>::visit(detail::AnyOptionVisitor{}, options);
+};
+
+/// Every number lies in its range. Errors: option_out_of_range, naming the first that does not.
+template <OptionSet Options>
+void check_options(std::string_view operation, const Options& options) {
+  Options::visit(
+      [&]<class Member>(std::string_view name, const Member& member, std::string_view, const OptionRange& range) {
+        if constexpr (OptionSet<Member>) {
+          check_options(operation, member);
+        } else if constexpr (std::is_arithmetic_v<Member>) {
+          if (range.holds(static_cast<double>(member))) return;
+          throw Error(ErrorId::option_out_of_range, operation, name, range.text(), fmt::format("{}", member));
+        }
+      },
+      options);
+}
+
+}  // namespace binllm

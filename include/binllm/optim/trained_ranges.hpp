@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/// What an optimiser works on: ranges of values and gradients with one rule each, whoever owns them.
+#pragma once
+#include <binllm/nn/parameter_block.hpp>
+#include <binllm/nn/step_scalars.hpp>
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace binllm {
+
+template <class T, class Device>
+struct TrainedRange {
+  View<T, Device> value, gradient;
+  ParameterRule rule;
+  Index offset;  ///< of its numbers in what the optimiser keeps
+};
+template <class T, class Device>
+struct TrainedRanges {
+  std::vector<TrainedRange<T, Device>> ranges;
+  Index size = 0;  ///< elements of what mirrors them
+};
+
+/// The runs of a model's block: what an optimiser keeps mirrors the block.
+template <class T, class Device>
+[[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block) {
+  using Block = ParameterBlock<T, Device>;
+  TrainedRanges<T, Device> all;
+  all.size = block.trained;
+  for (const ParameterRun& run : block.runs)
+    all.ranges.push_back({Block::part(block.values, run), Block::part(block.gradients, run), run.rule, run.begin});
+  return all;
+}
+/// Parameters from anywhere, but for those without gradient. They must outlive the ranges' use.
+template <class T, class Device>
+[[nodiscard]] TrainedRanges<T, Device> trained_ranges(const std::vector<const Parameter<T, Device>*>& parameters) {
+  TrainedRanges<T, Device> all;
+  for (const auto* parameter : parameters) {
+    if (!parameter->gradient) continue;
+    const Shape flat{parameter->size()};
+    all.ranges.push_back(
+        {parameter->value.reshaped(flat), parameter->gradient.reshaped(flat), parameter->rule, all.size});
+    all.size += ParameterBlock<T, Device>::aligned(parameter->size());
+  }
+  return all;
+}
+
+/// What the trainer asks of an optimiser over a model's block. It adds its numbers to the step scalars when it is made.
+template <class O>
+concept Optimiser = requires(O optimiser, Index step, double number) {
+  typename O::Options;
+  optimiser.prepare(step, number);  // what the step number, counted from 1, and the learning rate say
+  optimiser.clip(number);           // the factor of this step's gradients
+  optimiser.update();               // work for the device, the same at every step
+  optimiser.states([](std::string_view, auto&) {});  // what it keeps beside the values, by name
+};
+
+/// What all optimisers share: ranges, two of the step scalars, and steps by hand.
+template <class Self, class T, class Device>
+class OptimiserBase {
+ public:
+  OptimiserBase(const OptimiserBase&) = delete;
+  OptimiserBase& operator=(const OptimiserBase&) = delete;
+
+  /// The next update by hand, with the gradients that are there; then those are zero.
+  void step(double learning_rate, double factor = 1) {
+    auto& self = static_cast<Self&>(*this);
+    self.prepare(++steps_, learning_rate);
+    clip(factor);
+    self.update();
+    zero_gradients();
+  }
+  /// The gradients of this step are multiplied with a factor first.
+  void clip(double factor) { scalars_.set(clip_, factor); }
+  void zero_gradients() {
+    for (const auto& range : trained_.ranges)
+      Backend<Device>::zero(range.gradient.data, static_cast<std::size_t>(range.gradient.size()) * sizeof(T));
+  }
+
+ protected:
+  using Slot = typename StepScalars<Device>::Slot;
+
+  /// Without scalars, it has some of its own.
+  OptimiserBase(TrainedRanges<T, Device> trained, StepScalars<Device>* scalars)
+      : trained_(std::move(trained)),
+        scalars_(scalars == nullptr ? own_.emplace() : *scalars),
+        learning_rate_(scalars_.add("learning_rate")),
+        clip_(scalars_.add("clip")) {}
+  ~OptimiserBase() = default;
+  [[nodiscard]] Tensor<T, Device> mirror() const { return Tensor<T, Device>(Shape{trained_.size}); }
+  [[nodiscard]] static View<T, Device> part(Tensor<T, Device>& tensor, const TrainedRange<T, Device>& range) {
+    return {tensor.view().data + range.offset, range.value.shape};
+  }
+
+  TrainedRanges<T, Device> trained_;
+  std::optional<StepScalars<Device>> own_;
+  StepScalars<Device>& scalars_;
+  Slot learning_rate_, clip_;
+
+ private:
+  Index steps_ = 0;
+};
+
+}  // namespace binllm

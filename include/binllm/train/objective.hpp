@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/// What is minimised. An objective is a value with
+///
+///     template <class T, class Device, class Model>
+///     Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model, const Batch<Device>& batch) const;
+///
+/// which may call model.hidden, model.head, hidden_states(pass, model, ...), and for_each_parameter for terms over
+/// weights. It runs inside the step that a GPU records: what differs from step to step must be data on the device.
+/// Beside `loss` it may have
+///
+///     std::vector<TokenDataShape> token_data() const;     // more data that it wants for each token
+///     void fill(const HostBatch& batch) const;            // and writes, after ids and targets are there
+#pragma once
+#include <binllm/ops/distillation.hpp>
+#include <binllm/ops/rms_norm.hpp>
+#include <binllm/ops/sum.hpp>
+#include <binllm/train/batch.hpp>
+#include <binllm/train/teacher.hpp>
+
+#include <cmath>
+#include <tuple>
+
+namespace binllm {
+
+/// The mean cross-entropy of the next token, natural log.
+struct NextToken {
+  static constexpr std::string_view name = "next-token", summary = "cross-entropy of the next token";
+
+  template <class T, class Device, class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
+                                                   const Batch<Device>& batch) const {
+    const auto h = model.hidden(pass, batch.ids);
+    return cross_entropy(h, model.head(pass), batch.targets);
+  }
+};
+
+/// A teacher's predictions (ops/distillation.hpp).
+///
+///     (1 - mix) next-token loss  +  mix temperature^2 KL(teacher || student), both softened by the temperature
+template <class T, class Device>
+struct Distillation {
+  static constexpr std::string_view name = "distillation", summary = "next tokens as a teacher predicts them";
+
+  TeacherPointer<T, Device> teacher;
+  double temperature = 1, mix = 0.5;
+
+  template <class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
+                                                   const Batch<Device>& batch) const {
+    const auto theirs = teacher->rows(pass.tape, batch.ids);
+    const auto h = model.hidden(pass, batch.ids);
+    return distillation(h, model.head(pass), batch.targets, theirs, {temperature, mix});
+  }
+};
+template <class T, class Device, class... Numbers>
+Distillation(TeacherPointer<T, Device>, Numbers...) -> Distillation<T, Device>;
+
+namespace detail {
+
+/// y = sum_i w_i x_i of scalars, computed when somebody asks: losses are, too. Empty where there are none.
+template <class M, class Device, std::size_t count>
+[[nodiscard]] Variable<M, Device> weighted_sum(const std::array<Variable<M, Device>, count>& x,
+                                               const std::array<double, count>& w) {
+  using K = Kernel<Scaling, Device>;
+  Tape<Device>& tape = x.front().tape();
+  auto y = tape.template deferred<M>({1}, [=](View<M, Device> out) {
+    K::forward(read(x[0].value()), static_cast<M>(w[0]), out);
+    for (std::size_t i = 1; i < count; ++i) K::backward(read(x[i].value()), static_cast<M>(w[i]), out);
+  });
+  const struct {
+    bool any;
+    [[nodiscard]] bool needs_gradient() const { return any; }
+  } inputs{std::any_of(x.begin(), x.end(), [](const auto& one) { return one.needs_gradient(); })};
+  tape.on_backward(
+      y,
+      [=] {
+        for (std::size_t i = 0; i < count; ++i) {
+          if (x[i].needs_gradient()) K::backward(read(y.gradient()), static_cast<M>(w[i]), x[i].gradient());
+        }
+      },
+      inputs);
+  return y;
+}
+template <class M, class Device>
+[[nodiscard]] Variable<M, Device> plus(Variable<M, Device> a, double weight, Variable<M, Device> b) {
+  return weighted_sum(std::array{a, b}, std::array{1.0, weight});
+}
+
+}  // namespace detail
+
+/// The directions of hidden states, as a teacher has them (OneBit, arXiv 2402.11295).
+///
+///     (1 / (layers N)) sum over layers and tokens  | h / |h|  -  g / |g| |^2
+///
+/// A layer is named by the number of blocks before the state: 0 is the embedding. Student and teacher are equally wide.
+template <class T, class Device>
+struct HiddenStates {
+  static constexpr std::string_view name = "hidden-states", summary = "hidden states in a teacher's directions";
+
+  TeacherPointer<T, Device> teacher;
+  std::vector<Index> layers;
+
+  /// Errors: empty_tensor without layers, index_out_of_range, shape_mismatch.
+  template <class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
+                                                   const Batch<Device>& batch) const {
+    check_not_empty("HiddenStates", "layers", Shape{static_cast<Index>(layers.size())});
+    const auto theirs = teacher->hidden_states(pass.tape, batch.ids, layers).behind;
+    const auto ours = hidden_states(pass, model, batch.ids, std::span<const Index>(layers)).behind;
+    const double weight = 1 / static_cast<double>(layers.size());
+    auto total = detail::weighted_sum(std::array{distance(ours[0], theirs[0])}, std::array{weight});
+    for (std::size_t i = 1; i < layers.size(); ++i) total = detail::plus(total, weight, distance(ours[i], theirs[i]));
+    return total;
+  }
+
+ private:
+  static constexpr double epsilon = 1e-12;
+
+  /// The mean over tokens of | a / |a| - b / |b| |^2.
+  [[nodiscard]] static Variable<master_t<T>, Device> distance(Variable<T, Device> a, Variable<T, Device> b) {
+    check_shape("HiddenStates", "student", a.shape(), b.shape());
+    Tape<Device>& tape = a.tape();
+    const auto ones = tape.template make<master_t<T>>({a.shape().cols()});
+    Kernel<Fill, Device>::forward(master_t<T>(1), Gradient<master_t<T>, Device>(ones.value(), true));
+    const auto difference = add(rms_norm(a, ones, epsilon), scale(rms_norm(b, ones, epsilon), master_t<T>(-1)));
+    return mean(multiply(difference, difference));
+  }
+};
+
+/// Half the squared length of the matrices, times a factor: an example of a term over weights.
+///
+///     (factor / 2) sum over parameters that decay  |w|^2
+struct SquaredWeights {
+  static constexpr std::string_view name = "squared-weights", summary = "the squared length of the weights";
+
+  double factor = 1e-4;
+
+  template <class T, class Device, class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model, const Batch<Device>&) const {
+    std::optional<Variable<master_t<T>, Device>> total;
+    for_each_parameter(model, [&](const std::string&, const auto& parameter) {
+      if (!parameter.rule.decays || !parameter.gradient) return;
+      const auto w = pass.tape.use(parameter);
+      const auto square = multiply(w, w);
+      const auto length = sum(square);
+      forget(square);
+      total = total ? detail::plus(*total, 1, length) : length;
+    });
+    check_not_empty("SquaredWeights", "model", Shape{total ? 1 : 0});
+    return detail::weighted_sum(std::array{*total}, std::array{factor / 2});
+  }
+};
+
+}  // namespace binllm

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+/// Numbers that every trainer takes.
+#pragma once
+#include <binllm/core/options.hpp>
+#include <binllm/optim/adamw.hpp>
+
+#include <cstdint>
+
+namespace binllm {
+
+/// Defaults are the paper's where it gives them; `small_model()` is what serves models of up to a few million
+/// parameters. What each number means stands in `visit`.
+struct TrainingOptions {
+  Index tokens = 0, batch = 128, micro_batch = 0, context = 2048;
+  double learning_rate = 1e-4, last_learning_rate = 2e-6;
+  Index warmup = 0;
+  double clip = 1.0;
+  bool recompute = false;
+  AdamWOptions adamw{};
+  std::uint64_t seed = 1;
+  Index report_every = 10, evaluate_every = 0, evaluate_windows = 64;
+
+  [[nodiscard]] static TrainingOptions small_model() {
+    return {.batch = 8, .context = 256, .learning_rate = 2e-3, .last_learning_rate = 1e-4, .warmup = 20};
+  }
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("tokens", self.tokens, "training tokens, rounded up to whole steps; 0: one pass over the text", at_least(0));
+    v("batch", self.batch, "sequences in an optimiser step", at_least(1));
+    v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of batch; 0: all of a step",
+      at_least(0));
+    v("recompute", self.recompute, "memory for time: backward runs every layer again; same bits", any);
+    v("context", self.context, "tokens in a sequence", at_least(1));
+    v("learning_rate", self.learning_rate, "peak of the cosine", above(0));
+    v("last_learning_rate", self.last_learning_rate, "its end", at_least(0));
+    v("warmup", self.warmup, "steps of linear warm-up", at_least(0));
+    v("clip", self.clip, "limit of the global gradient norm; 0: none", at_least(0));
+    v("adamw", self.adamw, "the optimiser", any);
+    v("seed", self.seed, "of the data order", any);
+    v("report_every", self.report_every, "steps between reports", at_least(1));
+    v("evaluate_every", self.evaluate_every, "steps between evaluations; 0: at the end", at_least(0));
+    v("evaluate_windows", self.evaluate_windows, "windows of each of them", at_least(1));
+  }
+  /// Errors: option_out_of_range, naming the option.
+  void check() const {
+    check_options("TrainingOptions", *this);
+    if (micro_batch == 0 || batch % micro_batch == 0) return;
+    throw Error(ErrorId::option_out_of_range, "TrainingOptions", "micro_batch", "a divisor of batch",
+                fmt::format("{}", micro_batch));
+  }
+};
+
+/// The paper's defaults: 20 chunks, cosine from 1e-4 to 2e-6, decay 0.1.
+struct ProgressiveOptions {
+  Index chunks = 20;
+  TrainingOptions training{};
+
+  [[nodiscard]] static ProgressiveOptions small_model() { return {.training = TrainingOptions::small_model()}; }
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("chunks", self.chunks, "steps of the schedule, of equal data", at_least(1));
+    v("training", self.training, "the training", any);
+  }
+  /// Errors: option_out_of_range, naming the option.
+  void check() const {
+    check_options("ProgressiveOptions", *this);
+    training.check();
+  }
+};
+
+/// Of stage 1. The paper gives 50 steps; optimiser and learning rate are ours (Adam on log S_t).
+struct ChannelScaleOptions {
+  Index steps = 50, batch = 8, micro_batch = 0, context = 256;
+  double learning_rate = 1e-2;
+  bool recompute = false;
+  std::uint64_t seed = 1;
+  Index report_every = 10;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("steps", self.steps, "optimiser steps", at_least(1));
+    v("batch", self.batch, "sequences in an optimiser step", at_least(1));
+    v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of batch; 0: all of a step",
+      at_least(0));
+    v("context", self.context, "tokens in a sequence", at_least(1));
+    v("learning_rate", self.learning_rate, "of log S_t", above(0));
+    v("recompute", self.recompute, "memory for time: backward runs every layer again; same bits", any);
+    v("seed", self.seed, "of the data order", any);
+    v("report_every", self.report_every, "steps between reports", at_least(1));
+  }
+  /// As a training: the same rate throughout, no decay, no clipping.
+  [[nodiscard]] TrainingOptions training() const {
+    return {.tokens = steps * batch * context,
+            .batch = batch,
+            .micro_batch = micro_batch,
+            .context = context,
+            .learning_rate = learning_rate,
+            .last_learning_rate = learning_rate,
+            .clip = 0,
+            .recompute = recompute,
+            .adamw = {.weight_decay = 0},
+            .seed = seed,
+            .report_every = report_every};
+  }
+  /// Errors: option_out_of_range, naming the option.
+  void check() const {
+    check_options("search_channel_scale", *this);
+    training().check();
+  }
+};
+
+}  // namespace binllm
