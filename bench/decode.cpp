@@ -2,6 +2,7 @@
 // A random packed model of a known shape reads a prompt and then token by token, beside the sum of its matrix-vector
 // products alone: every linear layer and the head, once each, from where they lie in memory.
 #include <binllm/infer/decoder.hpp>
+#include <binllm/models/llama.hpp>
 #include <binllm/nn/packed.hpp>
 
 #include "support/arguments.hpp"

@@ -72,8 +72,8 @@ std::size_t predicted_bytes(const bl::bench::StepSetting& setting) {
   options.recompute = setting.recompute;
   const auto forecast =
       setting.binary
-          ? bl::forecast_training_memory(setting.model, bl::Binary<bl::bench::StepRecipe>{}, options)
-          : bl::forecast_training_memory(setting.model, bl::Dense{}, options);
+          ? bl::forecast_training_memory<bl::Llama<float, bl::Cpu, bl::Binary<bl::bench::StepRecipe>>>(setting.model, {}, options)
+          : bl::forecast_training_memory<bl::Llama<float>>(setting.model, {}, options);
   return forecast.total() + bl::resident_bytes();
 }
 

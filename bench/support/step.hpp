@@ -2,6 +2,7 @@
 /// A training step of a Llama on random tokens, on any device: the settings with names, and the clock around it.
 #pragma once
 #include <binllm/models/convert.hpp>
+#include <binllm/models/llama.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/loop.hpp>
 

@@ -17,6 +17,7 @@
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/models/convert.hpp>
+#include <binllm/models/channel_search.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>

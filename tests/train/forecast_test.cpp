@@ -113,7 +113,7 @@ TEST_CASE("a forecast is what training hands out: full precision, whole batches 
         initialise(model, 1);
         pretrain(model, stream, o, validation);
       });
-      const auto forecast = forecast_training_memory(config(), Dense{}, o, validation);
+      const auto forecast = forecast_training_memory<Llama<float>>(config(), Dense{}, o, validation);
       CHECK(within_a_tenth(static_cast<double>(forecast.reserved), found));
       CHECK(forecast.total() <= forecast.reserved);
     }
@@ -130,17 +130,17 @@ TEST_CASE("a forecast is what training hands out: both stages of the binary reci
     Llama<float, Cpu, Binary<PaperRecipe<float>>> binary(config(), format);
     train_progressively(binary, stream, o, &stream);
   });
-  CHECK(within_a_tenth(static_cast<double>(forecast_training_memory(config(), format, o.training, &stream).reserved),
+  CHECK(within_a_tenth(static_cast<double>(forecast_training_memory<Llama<float, Cpu, std::remove_const_t<decltype(format)>>>(config(), format, o.training, &stream).reserved),
                        progressive));
   const double search = most_handed_out_by([&] {
     Llama<float, Cpu, Binary<PaperRecipe<float>>> binary(config(), format);
     search_channel_scale(binary, stream, {.steps = 1, .batch = 8, .micro_batch = 4, .context = 64});
   });
-  CHECK(within_a_tenth(static_cast<double>(forecast_channel_scale_memory(config(), format, o.training).reserved), search));
+  CHECK(within_a_tenth(static_cast<double>(forecast_channel_scale_memory<Llama<float, Cpu, std::remove_const_t<decltype(format)>>>(config(), format, o.training).reserved), search));
 }
 
 TEST_CASE("the parts of a forecast: what is known of them") {
-  const auto dense = forecast_training_memory(config(), Dense{}, options(8, 0));
+  const auto dense = forecast_training_memory<Llama<float>>(config(), Dense{}, options(8, 0));
   const Llama<float> model(config());
   const auto block = static_cast<std::size_t>(model.block.values.size()) * sizeof(float);
   CHECK(dense.parameters == block);
@@ -148,14 +148,14 @@ TEST_CASE("the parts of a forecast: what is known of them") {
   CHECK(dense.moments == 2 * block);
   CHECK(dense.total() == 4 * block + dense.activations);
 
-  const auto halved = forecast_training_memory(config(), Dense{}, options(8, 4));
+  const auto halved = forecast_training_memory<Llama<float>>(config(), Dense{}, options(8, 4));
   CHECK(halved.parameters == dense.parameters);
   CHECK(halved.activations < dense.activations * 6 / 10);
   CHECK(halved.activations > dense.activations * 4 / 10);
-  const auto in_double = forecast_training_memory<double>(config(), Dense{}, options(8, 0));
+  const auto in_double = forecast_training_memory<Llama<double>>(config(), Dense{}, options(8, 0));
   CHECK(in_double.parameters == 2 * dense.parameters);
 
-  const auto again = forecast_training_memory(config(), Dense{}, options(8, 0));
+  const auto again = forecast_training_memory<Llama<float>>(config(), Dense{}, options(8, 0));
   CHECK(again.total() == dense.total());
   CHECK(again.reserved == dense.reserved);
 }
@@ -173,19 +173,19 @@ TEST_CASE("the forecast of a model that fits no machine takes no memory" * docte
   c.tie_word_embeddings = false;
   auto o = options(16, 1);
   o.context = 4096;
-  const auto forecast = forecast_training_memory(c, Binary<PaperRecipe<float>>{}, o);
+  const auto forecast = forecast_training_memory<Llama<float, Cpu, Binary<PaperRecipe<float>>>>(c, {}, o);
   CHECK(static_cast<double>(forecast.parameters) > 4 * 405e9);
   CHECK(static_cast<double>(forecast.total()) > 16 * 405e9);
 }
 
 TEST_CASE("a forecast refuses what the training would refuse") {
   auto o = options(8, 3);
-  CHECK(id_of([&] { (void)forecast_training_memory(config(), Dense{}, o); }) == ErrorId::option_out_of_range);
+  CHECK(id_of([&] { (void)forecast_training_memory<Llama<float>>(config(), Dense{}, o); }) == ErrorId::option_out_of_range);
   o = options(8, 0);
   o.context = 65;
-  CHECK(id_of([&] { (void)forecast_training_memory(config(), Dense{}, o); }) == ErrorId::index_out_of_range);
+  CHECK(id_of([&] { (void)forecast_training_memory<Llama<float>>(config(), Dense{}, o); }) == ErrorId::index_out_of_range);
   LlamaConfig bad = config();
   bad.head_dim = 7;
-  CHECK(id_of([&] { (void)forecast_training_memory(bad, Dense{}, options(8, 0)); }) == ErrorId::config_inconsistent);
+  CHECK(id_of([&] { (void)forecast_training_memory<Llama<float>>(bad, Dense{}, options(8, 0)); }) == ErrorId::config_inconsistent);
   CHECK(Backend<Meta>::reserved().now == 0);  // nothing stays behind
 }

@@ -5,10 +5,22 @@
 
 namespace binllm {
 
+/// Errors: config_inconsistent unless the scales are one a row: any other granularity either cancels S_t or loses the
+/// exact fold.
+template <class A, class T, class Device, RecipeLike R>
+void check_folds_channel_scale(const CausalLm<A, T, Device, Binary<R>>& binary) {
+  if (binary.format.absorbs_row_scale()) return;
+  throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
+}
+
 /// The view of a binary model in which stage 1 trains: weights, norms and embeddings are borrowed, log S_t starts at 0.
 /// The binary model must outlive it.
 template <class A, class T, class Device, RecipeLike R>
 [[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+  static_assert(R::channel_scale::sharing != ChannelSharing::none,
+                "this recipe has no stage 1: its channel scale is ChannelSharing::none");
+  static_assert(FoldableScale<typename R::scale>,
+                "stage 1 folds S_t into rows, which only scales of Granularity::row allow");
   CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>> search(binary.config, {}, Ownership::borrow_first);
   const auto borrow = [](const auto& from, auto& to) { to.value = from.value; };
   for_each_outer(borrow, binary, search);

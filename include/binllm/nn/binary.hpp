@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The kind of weight of BinaryLLM: W_b = S_l S_a E(W / S_a, t), by the policies of a recipe.             (Eq. 4, 9)
 #pragma once
+#include <binllm/device/host.hpp>
+#include <binllm/nn/bit_progress.hpp>
 #include <binllm/nn/packed.hpp>
 #include <binllm/nn/quantised.hpp>
 #include <binllm/ops/binarize.hpp>
@@ -123,6 +125,17 @@ struct BinaryKind {
     [[nodiscard]] BinaryWeight<E, S, Device> effective(Pass<T, Device>& pass) const {
       return {kind.estimator, kind.scale, pass.tape.use(weight), pass.tape.use(scale),
               pass.scalars[StepScalars<Device>::hardness]};
+    }
+    /// Adds the weights of this layer that F has made nearly +-S at t.
+    void add_progress(double t, BitProgress& sum) const {
+      const ScaleTraits traits = kind.scale.traits();
+      const OnHost w(read(weight.value)), learned(read(scale.value));
+      sum.saturated += saturated_weights<S>(traits, prepared(kind.estimator, static_cast<M>(t)), w.view(),
+                                            learned.view());
+      sum.weights += w.view().size();
+      if (traits.learned && traits.analytic)
+        sum.scale_drift += static_cast<double>((learned.view().flat() - M(1)).abs().sum());
+      sum.scales += scale.size();
     }
     template <class V, class... Self>
     static void visit(V&& v, Self&... self) {

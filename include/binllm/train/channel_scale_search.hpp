@@ -10,17 +10,12 @@ namespace binllm {
 /// objective is given. Returns the losses before the first and at the last step.
 /// Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses the
 /// exact fold), those of `train`.
-template <class A, class T, class Device, RecipeLike R, class Objective = NextToken>
-std::pair<double, double> search_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary, const TokenStream& corpus,
+template <class Model, class Objective = NextToken>
+requires requires(Model& binary) { channel_search(binary); }
+std::pair<double, double> search_channel_scale(Model& binary, const TokenStream& corpus,
                                                const ChannelScaleOptions& options = {}, RunLog* log = nullptr,
                                                const Objective& objective = {}) {
-  static_assert(R::channel_scale::sharing != ChannelSharing::none,
-                "this recipe has no stage 1: its channel scale is ChannelSharing::none");
-  static_assert(FoldableScale<typename R::scale>,
-                "stage 1 folds S_t into rows, which only scales of Granularity::row allow");
-  if (binary.format.scale.traits().granularity != Granularity::row) {
-    throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
-  }
+  check_folds_channel_scale(binary);
   options.check();
   struct FirstLoss : RunLog {
     RunLog& next;

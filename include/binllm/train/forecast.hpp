@@ -3,6 +3,7 @@
 /// counts.
 #pragma once
 #include <binllm/device/meta.hpp>
+#include <binllm/models/channel_search.hpp>
 #include <binllm/train/loop.hpp>
 
 #include <algorithm>
@@ -38,6 +39,9 @@ class MetaMeter {
   std::size_t used_, reserved_;
 };
 
+template <class Model>
+using OnMeta = CausalLm<typename Model::architecture, typename Model::value_type, Meta, typename Model::format_type>;
+
 /// One step of `model`, and the evaluation that stands at the end of a training. `blocks` are those of all models that
 /// are alive, made under the eyes of the meter.
 template <class Model>
@@ -69,28 +73,30 @@ template <class Model>
 
 }  // namespace detail
 
-/// The memory of `pretrain` or `train_progressively` for a model of this configuration and format, with its
+/// The memory of `pretrain` or `train_progressively` for a `Model` of this configuration and format, with its
 /// evaluations where there is a validation stream. Takes milliseconds. One forecast at a time: the device has one count
 /// for all threads.
 /// Errors: those of the training's first step, but for token ids, which nothing reads.
-template <class T = float, class Format = Dense>
-[[nodiscard]] MemoryForecast forecast_training_memory(const LlamaConfig& config, const Format& format,
+template <class Model>
+[[nodiscard]] MemoryForecast forecast_training_memory(const ModelConfig& config,
+                                                      const typename Model::format_type& format,
                                                       const TrainingOptions& options,
                                                       const TokenStream* validation = nullptr) {
   options.check();
   const detail::MetaMeter meter;
-  Llama<T, Meta, Format> model(config, format);
+  detail::OnMeta<Model> model(config, format);
   return detail::forecast_step(model, {&model.block}, options, validation, meter);
 }
 
 /// The memory of `search_channel_scale` with the batch, micro_batch and context of `options`: stage 1 has the whole
 /// binary model beside it, gradients included, and moments of S_t alone. Errors: as above.
-template <class T = float, RecipeLike R>
-[[nodiscard]] MemoryForecast forecast_channel_scale_memory(const LlamaConfig& config, const Binary<R>& format,
+template <class Model>
+[[nodiscard]] MemoryForecast forecast_channel_scale_memory(const ModelConfig& config,
+                                                           const typename Model::format_type& format,
                                                            const TrainingOptions& options) {
   options.check();
   const detail::MetaMeter meter;
-  Llama<T, Meta, Binary<R>> binary(config, format);
+  detail::OnMeta<Model> binary(config, format);
   auto search = channel_search(binary);
   return detail::forecast_step(search, {&binary.block, &search.block}, options, nullptr, meter);
 }

@@ -2,7 +2,9 @@
 /// What is worth knowing about a run: is it healthy, and how far has each weight gone towards one bit.
 #pragma once
 #include <binllm/device/host.hpp>
-#include <binllm/models/channel_search.hpp>
+#include <binllm/models/causal_lm.hpp>
+#include <binllm/nn/bit_progress.hpp>
+#include <binllm/packed/sign_row.hpp>
 
 #include <bit>
 #include <cmath>
@@ -72,59 +74,14 @@ struct BinarySummary {
   double saturated = 0, scale_drift = 0;
 };
 
-namespace detail {
-/// How many of the weights of one layer are saturated; `scale` is S_l where the policy learns it.
-template <class S, class At, class M>
-[[nodiscard]] Index saturated_weights(const ScaleTraits& traits, const At& at, View<const M> w, View<const M> scale) {
-  const GroupedBlock<Cpu, S> grouped(traits, w.shape);
-  Tensor<M> reciprocal(Shape{grouped.groups});
-  if (traits.analytic) {
-    Kernel<MeanMagnitude, Cpu>::forward(traits, w, reciprocal.view());
-  } else {
-    reciprocal.view().flat() = scale.flat().abs();
-  }
-  Backend<Cpu>::map(reciprocal.view(), ReciprocalScale{}, elements(reciprocal.view()));
-  const auto block = grouped.block(w);
-  std::vector<Index> of_row(static_cast<std::size_t>(block.rows()));
-  grouped.with_groups([&](auto by_group) {
-    parallel_for(block.rows(), [&](Index row) {
-      const auto value = [&](const Pack<M>& lanes, const Pack<M>& inverse) {
-        return value_at(at, Pack<M>(lanes * inverse));
-      };
-      for (Index col = 0; col < block.cols(); col += pack_width) {
-        const Index count = std::min(pack_width, block.cols() - col);
-        const Pack<M> e =
-            cpu::apply<Pack<M>>(value, row, col, count, elements(block), by_group(read(reciprocal.view())));
-        of_row[static_cast<std::size_t>(row)] += (e.head(count).abs() > M(0.99)).count();
-      }
-    });
-  });
-  Index all = 0;
-  for (const Index count : of_row) all += count;
-  return all;
-}
-}  // namespace detail
-
-template <class A, class T, class Device, RecipeLike R>
-[[nodiscard]] BinarySummary summarise(const CausalLm<A, T, Device, Binary<R>>& model, double hardness) {
-  using M = master_t<T>;
-  BinarySummary summary;
-  Index saturated = 0, weights = 0, scales = 0;
-  const ScaleTraits traits = model.format.scale.traits();
-  const auto at = prepared(model.format.estimator, static_cast<M>(hardness));
-  for_each_linear(
-      [&](const auto& linear) {
-        const OnHost weight(read(linear.weight.value)), scale(read(linear.scale.value));
-        saturated += detail::saturated_weights<typename R::scale>(traits, at, weight.view(), scale.view());
-        weights += weight.view().size();
-        if (traits.learned && traits.analytic)
-          summary.scale_drift += static_cast<double>((scale.view().flat() - M(1)).abs().sum());
-        scales += linear.scale.size();
-      },
-      model);
-  summary.saturated = static_cast<double>(saturated) / static_cast<double>(std::max<Index>(weights, 1));
-  summary.scale_drift /= static_cast<double>(std::max<Index>(scales, 1));
-  return summary;
+/// How far the weights of a model have gone towards one bit at t, where its kind of linear layer knows that.
+template <LanguageModel Model>
+requires requires(const Model& model, BitProgress& sum) { linear_layers(model).front().linear->add_progress(0.0, sum); }
+[[nodiscard]] BinarySummary summarise(const Model& model, double hardness) {
+  BitProgress sum;
+  for_each_linear([&](const auto& linear) { linear.add_progress(hardness, sum); }, model);
+  return {static_cast<double>(sum.saturated) / static_cast<double>(std::max<Index>(sum.weights, 1)),
+          sum.scale_drift / static_cast<double>(std::max<Index>(sum.scales, 1))};
 }
 
 }  // namespace binllm

@@ -6,17 +6,18 @@ namespace binllm {
 
 MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                     const TokenStream* validation) {
-  return forecast_training_memory(config, {}, options, validation);
+  return forecast_training_memory<CausalLm<TypeAt<0, ShippedFamilies>, float>>(config, {}, options, validation);
 }
 
 RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
                                const TokenStream* validation) {
   RecipeForecast forecast;
   detail::with_format_of(RecipeNames::format, recipe.words(), [&]<class F>(const F& format) {
-    if constexpr (requires { forecast_channel_scale_memory(config, format, options); }) {
+    using Model = CausalLm<TypeAt<0, ShippedFamilies>, float, Cpu, F>;
+    if constexpr (requires { typename F::kind; }) {
       forecast.parameters = parameter_count(CausalLm<TypeAt<0, ShippedFamilies>, float, Meta, F>(config, format));
-      forecast.training = forecast_training_memory(config, format, options, validation);
-      forecast.channel_scale = forecast_channel_scale_memory(config, format, options);
+      forecast.training = forecast_training_memory<Model>(config, format, options, validation);
+      forecast.channel_scale = forecast_channel_scale_memory<Model>(config, format, options);
     }
   });
   return forecast;
