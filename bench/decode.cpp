@@ -48,12 +48,7 @@ void fill(bl::View<float> values, std::uint32_t state) {
 /// Calls f(linear) for the linear layers in the order in which a token meets them.
 template <class F>
 void for_each_packed(Model& model, F&& f) {
-  for (auto& layer : model.layers) {
-    auto& a = layer.self_attn;
-    auto& m = layer.mlp;
-    for (auto* linear : {&a.q_proj, &a.k_proj, &a.v_proj, &a.o_proj, &m.gate_proj, &m.up_proj, &m.down_proj})
-      f(linear->weight);
-  }
+  bl::for_each_linear([&](auto& linear) { f(linear.weight); }, model);
 }
 
 Model random_model(const bl::LlamaConfig& config) {
@@ -70,10 +65,10 @@ Model random_model(const bl::LlamaConfig& config) {
     weight.scale.view().flat().setConstant(1.0f / std::sqrt(static_cast<float>(weight.cols)));
   });
   for (auto& layer : model.layers) {
-    layer.input_layernorm.value.flat().setOnes();
-    layer.post_attention_layernorm.value.flat().setOnes();
+    layer.attention_norm.weight.value.flat().setOnes();
+    layer.mlp_norm.weight.value.flat().setOnes();
   }
-  model.norm.value.flat().setOnes();
+  model.norm.weight.value.flat().setOnes();
   return model;
 }
 

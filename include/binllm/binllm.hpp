@@ -16,8 +16,8 @@
 #include <binllm/eval/trigram.hpp>
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
-#include <binllm/models/convert.hpp>
 #include <binllm/models/channel_search.hpp>
+#include <binllm/models/convert.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>

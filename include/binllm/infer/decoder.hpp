@@ -24,8 +24,10 @@ struct DecoderOptions {
 
 /// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
 template <class F>
-[[nodiscard]] constexpr VocabularyPrecision default_vocabulary() noexcept {
-  if constexpr (requires { F::vocabulary; }) {
+[[nodiscard]] VocabularyPrecision default_vocabulary(const F& format) {
+  if constexpr (requires { format.chosen_vocabulary(); }) {
+    return format.chosen_vocabulary();
+  } else if constexpr (requires { F::vocabulary; }) {
     return F::vocabulary;
   } else {
     return VocabularyPrecision::float32;
@@ -94,7 +96,7 @@ class Decoder {
       : owned_(std::move(owned)),
         model_(owned_ ? *owned_ : *borrowed),
         cache_(model_.cache(checked_capacity(model_.config, options), options.sequences)),
-        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary<typename Model::format_type>())),
+        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary(model_.format))),
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());

@@ -80,7 +80,7 @@ struct CausalLm {
     if (ownership == Ownership::own) allocate();
   }
   /// Gives memory to the parameters that have none.
-  void allocate() { block.allocate(*this, F::trainable); }
+  void allocate() { block.allocate(*this, trains(format)); }
 
   // ---- the walk from ids to logits, in steps
   /// Embedded tokens (B,T,C) of ids (B,T), with their positions where those are added. Errors: token_out_of_range.
@@ -179,20 +179,20 @@ concept LanguageModel = requires(const std::remove_const_t<M>& model, Pass<typen
 
 /// Normal weights of the given deviation (projections into the stream / sqrt(2 layers), GPT-2's rule), norms 1, biases
 /// 0. A pure function of the seed; on a GPU up to the last bit of its logarithm and cosine.
-template <class A, class T, class D>
-void initialise(CausalLm<A, T, D, Dense>& model, std::uint64_t seed, double deviation = 0.02) {
-  std::vector<const Parameter<master_t<T>, D>*> into_stream;
+template <class A, class T, class D, class F>
+void initialise(CausalLm<A, T, D, F>& model, std::uint64_t seed, double deviation = 0.02) {
+  std::vector<std::string> into_stream;
   for_each_linear(
-      [&](const auto& linear) {
+      [&](const std::string& name, const auto& linear) {
         const bool out = linear.shape.role == Role::attention_out || linear.shape.role == Role::mlp_out;
-        if (out) into_stream.push_back(&linear.weight);
+        if (out) into_stream.push_back(name + ".weight");
       },
       model);
   std::uint64_t tensor = 0;
   const double residual = 1 / std::sqrt(2.0 * static_cast<double>(model.config.num_hidden_layers));
-  for_each_parameter(model, [&](const std::string&, auto& parameter) {
+  for_each_parameter(model, [&](const std::string& name, auto& parameter) {
     const Random random(seed, Purpose::initialise, tensor++);
-    const bool scaled = std::find(into_stream.begin(), into_stream.end(), &parameter) != into_stream.end();
+    const bool scaled = std::find(into_stream.begin(), into_stream.end(), name) != into_stream.end();
     if (parameter.rule.decays) {
       Kernel<NormalFill, D>::forward(random, deviation * (scaled ? residual : 1.0), parameter.value);
     } else {

@@ -2,34 +2,42 @@
 /// The model of stage 1, and what becomes of the scales that it finds.
 #pragma once
 #include <binllm/models/convert.hpp>
+#include <binllm/nn/any_kind.hpp>
 
 namespace binllm {
 
+/// A model whose linear layers are Binary<R>, by its type or behind AnyKind.
+template <RecipeLike R, class Model>
+struct BinaryModel {
+  Model& model;
+  const Binary<R>& format;
+};
+
 /// Errors: config_inconsistent unless the scales are one a row: any other granularity either cancels S_t or loses the
 /// exact fold.
-template <class A, class T, class Device, RecipeLike R>
-void check_folds_channel_scale(const CausalLm<A, T, Device, Binary<R>>& binary) {
+template <RecipeLike R, class Model>
+void check_folds_channel_scale(const BinaryModel<R, Model>& binary) {
   if (binary.format.absorbs_row_scale()) return;
   throw Error(ErrorId::config_inconsistent, "search_channel_scale", "granularity", "row", "another granularity");
 }
 
 /// The view of a binary model in which stage 1 trains: weights, norms and embeddings are borrowed, log S_t starts at 0.
 /// The binary model must outlive it.
-template <class A, class T, class Device, RecipeLike R>
-[[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+template <RecipeLike R, class Model>
+[[nodiscard]] auto channel_search(const BinaryModel<R, Model>& binary) {
   static_assert(R::channel_scale::sharing != ChannelSharing::none,
                 "this recipe has no stage 1: its channel scale is ChannelSharing::none");
   static_assert(FoldableScale<typename R::scale>,
                 "stage 1 folds S_t into rows, which only scales of Granularity::row allow");
-  CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>> search(binary.config, {}, Ownership::borrow_first);
+  with_format<Model, ChannelSearch<R::channel_scale::sharing>> search(binary.model.config, {}, Ownership::borrow_first);
   const auto borrow = [](const auto& from, auto& to) { to.value = from.value; };
-  for_each_outer(borrow, binary, search);
+  for_each_outer(borrow, binary.model, search);
   for_each_linear(
-      [&](const auto& from, auto& to) {
-        borrow(from.weight, to.weight);
+      [&](auto& from, auto& to) {
+        borrow(trained_weight(from), to.weight);
         borrow(from.bias, to.bias);
       },
-      binary, search);
+      binary.model, search);
   search.allocate();
   return search;
 }
@@ -57,7 +65,7 @@ template <class Architecture, class Layer, class T, class Device>
 void multiply_source(Layer& layer, Role role, View<const T, Device> u) {
   const auto columns = [&](auto view) { Kernel<MultiplyColumns, Device>::forward(u, view); };
   const auto rows = [&](auto& linear) {
-    Kernel<MultiplyRows, Device>::forward(u, linear.weight.value);
+    Kernel<MultiplyRows, Device>::forward(u, trained_weight(linear).value);
     if (linear.bias.size() > 0) columns(linear.bias.value);
   };
   for (const Fold& fold : Architecture::folds) {
@@ -75,22 +83,24 @@ void multiply_source(Layer& layer, Role role, View<const T, Device> u) {
 /// architecture has such a place), else to input_scale.
 ///   norm *= S_t (of q/k/v; of the feed-forward network);   rows of W_v *= S_t of o;   rows of W_up *= S_t of down
 /// Exact for row scales: S_a and W scale together, so W / S_a, and with it F, does not change.
-template <class A, class T, class Device, RecipeLike R>
-void fold_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary,
-                        CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>>& search) {
+template <RecipeLike R, class Model, class Search>
+void fold_channel_scale(const BinaryModel<R, Model>& binary, Search& search) {
+  using Device = typename Model::device;
   constexpr bool shared = R::channel_scale::sharing == ChannelSharing::shared;
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   const auto divide = [](auto& linear, auto u) {
-    Kernel<DivideColumns, Device>::forward(read(u), linear.weight.value);
-    if (linear.input_scale.size() > 0) Kernel<Exponential, Device>::forward(read(u), linear.input_scale.value);
+    auto& layer = layer_as<Binary<R>>(linear);
+    Kernel<DivideColumns, Device>::forward(read(u), layer.weight.value);
+    if (layer.input_scale.size() > 0) Kernel<Exponential, Device>::forward(read(u), layer.input_scale.value);
   };
   if constexpr (!shared) {
-    for_each_linear([&](auto& to, auto& from) { divide(to, from.log_scale.value); }, binary, search);
+    for_each_linear([&](auto& to, auto& from) { divide(to, from.log_scale.value); }, binary.model, search);
   } else {
-    for (std::size_t i = 0; i < binary.layers.size(); ++i) {
-      auto& layer = binary.layers[i];
-      std::vector<NamedLinear<LinearLayer<T, Device, Binary<R>>>> linears;
+    using Linear = LinearLayer<typename Model::value_type, Device, typename Model::format_type>;
+    for (std::size_t i = 0; i < binary.model.layers.size(); ++i) {
+      auto& layer = binary.model.layers[i];
+      std::vector<NamedLinear<Linear>> linears;
       detail::collect_linears("", layer, linears);
       for (const Role role : {Role::attention_in, Role::attention_out, Role::mlp_in, Role::mlp_out}) {
         const auto& site = detail::input_of(search.layers[i], role);
@@ -98,11 +108,33 @@ void fold_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary,
         for (const auto& [name, linear] : linears) {
           if (linear->shape.role == role) divide(*linear, u);
         }
-        detail::multiply_source<A>(layer, role, read(site.log_scale.value));
+        detail::multiply_source<typename Model::architecture>(layer, role, read(site.log_scale.value));
       }
     }
   }
-  for_each_linear([](auto& linear) { linear.start_scale(); }, binary);
+  for_each_linear([](auto& linear) { layer_as<Binary<R>>(linear).start_scale(); }, binary.model);
+}
+
+// The same of models that are Binary<R> by their type.
+template <class A, class T, class Device, RecipeLike R>
+[[nodiscard]] BinaryModel<R, CausalLm<A, T, Device, Binary<R>>> binary_model(CausalLm<A, T, Device, Binary<R>>& model) {
+  return {model, model.format};
+}
+template <RecipeLike R, class Model>
+[[nodiscard]] BinaryModel<R, Model> binary_model(const BinaryModel<R, Model>& model) {
+  return model;
+}
+template <class A, class T, class Device, RecipeLike R>
+[[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+  return channel_search(binary_model(binary));
+}
+template <class A, class T, class Device, RecipeLike R, class Search>
+void fold_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary, Search& search) {
+  fold_channel_scale(binary_model(binary), search);
+}
+template <class A, class T, class Device, RecipeLike R>
+void check_folds_channel_scale(CausalLm<A, T, Device, Binary<R>>& binary) {
+  check_folds_channel_scale(binary_model(binary));
 }
 
 }  // namespace binllm

@@ -35,6 +35,26 @@ void copy_outer(const From& from, To& to) {
 }
 }  // namespace detail
 
+/// Copies parameters and buffers into a model of the same parts on another device, or computing in another type.
+template <class From, class To>
+void copy_model(const From& model, To& moved) {
+  static_assert(std::is_same_v<typename From::Master, typename To::Master>,
+                "a model moves between types with one master type");
+  using ToDevice = typename To::device;
+  using Mover = Backend<std::conditional_t<host_accessible<ToDevice>, typename From::device, ToDevice>>;
+  const auto from = named_parameters(model);
+  const auto to = named_parameters(moved);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    const auto source = from[i].parameter->value;
+    Mover::copy(to[i].parameter->value.data, source.data,
+                static_cast<std::size_t>(source.size()) * sizeof(typename From::Master));
+  }
+  const auto kept = buffers(model);
+  const auto moved_buffers = buffers(moved);
+  for (std::size_t i = 0; i < kept.size(); ++i) Mover::copy(moved_buffers[i].data, kept[i].data, kept[i].bytes);
+  Mover::synchronise();
+}
+
 /// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. A packed model is
 /// unpacked first; the view of stage 1 is made where its model is. Errors: out_of_memory.
 template <class ToDevice, class To, class A, class T, class Device, class F>
@@ -43,17 +63,7 @@ template <class ToDevice, class To, class A, class T, class Device, class F>
   static_assert(F::trainable, "bits are not parameters: unpack the model, then move it");
   static_assert(!detail::borrows<F>, "a model that borrows its weights does not move: move the one that owns them");
   CausalLm<A, To, ToDevice, F> moved(model.config, model.format);
-  using Mover = Backend<std::conditional_t<host_accessible<ToDevice>, Device, ToDevice>>;
-  const auto move = [](const auto& from, const auto& to) {
-    Mover::copy(to.data, from.data, static_cast<std::size_t>(from.size()) * sizeof(*from.data));
-  };
-  const auto from = named_parameters(model);
-  const auto to = named_parameters(moved);
-  for (std::size_t i = 0; i < from.size(); ++i) move(from[i].parameter->value, to[i].parameter->value);
-  const auto kept = buffers(model);
-  const auto moved_buffers = buffers(moved);
-  for (std::size_t i = 0; i < kept.size(); ++i) Mover::copy(moved_buffers[i].data, kept[i].data, kept[i].bytes);
-  Mover::synchronise();
+  copy_model(model, moved);
   return moved;
 }
 

@@ -56,6 +56,25 @@ concept Format = requires(F format, Index n) {
   { F::name } -> std::convertible_to<std::string_view>;
 };
 
+/// Whether the parameters of models of this format have gradients.
+template <class F>
+[[nodiscard]] constexpr bool trains(const F& format) {
+  if constexpr (requires { format.trains(); }) {
+    return format.trains();
+  } else {
+    return F::trainable;
+  }
+}
+/// What config.json calls it.
+template <class F>
+[[nodiscard]] constexpr std::string_view format_name(const F& format) {
+  if constexpr (requires { format.chosen_name(); }) {
+    return format.chosen_name();
+  } else {
+    return F::name;
+  }
+}
+
 /// A place of a model where a format's linear layer stands: the layer's own members, and a bias where the family has
 /// one. The bias is in full precision, whatever the weights are.
 template <class T, class Device, class F>

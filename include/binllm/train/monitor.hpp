@@ -3,7 +3,7 @@
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/models/causal_lm.hpp>
-#include <binllm/nn/bit_progress.hpp>
+#include <binllm/nn/any_kind.hpp>
 #include <binllm/packed/sign_row.hpp>
 
 #include <bit>
@@ -46,7 +46,7 @@ class SignSnapshot {
     std::vector<std::uint8_t> row;
     for_each_linear(
         [&](const auto& linear) {
-          const OnHost weight(read(linear.weight.value));
+          const OnHost weight(read(trained_weight(linear).value));
           const auto w = weight.view();
           row.resize(static_cast<std::size_t>(sign_row_bytes(w.cols())));
           for (Index i = 0; i < w.rows(); ++i) {

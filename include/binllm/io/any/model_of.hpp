@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-/// What stands behind AnyModel: an interface, and one template that implements it for every type of model by calling the
-/// functions that programs call who know their types. Included by the sources of binllm::any alone.
+/// What stands behind AnyModel: an interface, and one template that implements it by calling the functions that programs
+/// call who know their types. Its linear layers are erased one by one, so there is one model type for each family, device
+/// and scalar type, whatever the formats. Included by the sources of binllm::any alone.
 #pragma once
 #include <binllm/core/error.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/any_model.hpp>
+#include <binllm/models/channel_search.hpp>
 #include <binllm/models/formats.hpp>
+#include <binllm/nn/any_kind.hpp>
 #include <binllm/train/pretrain.hpp>
 
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -63,15 +67,18 @@ struct AnyModels {
 /// Errors: device_missing in a program without CUDA.
 [[nodiscard]] const AnyModels& models_of_gpu(Precision precision);
 
-/// Calls f.template operator()<Format>(format) with the shipped format of these words. Errors: unknown_name,
-/// option_out_of_range.
-template <class F>
+template <class A, class T, class Device>
+using ErasedModel = CausalLm<A, T, Device, AnyKind<T, Device>>;
+
+/// Calls f(format) with the shipped format of these words, of the type that it has; activations are those of a packed
+/// one. Errors: unknown_name, option_out_of_range.
+template <class Activations, class F>
 void with_format_of(std::string_view name, const FormatWords& words, F&& f) {
   const auto get = [&](std::string_view key) -> std::string_view {
     const auto found = words.find(std::string(key));
     return found == words.end() ? std::string_view{} : found->second;
   };
-  with_format_named<float, FloatActivations>(name, get, [&]<class Format>() {
+  with_format_named<float, Activations>(name, get, [&]<class Format>() {
     if (Format::name != name) throw Error(ErrorId::unknown_name, "AnyModel", "format", Format::name, name);
     if constexpr (requires { Format::named(get); }) {
       f(Format{Format::named(get)});
@@ -79,6 +86,18 @@ void with_format_of(std::string_view name, const FormatWords& words, F&& f) {
       f(Format{});
     }
   });
+}
+/// The same of the format that a model has.
+template <class A, class T, class Device, class F>
+void with_format_of(const ErasedModel<A, T, Device>& model, F&& f) {
+  FormatWords words;
+  for (auto& [key, value] : model.format.chosen->words()) words[key] = value;
+  const auto if_it_is = [&]<class Format>(const Format&) {
+    const auto* chosen = dynamic_cast<const FormatOf<Format, T, Device>*>(model.format.chosen.get());
+    if (chosen != nullptr) f(chosen->format);
+  };
+  with_format_of<Int8Activations>(model.format.chosen->name(), words, if_it_is);
+  if (model.format.chosen->name() == Packed::name) if_it_is(PackedFormat<FloatActivations>{});
 }
 
 /// Errors: option_out_of_range.
@@ -89,25 +108,64 @@ void with_format_of(std::string_view name, const FormatWords& words, F&& f) {
   throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "int8 or float", activations);
 }
 
-/// The same model computing in T on a device, behind the interface.
-template <class T, class Device, class Model>
-[[nodiscard]] AnyModel::Interface::Made placed(Model&& host);
+/// The same model with linear layers of another format, which `fill(from, to)` gives their weights.
+template <class F, class A, class T, class Device, class Fill>
+[[nodiscard]] ErasedModel<A, T, Device> in_format(const F& format, const ErasedModel<A, T, Device>& model,
+                                                  const Fill& fill) {
+  ErasedModel<A, T, Device> other(model.config, any_kind<T, Device>(format));
+  copy_outer(model, other);
+  for_each_linear([&](const auto& from, auto& to) { fill(from, layer_as<F>(to)); }, model, other);
+  return other;
+}
+/// A stored model in full precision.
+template <class A>
+[[nodiscard]] ErasedModel<A, float, Cpu> restored(const ErasedModel<A, float, Cpu>& stored) {
+  std::optional<ErasedModel<A, float, Cpu>> dense;
+  with_format_of(stored, [&]<class F>(const F&) {
+    if constexpr (requires { typename F::form; }) {
+      dense.emplace(in_format(Dense{}, stored, [](const auto& from, auto& to) {
+        layer_as<F>(from).restore(to.weight.value);
+      }));
+    }
+  });
+  return std::move(*dense);
+}
+/// The same model on another device, computing in another type.
+template <class T, class Device, class A, class From, class FromDevice>
+[[nodiscard]] ErasedModel<A, T, Device> moved(const ErasedModel<A, From, FromDevice>& model) {
+  std::optional<ErasedModel<A, T, Device>> other;
+  with_format_of(model, [&]<class F>(const F& format) {
+    if constexpr (F::trainable) copy_model(model, other.emplace(model.config, any_kind<T, Device>(format)));
+  });
+  return std::move(*other);
+}
 
-template <class Model>
-class ModelOf : public AnyModel::Interface {
+template <class A, class T, class Device>
+class ModelOf final : public AnyModel::Interface {
  public:
-  using T = typename Model::value_type;
-  using Device = typename Model::device;
-  using Format = typename Model::format_type;
+  using Model = ErasedModel<A, T, Device>;
+  using HostModel = ErasedModel<A, float, Cpu>;
   static constexpr bool on_host = std::is_same_v<Device, Cpu>;
-  static constexpr bool quantised = requires { typename Format::kind; };
-  static constexpr bool full_precision = Format::trainable && !quantised;
 
   explicit ModelOf(Model&& model) : model_(std::move(model)) {}
+  /// A stored model on a device that has no product of its own for the form computes with the restored weights, and is
+  /// saved as it was.
+  ModelOf(Model&& restored, HostModel&& stored) : model_(std::move(restored)), stored_(std::move(stored)) {}
+
+  /// A model of the host, where it computes.
+  [[nodiscard]] static Made placed(HostModel&& host) {
+    if constexpr (on_host) {
+      return std::make_unique<ModelOf>(std::move(host));
+    } else if (trains(host.format)) {
+      return std::make_unique<ModelOf>(moved<T, Device>(host));
+    } else {
+      return std::make_unique<ModelOf>(moved<T, Device>(restored(host)), std::move(host));
+    }
+  }
 
   const ModelConfig& config() const override { return model_.config; }
-  std::string_view format() const override { return Format::name; }
-  Index parameters() const override { return parameter_count(model_); }
+  std::string_view format() const override { return stored_ ? format_name(stored_->format) : format_name(model_.format); }
+  Index parameters() const override { return stored_ ? parameter_count(*stored_) : parameter_count(model_); }
   Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
     return evaluate_perplexity(model_, stream, options);
   }
@@ -116,128 +174,83 @@ class ModelOf : public AnyModel::Interface {
     std::vector<std::vector<std::int32_t>> ids;
     for (const std::string& prompt : prompts) ids.push_back(encode_prompt(tokenizer, prompt));
     const DecoderOptions chosen = decoder_options(model_.config, ids, options);
-    auto decoder = last ? Decoder(std::move(model_), chosen) : Decoder(model_, chosen);
+    auto decoder = last ? Decoder<Model>(std::move(model_), chosen) : Decoder<Model>(model_, chosen);
     auto texts = generate_texts(decoder, tokenizer, ids, options, receiver);
     return {std::move(texts), decoder.memory()};
   }
   void save(const std::filesystem::path& folder, const SaveOptions& options) const override {
-    with_host_model([&](const auto& model) { binllm::save(model, folder, options); });
+    if (stored_) return binllm::save(*stored_, folder, options);
+    with_host_model([&](const HostModel& model) { binllm::save(model, folder, options); });
   }
 
   double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
                   RunLog* log) override {
-    if constexpr (full_precision) {
-      return binllm::pretrain(model_, corpus, options, validation, log);
-    } else {
-      return Interface::pretrain(corpus, options, validation, log);
-    }
+    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log);
+    return binllm::pretrain(model_, corpus, options, validation, log);
   }
   Made quantise(std::string_view format, const FormatWords& words) const override {
+    if (!full_precision()) return Interface::quantise(format, words);
     Made made;
-    if constexpr (full_precision) {
-      with_format_of(format, words, [&]<class F>(const F& wanted) {
-        if constexpr (requires { typename F::kind; }) {
-          using Quantised = with_format<Model, F>;
-          made = std::make_unique<ModelOf<Quantised>>(binllm::quantise<typename F::kind>(model_, wanted));
-        }
-      });
-      if (made == nullptr) refuse("quantise", "the name of a quantised format");
-    } else {
-      made = Interface::quantise(format, words);
-    }
+    with_format_of<Int8Activations>(format, words, [&]<class F>(const F& wanted) {
+      if constexpr (requires { typename F::kind; }) {
+        made = std::make_unique<ModelOf>(in_format(
+            wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
+      }
+    });
+    if (made == nullptr) refuse("quantise", "the name of a quantised format");
     return made;
   }
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
                                                  RunLog* log) override {
-    if constexpr (requires { binllm::search_channel_scale(model_, corpus, options, log); }) {
-      return binllm::search_channel_scale(model_, corpus, options, log);
-    } else {
-      return Interface::search_channel_scale(corpus, options, log);
-    }
+    std::optional<std::pair<double, double>> losses;
+    with_format_of(model_, [&]<class F>(const F& format) {
+      if constexpr (requires { typename F::recipe; }) {
+        const BinaryModel<typename F::recipe, Model> binary{model_, format};
+        losses = binllm::search_channel_scale(binary, corpus, options, log);
+      }
+    });
+    return losses ? *losses : Interface::search_channel_scale(corpus, options, log);
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
                              const TokenStream* validation, RunLog* log) override {
-    if constexpr (requires { binllm::train_progressively(model_, corpus, options, validation, log); }) {
-      return binllm::train_progressively(model_, corpus, options, validation, log);
-    } else {
+    if (!model_.format.chosen->has_schedule())
       return Interface::train_progressively(corpus, options, validation, log);
-    }
+    return binllm::train_progressively(model_, corpus, options, validation, log);
   }
   Made pack(const std::string& activations) const override {
-    if constexpr (requires(const with_device<Model, float, Cpu>& host) { binllm::pack(host); }) {
-      Made made;
-      with_host_model([&](const auto& host) {
-        if (wants_float(activations, !on_host)) {
-          made = placed<T, Device>(binllm::pack<FloatActivations>(host));
-        } else {
-          made = placed<T, Device>(binllm::pack<Int8Activations>(host));
+    Made made;
+    with_host_model([&](const HostModel& host) {
+      with_format_of(host, [&]<class F>(const F&) {
+        if constexpr (requires { typename F::kind::Form; }) {
+          const auto store = [&](const auto& form) {
+            made = placed(in_format(form, host, [](const auto& from, auto& to) {
+              F::kind::store(layer_as<F>(from), to);
+            }));
+          };
+          wants_float(activations, !on_host) ? store(PackedFormat<FloatActivations>{})
+                                             : store(PackedFormat<Int8Activations>{});
         }
       });
-      return made;
-    } else {
-      return Interface::pack(activations);
-    }
+    });
+    return made != nullptr ? std::move(made) : Interface::pack(activations);
   }
 
  private:
-  template <class M, class Scalar, class Where>
-  using with_device = CausalLm<typename M::architecture, Scalar, Where, typename M::format_type>;
-  using Decoder = decltype(binllm::Decoder(std::declval<Model&>(), DecoderOptions{}));
-
+  [[nodiscard]] bool full_precision() const {
+    return !stored_ && trains(model_.format) && !model_.format.chosen->quantised();
+  }
   template <class F>
   void with_host_model(const F& f) const {
     if constexpr (on_host) {
       f(model_);
     } else {
-      f(on_device<Cpu, float>(model_));
+      f(moved<float, Cpu>(model_));
     }
   }
 
   Model model_;
+  std::optional<HostModel> stored_;
 };
-
-template <class T, class Device, class Stored>
-using RestoredOn = decltype(on_device<Device, T>(unpack(std::declval<const Stored&>())));
-
-/// A stored model on a device that has no product of its own for the form: it computes with the restored weights, and
-/// is saved as it was.
-template <class T, class Device, class Stored>
-class RestoredModel final : public ModelOf<RestoredOn<T, Device, Stored>> {
-  using Running = ModelOf<RestoredOn<T, Device, Stored>>;
-  using Base = AnyModel::Interface;
-
- public:
-  explicit RestoredModel(Stored&& stored) : Running(on_device<Device, T>(unpack(stored))), stored_(std::move(stored)) {}
-
-  std::string_view format() const override { return Stored::format_type::name; }
-  Index parameters() const override { return parameter_count(stored_); }
-  void save(const std::filesystem::path& folder, const SaveOptions& options) const override {
-    binllm::save(stored_, folder, options);
-  }
-  double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
-                  RunLog* log) override {
-    return Base::pretrain(corpus, options, validation, log);
-  }
-  Base::Made quantise(std::string_view format, const FormatWords& words) const override {
-    return Base::quantise(format, words);
-  }
-
- private:
-  Stored stored_;
-};
-
-template <class T, class Device, class Model>
-AnyModel::Interface::Made placed(Model&& host) {
-  static_assert(!std::is_reference_v<Model>);
-  if constexpr (std::is_same_v<Device, Cpu>) {
-    return std::make_unique<ModelOf<Model>>(std::move(host));
-  } else if constexpr (Model::format_type::trainable) {
-    auto moved = on_device<Device, T>(host);
-    return std::make_unique<ModelOf<decltype(moved)>>(std::move(moved));
-  } else {
-    return std::make_unique<RestoredModel<T, Device, Model>>(std::move(host));
-  }
-}
 
 /// Models of all shipped families and formats on a device, computing in T.
 template <class T, class Device>
@@ -246,28 +259,34 @@ struct ModelsOn final : AnyModels {
 
   Made open(const std::filesystem::path& folder, const std::string& activations) const override {
     const bool floats = wants_float(activations, !on_host);
-    const auto place = [&]<class Model>(Model model) -> Made {
-      if (!on_host && !floats && !Model::format_type::trainable) refuse_int8();
-      return placed<T, Device>(std::move(model));
-    };
-    if constexpr (on_host) {
-      if (!floats) return with_model<float, Int8Activations>(folder, place);
+    const ModelDescription description = read_config(folder);
+    if (!on_host && !floats && description.format == Packed::name) {
+      throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
     }
-    return with_model<float, FloatActivations>(folder, place);
+    return with_family<Made>(*description.family, [&]<class A>() -> Made {
+      Made made;
+      const auto load = [&]<class F>(const F& format) {
+        made = ModelOf<A, T, Device>::placed(
+            load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format)));
+      };
+      const auto get = [&](std::string_view key) -> std::string_view { return recipe_entry(description, std::string(key)); };
+      const auto of_folder = [&]<class F>() { load(format_of<F>(description)); };
+      if (floats) {
+        with_format_named<float, FloatActivations>(description.format, get, of_folder);
+      } else {
+        with_format_named<float, Int8Activations>(description.format, get, of_folder);
+      }
+      return made;
+    });
   }
   Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const override {
     Made made;
     with_named<ShippedFamilies>("AnyModel", "family", family, [&]<class A>() {
-      CausalLm<A, float> model(config);
+      ErasedModel<A, float, Cpu> model(config, any_kind<float, Cpu>(Dense{}));
       initialise(model, seed);
-      made = placed<T, Device>(std::move(model));
+      made = ModelOf<A, T, Device>::placed(std::move(model));
     });
     return made;
-  }
-
- private:
-  [[noreturn]] static void refuse_int8() {
-    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
   }
 };
 

@@ -17,7 +17,7 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
                  const std::vector<TensorSource>& tensors, const SaveOptions& options,
-                 Agrees yields) {
+                 const AboutWords& yields) {
   for (const auto& [key, value] : options.recipe) {
     std::string& entry = description.recipe[key];
     if (entry.empty() || yields(key, entry, value)) entry = value;

@@ -34,7 +34,7 @@ struct SaveOptions {
 namespace detail {
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options, Agrees yields);
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options, const AboutWords& yields);
 
 template <class Model>
 [[nodiscard]] KnownBeside known_of() {
@@ -113,8 +113,8 @@ void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path&
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
   detail::write_model(folder,
-                      {model.config, std::string(Format::name), detail::format_recipe(model.format), &family_of<A>},
-                      tensors, options, detail::yielding<Format>());
+                      {model.config, std::string(format_name(model.format)), detail::format_recipe(model.format), &family_of<A>},
+                      tensors, options, detail::yielding(model.format));
 }
 
 }  // namespace binllm

@@ -48,7 +48,7 @@ void check_format_name(const std::filesystem::path& folder, const ModelDescripti
 }
 
 void check_recipe(const std::filesystem::path& folder, const ModelDescription& description,
-                  const std::map<std::string, std::string>& recipe, Agrees agrees) {
+                  const std::map<std::string, std::string>& recipe, const AboutWords& agrees) {
   const std::string ours = (folder / "config.json").string() + ": binllm.";
   for (const auto& [key, wanted] : recipe) {
     const auto found = description.recipe.find(key);

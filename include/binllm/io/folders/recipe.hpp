@@ -2,8 +2,10 @@
 /// The words that config.json keeps of a model's format, and back. Which words there are is the format's own business.
 #pragma once
 #include <binllm/io/folders/config.hpp>
+#include <binllm/nn/linear.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -46,34 +48,39 @@ void check_family(const std::filesystem::path& folder, const ModelDescription& d
 void check_format_name(const std::filesystem::path& folder, const ModelDescription& description,
                        std::string_view format);
 /// A question about two words of a recipe.
-using Agrees = bool (*)(std::string_view key, std::string_view wanted, std::string_view found);
+using AboutWords = std::function<bool(std::string_view key, std::string_view one, std::string_view other)>;
 /// Whether two words stand for the same tensors and the same arithmetic.
 template <class Format>
-[[nodiscard]] constexpr Agrees agreement() {
-  if constexpr (requires { Format::agrees("", "", ""); }) {
-    return Format::agrees;
-  } else {
-    return [](std::string_view, std::string_view wanted, std::string_view found) { return wanted == found; };
-  }
+[[nodiscard]] AboutWords agreement(const Format& format) {
+  return [format](std::string_view key, std::string_view wanted, std::string_view found) {
+    if constexpr (requires { format.agrees(key, wanted, found); }) {
+      return format.agrees(key, wanted, found);
+    } else {
+      return wanted == found;
+    }
+  };
 }
 /// Whether a caller's word stands in place of the format's own.
 template <class Format>
-[[nodiscard]] constexpr Agrees yielding() {
-  if constexpr (requires { Format::yields("", "", ""); }) {
-    return Format::yields;
-  } else {
-    return [](std::string_view, std::string_view, std::string_view) { return false; };
-  }
+[[nodiscard]] AboutWords yielding(const Format& format) {
+  return [format]([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
+                  [[maybe_unused]] std::string_view said) {
+    if constexpr (requires { format.yields(key, own, said); }) {
+      return format.yields(key, own, said);
+    } else {
+      return false;
+    }
+  };
 }
 /// Errors: config_inconsistent for other words; config_invalid where the folder does not say; version_unsupported for
 /// another layout.
 void check_recipe(const std::filesystem::path& folder, const ModelDescription& description,
-                  const std::map<std::string, std::string>& recipe, Agrees agrees);
+                  const std::map<std::string, std::string>& recipe, const AboutWords& agrees);
 
 template <class Format>
 void check_format(const std::filesystem::path& folder, const ModelDescription& description, const Format& format) {
-  check_format_name(folder, description, Format::name);
-  check_recipe(folder, description, format_recipe(format), agreement<Format>());
+  check_format_name(folder, description, format_name(format));
+  check_recipe(folder, description, format_recipe(format), agreement(format));
 }
 
 }  // namespace detail

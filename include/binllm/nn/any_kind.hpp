@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT
+/// Linear layers whose kind is known at run time alone: one virtual call a product. A program that opens any model has
+/// models of this one format, so what it compiles grows with the kinds, not with kinds times families.
+#pragma once
+#include <binllm/nn/bit_progress.hpp>
+#include <binllm/nn/linear.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
+#include <binllm/packed/packed_matrix.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace binllm {
+
+/// Hears of the leaves of a layer, by name: what a module's visit would be given.
+template <class T, class Device>
+class LeafVisitor {
+ public:
+  using M = master_t<T>;
+  virtual ~LeafVisitor() = default;
+  virtual void parameter(const std::string& name, Parameter<M, Device>& leaf) = 0;
+  virtual void tensor(const std::string& name, Tensor<M, Device>& leaf) = 0;
+  virtual void tensor(const std::string& name, Tensor<std::uint8_t, Device>& leaf) = 0;
+  virtual void tensor(const std::string& name, Tensor<std::int32_t, Device>& leaf) = 0;
+  virtual void packed(const std::string& name, PackedMatrix<M, Device>& leaf) = 0;
+};
+
+/// A linear layer of some format.
+template <class T, class Device>
+class AnyLinear {
+ public:
+  using M = master_t<T>;
+  virtual ~AnyLinear() = default;
+  /// The layer's product; `residual` may be null.
+  [[nodiscard]] virtual Variable<T, Device> run(Pass<T, Device>& pass, Variable<T, Device> x,
+                                                const Variable<T, Device>* residual) const = 0;
+  virtual void visit(LeafVisitor<T, Device>& visitor) = 0;
+
+  // What a format does not have does nothing.
+  virtual void after_update(Index /*step*/) {}
+  virtual void add_progress(double /*t*/, BitProgress&) const {}
+  /// The weight (out,in) that training changes; null where there is none.
+  [[nodiscard]] virtual Parameter<M, Device>* weight() { return nullptr; }
+};
+
+/// The layer of a format F behind the interface. Whoever knows F finds it again: `layer`.
+template <class F, class T, class Device>
+class LinearOf final : public AnyLinear<T, Device> {
+ public:
+  using Layer = typename F::template Linear<T, Device>;
+  using Site = typename F::template Input<T, Device>;
+  using M = master_t<T>;
+  static_assert(std::is_same_v<Site, NoInput<T, Device>>, "linear layers that share an input cannot be erased one by one");
+  Layer layer;
+
+  LinearOf(const F& format, const LinearShape& shape) : layer(format, shape) {}
+  Variable<T, Device> run(Pass<T, Device>& pass, Variable<T, Device> x,
+                          const Variable<T, Device>* residual) const override {
+    if (residual == nullptr) return layer(pass, Site(), x);
+    if constexpr (requires { layer(pass, Site(), x, *residual); }) {
+      return layer(pass, Site(), x, *residual);
+    } else {
+      return add(*residual, layer(pass, Site(), x));
+    }
+  }
+  void visit(LeafVisitor<T, Device>& visitor) override {
+    for_each_leaf(
+        "",
+        [&](const std::string& name, auto& leaf) {
+          using Leaf = std::remove_cvref_t<decltype(leaf)>;
+          if constexpr (detail::is_parameter<Leaf>) {
+            visitor.parameter(name, leaf);
+          } else if constexpr (detail::is_tensor<Leaf>) {
+            visitor.tensor(name, leaf);
+          } else {
+            visitor.packed(name, leaf);
+          }
+        },
+        layer);
+  }
+  void after_update([[maybe_unused]] Index step) override {
+    if constexpr (requires { layer.after_update(step); }) layer.after_update(step);
+  }
+  void add_progress([[maybe_unused]] double t, [[maybe_unused]] BitProgress& sum) const override {
+    if constexpr (requires { layer.add_progress(t, sum); }) layer.add_progress(t, sum);
+  }
+  Parameter<M, Device>* weight() override {
+    if constexpr (requires { layer.weight.gradient; }) {
+      return &layer.weight;
+    } else {
+      return nullptr;
+    }
+  }
+};
+
+/// Makes the linear layers of some format, and says what is asked of the format.
+template <class T, class Device>
+class AnyFormat {
+ public:
+  using Words = std::vector<std::pair<std::string, std::string>>;
+  virtual ~AnyFormat() = default;
+  [[nodiscard]] virtual std::unique_ptr<AnyLinear<T, Device>> make(const LinearShape& shape) const = 0;
+  [[nodiscard]] virtual std::string_view name() const = 0;
+  [[nodiscard]] virtual bool trainable() const = 0;
+  [[nodiscard]] virtual VocabularyPrecision vocabulary() const = 0;
+  /// Whether its weights are a quantised kind's; whether that kind has a schedule of t.
+  [[nodiscard]] virtual bool quantised() const = 0;
+  [[nodiscard]] virtual bool has_schedule() const = 0;
+  /// What config.json keeps of it.
+  [[nodiscard]] virtual Words words() const = 0;
+  [[nodiscard]] virtual bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const = 0;
+  [[nodiscard]] virtual bool yields(std::string_view key, std::string_view own, std::string_view said) const = 0;
+  /// t at c, where the format has a schedule; else 0.
+  [[nodiscard]] virtual double schedule(double c) const = 0;
+};
+
+template <class F, class T, class Device>
+class FormatOf final : public AnyFormat<T, Device> {
+ public:
+  F format;
+
+  explicit FormatOf(const F& chosen) : format(chosen) {}
+  std::unique_ptr<AnyLinear<T, Device>> make(const LinearShape& shape) const override {
+    return std::make_unique<LinearOf<F, T, Device>>(format, shape);
+  }
+  std::string_view name() const override { return F::name; }
+  bool trainable() const override { return F::trainable; }
+  VocabularyPrecision vocabulary() const override {
+    if constexpr (requires { F::vocabulary; }) return F::vocabulary;
+    return VocabularyPrecision::float32;
+  }
+  bool quantised() const override { return requires { typename F::kind; }; }
+  bool has_schedule() const override { return requires { format.schedule(0.0); }; }
+  typename AnyFormat<T, Device>::Words words() const override {
+    typename AnyFormat<T, Device>::Words words;
+    const auto put = [&](std::string_view key, std::string_view value) { words.emplace_back(key, value); };
+    if constexpr (requires { F::layout; }) put("layout", F::layout);
+    if constexpr (requires { format.describe(put); }) format.describe(put);
+    return words;
+  }
+  bool agrees([[maybe_unused]] std::string_view key, std::string_view wanted, std::string_view found) const override {
+    if constexpr (requires { F::agrees(key, wanted, found); }) return F::agrees(key, wanted, found);
+    return wanted == found;
+  }
+  bool yields([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
+              [[maybe_unused]] std::string_view said) const override {
+    if constexpr (requires { F::yields(key, own, said); }) return F::yields(key, own, said);
+    return false;
+  }
+  double schedule([[maybe_unused]] double c) const override {
+    if constexpr (requires { format.schedule(c); }) return format.schedule(c);
+    return 0;
+  }
+};
+
+namespace detail {
+/// Hands the leaves of a layer to the visitor of a module, read-only where the module is.
+template <class V, bool constant, class T, class Device>
+class LeavesTo final : public LeafVisitor<T, Device> {
+ public:
+  explicit LeavesTo(V& visitor) : visitor_(visitor) {}
+  void parameter(const std::string& name, Parameter<master_t<T>, Device>& leaf) override { hand_on(name, leaf); }
+  void tensor(const std::string& name, Tensor<master_t<T>, Device>& leaf) override { hand_on(name, leaf); }
+  void tensor(const std::string& name, Tensor<std::uint8_t, Device>& leaf) override { hand_on(name, leaf); }
+  void tensor(const std::string& name, Tensor<std::int32_t, Device>& leaf) override { hand_on(name, leaf); }
+  void packed(const std::string& name, PackedMatrix<master_t<T>, Device>& leaf) override { hand_on(name, leaf); }
+
+ private:
+  template <class Leaf>
+  void hand_on(const std::string& name, Leaf& leaf) {
+    if constexpr (constant) {
+      visitor_(name, std::as_const(leaf));
+    } else {
+      visitor_(name, leaf);
+    }
+  }
+  V& visitor_;
+};
+}  // namespace detail
+
+/// The format of such layers for models that compute in T on a device: cheap to copy.
+template <class Scalar, class Where>
+struct AnyKind {
+  static constexpr bool trainable = true;  ///< by type; `trains()` says whether this one is
+  static constexpr std::string_view name = "any", summary = "a format that is chosen while a program runs";
+  struct Schedule {
+    std::shared_ptr<const AnyFormat<Scalar, Where>> format;
+    [[nodiscard]] double operator()(double c) const { return format->schedule(c); }
+  };
+  std::shared_ptr<const AnyFormat<Scalar, Where>> chosen;
+  Schedule schedule{chosen};
+
+  // what other formats say as constants
+  [[nodiscard]] bool trains() const { return chosen->trainable(); }
+  [[nodiscard]] std::string_view chosen_name() const { return chosen->name(); }
+  [[nodiscard]] VocabularyPrecision chosen_vocabulary() const { return chosen->vocabulary(); }
+  template <class Put>
+  void describe(const Put& put) const {
+    for (const auto& [key, value] : chosen->words()) put(key, value);
+  }
+  [[nodiscard]] bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const {
+    return chosen->agrees(key, wanted, found);
+  }
+  [[nodiscard]] bool yields(std::string_view key, std::string_view own, std::string_view said) const {
+    return chosen->yields(key, own, said);
+  }
+
+  template <class T, class Device>
+  using Input = NoInput<T, Device>;
+
+  template <class T, class Device>
+  struct Linear {
+    static_assert(std::is_same_v<T, Scalar> && std::is_same_v<Device, Where>, "a format for one scalar type and device");
+    std::unique_ptr<AnyLinear<T, Device>> any;
+
+    Linear(const AnyKind& format, const LinearShape& shape) : any(format.chosen->make(shape)) {}
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&,
+                                                 Variable<T, Device> x) const {
+      return any->run(pass, x, nullptr);
+    }
+    [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x,
+                                                 Variable<T, Device> residual) const {
+      return any->run(pass, x, &residual);
+    }
+    void after_update(Index step) { any->after_update(step); }
+    void add_progress(double t, BitProgress& sum) const { any->add_progress(t, sum); }
+
+    template <class V, class Self>
+    static void visit(V&& v, Self& self) {
+      detail::LeavesTo<std::remove_reference_t<V>, std::is_const_v<Self>, T, Device> forward(v);
+      self.any->visit(forward);
+    }
+  };
+};
+
+/// The format F, erased.
+template <class T, class Device, class F>
+[[nodiscard]] AnyKind<T, Device> any_kind(const F& format) {
+  return {std::make_shared<const FormatOf<F, T, Device>>(format)};
+}
+
+/// The layer of format F that a linear layer is: itself, or what stands behind the interface of one whose format is F.
+template <class F, class Linear>
+[[nodiscard]] auto& layer_as(Linear& linear) {
+  if constexpr (requires { linear.any; }) {
+    using Any = std::remove_reference_t<decltype(*linear.any)>;
+    return []<class T, class Device>(AnyLinear<T, Device>& any) -> auto& {
+      return static_cast<LinearOf<F, T, Device>&>(any).layer;
+    }
+    (static_cast<Any&>(*linear.any));
+  } else {
+    return linear;
+  }
+}
+/// The weight that training changes.
+template <class Linear>
+[[nodiscard]] auto& trained_weight(const Linear& linear) {
+  if constexpr (requires { linear.any; }) {
+    return *linear.any->weight();
+  } else {
+    return linear.weight;
+  }
+}
+
+}  // namespace binllm
