@@ -13,7 +13,7 @@ struct Parameter {
   View<T, Device> value;
   View<T, Device> gradient;
   bool decays = true;  ///< whether weight decay applies: matrices yes; norms and learned scales no
-  double initial = 1;   ///< what a parameter without decay starts from: 1 for a scale, 0 for a bias
+  double initial = 1;  ///< what a parameter without decay starts from: 1 for a scale, 0 for a bias
 
   Parameter() = default;
   explicit Parameter(Shape shape, bool decay = true) : value(nullptr, shape), gradient(nullptr, shape), decays(decay) {}
