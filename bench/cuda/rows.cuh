@@ -111,9 +111,9 @@ inline void measure_rotary(const Report& report, const TrainingShape& s) {
   Sets<float> cosine(1, angles, 1), sine(1, angles, 2);
   Sets<bf16> x(rotation.sets, shape, 3), y(rotation.sets, shape, 4);
   using K = Kernel<Rotary, Cuda>;
-  const auto forward = [&](int set) { K::forward(read(x[set]), read(cosine[0]), read(sine[0]), Index{0}, y[set]); };
+  const auto forward = [&](int set) { K::forward(read(x[set]), read(cosine[0]), read(sine[0]), Index{0}, s.head_dim(), y[set]); };
   const auto backward = [&](int set) {
-    K::backward(read(cosine[0]), read(sine[0]), Index{0}, read(x[set]), Gradient<bf16, Cuda>(y[set], true));
+    K::backward(read(cosine[0]), read(sine[0]), Index{0}, s.head_dim(), read(x[set]), Gradient<bf16, Cuda>(y[set], true));
   };
   const std::string text = by(s.tokens(), s.dim);
   report.add("rotary, forward", s, text, {{}, seconds(rotation, forward)}, moves(4 * size_of(shape)));

@@ -7,10 +7,16 @@
 #include <binllm/models/convert.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/distillation.hpp>
+#include <binllm/ops/gelu.hpp>
+#include <binllm/ops/layer_norm.hpp>
 #include <binllm/ops/matmul.hpp>
+#include <binllm/ops/mean_squared_error.hpp>
+#include <binllm/ops/normalized_squared_error.hpp>
 #include <binllm/ops/progressive_sign.hpp>
+#include <binllm/ops/relu.hpp>
 #include <binllm/ops/scale.hpp>
 #include <binllm/ops/softmax.hpp>
+#include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
@@ -45,6 +51,10 @@ const Function Shipped<T>::functions[] = {
     kernel<Conversion, forward, MasterIn, Out>(),
     kernel<Add, forward, In, In, Out>(),
     kernel<Add, backward, In, To, To>(),
+    kernel<Add, forward, In, MasterIn, Out>(),
+    kernel<Add, backward, In, To, Gradient<M, Cuda>>(),
+    kernel<Subtract, forward, In, In, Out>(),
+    kernel<Subtract, backward, In, To, To>(),
     kernel<Multiply, forward, In, In, Out>(),
     kernel<Multiply, backward, In, In, In, Out, Out>(),
     kernel<Multiply, forward, In, MasterIn, Out>(),
@@ -57,19 +67,33 @@ const Function Shipped<T>::functions[] = {
     kernel<Elementwise<Silu>, backward, Silu, In, In, Out>(),
     kernel<Elementwise<Tanh>, forward, Tanh, In, Out>(),
     kernel<Elementwise<Tanh>, backward, Tanh, In, In, Out>(),
+    kernel<Elementwise<Gelu>, forward, Gelu, In, Out>(),
+    kernel<Elementwise<Gelu>, backward, Gelu, In, In, Out>(),
+    kernel<Elementwise<GeluTanh>, forward, GeluTanh, In, Out>(),
+    kernel<Elementwise<GeluTanh>, backward, GeluTanh, In, In, Out>(),
+    kernel<Elementwise<Relu>, forward, Relu, In, Out>(),
+    kernel<Elementwise<Relu>, backward, Relu, In, In, Out>(),
     kernel<SwiGlu, forward, In, In, Out>(),
     kernel<SwiGlu, backward, In, In, In, To, To>(),
     kernel<Softmax, forward, In, MasterOut, Out>(),
     kernel<Softmax, backward, In, In, MasterOut, Out>(),
     kernel<RmsNorm, forward, In, MasterIn, M, MasterOut, Out>(),
     kernel<RmsNorm, backward, In, MasterIn, MasterIn, In, MasterOut, To, MasterOut>(),
-    kernel<Rotary, forward, In, MasterIn, MasterIn, Index, Out>(),
-    kernel<Rotary, backward, MasterIn, MasterIn, Index, In, To>(),
+    kernel<LayerNorm, forward, In, MasterIn, MasterIn, M, MasterOut, MasterOut, Out>(),
+    kernel<LayerNorm, backward, In, MasterIn, MasterIn, MasterIn, In, MasterOut, To, MasterOut, MasterOut>(),
+    kernel<MeanSquaredError, forward, In, In, MasterOut, MasterOut>(),
+    kernel<MeanSquaredError, backward, In, In, MasterIn, To, To>(),
+    kernel<NormalizedSquaredError, forward, In, In, MasterOut, MasterOut, MasterOut, MasterOut>(),
+    kernel<NormalizedSquaredError, backward, In, In, MasterIn, MasterIn, MasterIn, MasterIn, To, To>(),
+    kernel<Rotary, forward, In, MasterIn, MasterIn, Index, Index, Out>(),
+    kernel<Rotary, backward, MasterIn, MasterIn, Index, Index, In, To>(),
     kernel<Embedding, forward, Ids, MasterIn, Out>(),
     kernel<Embedding, backward, Ids, In, Bytes, MasterOut>(),
     kernel<Linear, forward, In, In, Out>(),
     kernel<Linear, forward, In, In, In, Out>(),
     kernel<Linear, backward, In, In, In, To, MasterOut>(),
+    kernel<LinearWithBias, forward, In, In, MasterIn, Out>(),
+    kernel<LinearWithBias, backward, In, In, In, To, MasterOut, MasterOut>(),
     kernel<Matmul, forward, In, In, Out>(),
     kernel<Matmul, backward, In, In, In, To, To>(),
     kernel<ChannelScaling, forward, In, MasterIn, Out>(),
@@ -115,6 +139,7 @@ const Function ShippedOnce<M>::functions[] = {
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
     room<Embedding, Index>(),
+    room<LayerNorm, Shape>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),
     product<bf16, bf16>(),

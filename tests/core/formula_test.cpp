@@ -47,6 +47,7 @@ TEST_CASE_TEMPLATE("a formula gives the same for a pack as for each of its lanes
   CHECK(difference<T>(formula::Identity{}) == 0);
   CHECK(difference<T>([](const auto& x) { return formula::exp(x); }) <= tolerance(T()));
   CHECK(difference<T>([](const auto& x) { return formula::tanh(x); }) <= tolerance(T()));
+  CHECK(difference<T>([](const auto& x) { return formula::erf(x); }) <= tolerance(T()));
 }
 
 TEST_CASE("the sign of both zeros is +1, the slope of |x| there is 0") {

@@ -36,6 +36,35 @@ TEST_CASE("linear: gradients, and frozen inputs") {
   }
 }
 
+TEST_CASE("linear_with_bias: values, gradients, and frozen inputs") {
+  on_each_device([]<class Device>(Device) {
+    Tape<Device> tape;
+    const auto x = tape.template constant<double>({{1, 2}, {3, 4}});
+    const auto w = tape.template constant<double>({{1, 0}, {0, 1}, {10, 100}});
+    const auto b = tape.template constant<double>({{5, 6, 7}}).reshaped({3});
+    CHECK(largest_difference(linear_with_bias(x, w, b).value(), {6, 8, 217, 8, 10, 437}) == 0);
+  });
+  const auto with_bias = [](auto x, auto w, auto b) { return linear_with_bias(x, w, b); };
+  for (const Shape& shape : odd_shapes) {
+    for (const Index outputs : {1, 5, 33}) {
+      Tensor<double> x = normal_tensor(shape, 1), w = normal_tensor({outputs, shape.cols()}, 2),
+                     b = normal_tensor({outputs}, 3);
+      CHECK(gradient_error_of(with_bias, x, w, b) < 1e-6);
+      CHECK(frozen_inputs_work(with_bias, x, w, b));
+    }
+  }
+  Tape tape;
+  const auto x = tape.constant<double>({{1, 2}}), w = tape.constant<double>({{1, 0}, {0, 1}, {1, 1}});
+  CHECK(id_of([&] { (void)linear_with_bias(x, w, x.reshaped({2})); }) == ErrorId::shape_mismatch);
+}
+
+TEST_CASE("linear: a matrix that is input and weight gets both gradients") {
+  Tape tape;
+  const auto x = tape.variable<double>({{1, 2}, {3, 4}}), r = tape.variable<double>({{1, 1}, {1, 1}});
+  tape.backward(sum(linear(x, x, r)));  // sum of x_ik x_jk: twice the column sums
+  CHECK(largest_difference(x.gradient(), {8, 12, 8, 12}) == 0);
+}
+
 TEST_CASE("linear: with a residual term") {
   on_each_device([]<class Device>(Device) {
     Tape<Device> tape;

@@ -38,6 +38,27 @@ TEST_CASE("rotary: values; dimension j turns with j + D/2, by position times fre
   });
 }
 
+TEST_CASE(
+    "rotary: a table narrower than a head turns its first dimensions; the rest passes through, forward and back") {
+  on_each_device([]<class Device>(Device) {
+    const RotaryTable<double, Device> table(4, {quarter});
+    Tape<Device> tape;
+    const auto x = tokens(tape, {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}});
+    CHECK(largest_difference(rotary(x, table, 0, 5).value(),
+                             {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, -2, 1, 3, 4, 5, -7, 6, 8, 9, 10}) < 1e-14);
+  });
+  const RotaryTable<double, Cpu> table(10, {1.0, 0.3});
+  Tensor<double> x = normal_tensor({2, 5, 3 * 7}, 1), whole = normal_tensor({2, 5, 3 * 4}, 1);
+  const auto part = [&](auto v) { return rotary(v, table, 3, 7); };
+  CHECK(gradient_error_of(part, x) < 1e-6);
+  CHECK(frozen_inputs_work(part, x));
+  Tape tape;
+  const auto all = tape.constant(read(whole.view()));
+  CHECK(same_bits(rotary(all, table, 3, 4).value(), rotary(all, table, 3).value()));
+  CHECK(id_of([&] { (void)rotary(all, table, 3, 3); }) == ErrorId::shape_mismatch);
+  CHECK(id_of([&] { (void)rotary(all, table, 3, 5); }) == ErrorId::shape_mismatch);
+}
+
 TEST_CASE("rotary: scalar products depend on the distance alone") {
   const RotaryTable<double, Cpu> table(20, {1.0, 0.3, 0.01});
   const auto a = normal_tensor({1, 1, 6}, 1), b = normal_tensor({1, 1, 6}, 2);
@@ -87,8 +108,8 @@ TEST_CASE_TEMPLATE("rotary: against loops, for heads that fill no pack, the same
       std::array<Tensor<T>, 2> out{Tensor<T>(x.shape()), Tensor<T>(x.shape())};
       out[1].view().flat() = T(1);
       using K = Kernel<Rotary, Cpu>;
-      K::forward(x.view(), table.cosine.view(), table.sine.view(), first, out[0].view());
-      K::backward(table.cosine.view(), table.sine.view(), first, x.view(), out[1].view());
+      K::forward(x.view(), table.cosine.view(), table.sine.view(), first, 2 * half, out[0].view());
+      K::backward(table.cosine.view(), table.sine.view(), first, 2 * half, x.view(), out[1].view());
       return out;
     };
     const auto once = run();

@@ -61,6 +61,32 @@ inline RmsNormGradients rms_norm_backward(const Matrix& x, const Vector& w, doub
   return {(dn - n * inner) / r, xt::sum(n * dy, {0})};
 }
 
+// ---- y = w n + b, n = (x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)
+
+inline Matrix standardised(const Matrix& x, double epsilon) {
+  const Matrix centred = x - xt::mean(x, {1}, xt::keep_dims);
+  return centred / xt::sqrt(xt::mean(centred * centred, {1}, xt::keep_dims) + epsilon);
+}
+inline Matrix layer_norm(const Matrix& x, const Vector& w, const Vector& b, double epsilon) {
+  return w * standardised(x, epsilon) + b;
+}
+struct LayerNormGradients {
+  Matrix x;
+  Vector w, b;
+};
+/// By the chain rule, one step after the other: of the division by r = sqrt(v + epsilon), of the variance v, of the mean.
+inline LayerNormGradients layer_norm_backward(const Matrix& x, const Vector& w, double epsilon, const Matrix& dy) {
+  const double count = static_cast<double>(x.shape(1));
+  const Matrix centred = x - xt::mean(x, {1}, xt::keep_dims);
+  const Matrix r = xt::sqrt(xt::mean(centred * centred, {1}, xt::keep_dims) + epsilon);
+  const Matrix dn = w * dy;
+  const Matrix by_r = centred * dn;
+  const Matrix dr = -row_sums(by_r) / (r * r);
+  const Matrix dv = dr / (2.0 * r);
+  const Matrix dcentred = dn / r + 2.0 * centred * dv / count;
+  return {dcentred - row_sums(dcentred) / count, xt::sum(dy * centred / r, {0}), xt::sum(dy, {0})};
+}
+
 // ---- causal attention of one head: q (T, D), k and v (U, D)
 
 struct Head {

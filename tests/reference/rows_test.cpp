@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/views.hpp"
 
+#include <binllm/ops/layer_norm.hpp>
 #include <binllm/ops/rms_norm.hpp>
 #include <binllm/ops/softmax.hpp>
 
@@ -44,5 +45,23 @@ TEST_CASE_TEMPLATE("rms_norm agrees with the reference", T, float, double) {
     CHECK(reference::distance(y.value(), reference::rms_norm(in, by, 0.01)) < reference::tolerance<T>);
     CHECK(reference::distance(leaf.gradient(), gradients.x) < reference::tolerance<T>);
     CHECK(reference::distance(weight.gradient(), gradients.w) < reference::tolerance<T>);
+  }
+}
+
+TEST_CASE_TEMPLATE("layer_norm agrees with the reference", T, float, double) {
+  for (const auto [rows, cols] : extents) {
+    const auto x = normal_tensor<T>({rows, cols}, 1), w = normal_tensor<T>({cols}, 2), b = normal_tensor<T>({cols}, 3),
+               dy = normal_tensor<T>({rows, cols}, 4);
+    Tape tape;
+    const auto leaf = tape.variable(x.view()), weight = tape.variable(w.view()), bias = tape.variable(b.view());
+    const auto y = layer_norm(leaf, weight, bias, 0.01);
+    reference::backward(y, dy);
+    const auto in = reference::matrix(x.view());
+    const auto by = reference::vector(w.view()), plus = reference::vector(b.view());
+    const auto gradients = reference::layer_norm_backward(in, by, 0.01, reference::matrix(dy.view()));
+    CHECK(reference::distance(y.value(), reference::layer_norm(in, by, plus, 0.01)) < reference::tolerance<T>);
+    CHECK(reference::distance(leaf.gradient(), gradients.x) < reference::tolerance<T>);
+    CHECK(reference::distance(weight.gradient(), gradients.w) < reference::tolerance<T>);
+    CHECK(reference::distance(bias.gradient(), gradients.b) < reference::tolerance<T>);
   }
 }

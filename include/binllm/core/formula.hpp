@@ -95,6 +95,15 @@ template <class X>
     return std::tanh(x);
   }
 }
+/// (2 / sqrt(pi)) int_0^x e^{-z^2} dz; a pack lane by lane.
+template <class X>
+[[nodiscard]] constexpr X erf(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.unaryExpr([](lane_t<X> lane) { return std::erf(lane); });
+  } else {
+    return std::erf(x);
+  }
+}
 /// y = x.
 struct Identity {
   template <class X>

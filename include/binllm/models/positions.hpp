@@ -51,7 +51,7 @@ struct RotaryPositions {
   [[nodiscard]] Variable<T, Device> embed(Pass<T, Device>&, Variable<T, Device> h) const { return h; }
   /// With a cache each row stands behind what its sequence has seen.
   [[nodiscard]] Variable<T, Device> rotate(Pass<T, Device>& pass, Variable<T, Device> x, Index head_dim) const {
-    return pass.cache == nullptr ? binllm::rotary(x, table) : rotate_rows(*pass.cache, x, head_dim);
+    return pass.cache == nullptr ? binllm::rotary(x, table, 0, head_dim) : rotate_rows(*pass.cache, x, head_dim);
   }
   [[nodiscard]] std::size_t bytes() const noexcept {
     return static_cast<std::size_t>(table.cosine.size() + table.sine.size()) * sizeof(master_t<T>);
@@ -75,8 +75,9 @@ struct RotaryPositions {
       }
     });
   }
-  static void rotate_from(const Table& table, Index first, Index, View<const T, Device> x, View<T, Device> y) {
-    Kernel<Rotary, Device>::forward(x, table.cosine.view(), table.sine.view(), first, y);
+  static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x,
+                          View<T, Device> y) {
+    Kernel<Rotary, Device>::forward(x, table.cosine.view(), table.sine.view(), first, head_dim, y);
   }
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// Rotary position embedding (Su et al., arXiv 2104.09864) in Hugging Face's layout: dimension j of a head
-/// rotates with j + D/2, by the angle position * frequency_j.
-///   y_j       = x_j cos - x_{j+D/2} sin
-///   y_{j+D/2} = x_{j+D/2} cos + x_j sin,        frequency_j = theta^{-2j/D}
-/// Shapes   x (B,T,H*D), angles (positions, D/2) as cosine and sine -> y (B,T,H*D).
+/// rotates with j + R/2, by the angle position * frequency_j. Dimensions from R on pass through.
+///   y_j       = x_j cos - x_{j+R/2} sin
+///   y_{j+R/2} = x_{j+R/2} cos + x_j sin,        frequency_j = theta^{-2j/R}
+/// Shapes   x (B,T,H*D), angles (positions, R/2) as cosine and sine -> y (B,T,H*D); R <= D, at most all of a head.
 ///          Token t of a row has position first + t.
 /// Backward the rotation by the opposite angle.   Saves nothing.
 /// Errors   rank_unsupported, shape_mismatch, index_out_of_range beyond the last tabulated position.
@@ -21,7 +21,7 @@ namespace binllm {
 /// Cosines and sines of position * frequency, tabulated once per model.
 template <class T, class Device>
 struct RotaryTable {
-  Tensor<T, Device> cosine, sine;  ///< (positions, D/2)
+  Tensor<T, Device> cosine, sine;  ///< (positions, R/2)
   RotaryTable() = default;
   RotaryTable(Index positions, const std::vector<double>& frequencies) {
     const Shape shape{positions, static_cast<Index>(frequencies.size())};
@@ -61,13 +61,13 @@ struct Rotary {
       return static_cast<Index>((static_cast<double>(n) + 0.5) * inverse);
     }
   };
-  struct Turn {  // of a pair (a, b)
+  struct Rotate {  // a pair (a, b), by an angle
     template <class X>
     [[nodiscard]] constexpr std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
       return {a * cosine - b * sine, b * cosine + a * sine};
     }
   };
-  struct TurnBack {
+  struct RotateBack {
     template <class X>
     [[nodiscard]] constexpr std::array<X, 2> operator()(const X& a, const X& b, const X& cosine, const X& sine) const {
       return {a * cosine + b * sine, b * cosine - a * sine};
@@ -100,43 +100,51 @@ template <>
 inline constexpr bool cuda::shipped<Rotary> = true;
 template <class Device>
 struct GenericKernel<Rotary, Device> {
-  /// cosine and sine are master_t<T>.
+  /// cosine and sine are master_t<T>; a head has `head_dim` dimensions.
   template <class T, class M>
   static void forward(View<const T, Device> x, View<const M, Device> cosine, View<const M, Device> sine, Index first,
-                      View<T, Device> y) {
-    rotate<Write::assign, Rotary::Turn>(x, cosine, sine, first, Gradient<T, Device>(y));
+                      Index head_dim, View<T, Device> y) {
+    rotate<Write::assign, Rotary::Rotate>(x, cosine, sine, first, head_dim, Gradient<T, Device>(y));
   }
   template <class T, class M>
-  static void backward(View<const M, Device> cosine, View<const M, Device> sine, Index first, View<const T, Device> dy,
-                       Into<T, Device> dx) {
-    rotate<Write::accumulate, Rotary::TurnBack>(dy, cosine, sine, first, dx);
+  static void backward(View<const M, Device> cosine, View<const M, Device> sine, Index first, Index head_dim,
+                       View<const T, Device> dy, Into<T, Device> dx) {
+    rotate<Write::accumulate, Rotary::RotateBack>(dy, cosine, sine, first, head_dim, dx);
   }
 
  private:
   template <Write mode, class Formula, class T, class M>
   static void rotate(View<const T, Device> x, View<const M, Device> cosine, View<const M, Device> sine, Index first,
-                     Gradient<T, Device> to) {
+                     Index head_dim, Gradient<T, Device> to) {
+    using B = Backend<Device>;
     T* const y = to.view.data;
-    const Index half = cosine.cols(), heads = x.cols() / (2 * half), pairs = x.size() / (2 * half), length = x.shape[1];
-    const Elements<T> lower{x.data, 2 * half}, upper{x.data + half, 2 * half};
+    const Index half = cosine.cols(), rest = head_dim - 2 * half;
+    const Index heads = x.cols() / head_dim, rows = x.size() / head_dim, length = x.shape[1];
+    const Elements<T> lower{x.data, head_dim}, upper{x.data + half, head_dim};
     const Rotary::ByPosition<M> c{elements(cosine), {heads}, {length}, first},
         s{elements(sine), {heads}, {length}, first};
-    const std::array halves{Target<T>(y, pairs, half, 2 * half, to.fresh),
-                            Target<T>(y + half, pairs, half, 2 * half, to.fresh)};
-    Backend<Device>::template map<mode>(halves, Formula{}, lower, upper, c, s);
+    const std::array halves{Target<T>(y, rows, half, head_dim, to.fresh),
+                            Target<T>(y + half, rows, half, head_dim, to.fresh)};
+    B::template map<mode>(halves, Formula{}, lower, upper, c, s);
+    if (rest == 0) return;
+    B::template map<mode>(Target<T>(y + 2 * half, rows, rest, head_dim, to.fresh), formula::Identity{},
+                          Elements<T>{x.data + 2 * half, head_dim});
   }
 };
 
+/// Heads of `head_dim` dimensions; 0: all of them rotate, R = D.
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> rotary(Variable<T, Device> x, const RotaryTable<master_t<T>, Device>& table,
-                                         Index first = 0) {
+                                         Index first = 0, Index head_dim = 0) {
   check_rank("rotary", "x", x.shape(), 3);
-  const Index head_dim = 2 * table.cosine.shape().cols();
+  const Index rotated = 2 * table.cosine.shape().cols();
+  if (head_dim == 0) head_dim = rotated;
+  if (head_dim < rotated) check_cols("rotary", "table", table.cosine.shape(), head_dim / 2);
   if (x.shape().cols() % head_dim != 0) check_cols("rotary", "x", x.shape(), x.shape().cols() / head_dim * head_dim);
   check_positions(table, first, x.shape()[1]);
   const auto cosine = read(table.cosine.view()), sine = read(table.sine.view());
-  return operation<Rotary>("rotary", x.shape(), forward(x, cosine, sine, first),
-                           backward(cosine, sine, first, result_gradient, incoming(x)));
+  return operation<Rotary>("rotary", x.shape(), forward(x, cosine, sine, first, head_dim),
+                           backward(cosine, sine, first, head_dim, result_gradient, incoming(x)));
 }
 
 }  // namespace binllm

@@ -64,9 +64,9 @@ template <class F, class T, class Device>
 [[nodiscard]] Variable<T, Device> transient_linear(Variable<T, Device> x, F f, Variable<T, Device> r) {
   check_cols("transient_linear", "x", x.shape(), f.shape.cols());
   check_shape("transient_linear", "r", r.shape(), x.shape().with_cols(f.shape[0]));
-  return operation<TransientLinear>(
-      "transient_linear", r.shape(), forward(on_tape, f, x, r),
-      backward(on_tape, f, value_if(f.needs_gradient(), x), result_gradient, incoming(x)), passing_to(r));
+  return operation<TransientLinear>("transient_linear", r.shape(), forward(on_tape, f, x, r),
+                                    backward(on_tape, f, value_if(f.needs_gradient(), x), result_gradient, incoming(x)),
+                                    passing_to(r));
 }
 
 }  // namespace binllm
