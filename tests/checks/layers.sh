@@ -10,7 +10,7 @@
 # Families, kinds and policies are read from the sources, which clang-format has formatted:
 #   a family   `struct XArchitecture` in models/, or `struct X` beside `struct XConfig`
 #   a kind     a struct of nn/ with a member `name`, or an alias there that names a kind; no kinds are Quantised, Stored
-#   a policy   a struct of policy/ with a member `name`
+#   a policy   a struct of policy/ with a member `name`; not a word that names other things too, nor the phase of a run
 # A rule that finds nothing to watch over is broken, and says so.
 set -euo pipefail
 export LC_ALL=C
@@ -51,6 +51,7 @@ BEGIN {
   above_nn = "models optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"
   formats = "Quantised Stored"  # of any kind
+  other_things = "none row column tensor group shared learned"  # words that name arguments and much else besides policies
   count = split(rules, word, " ")
   for (i = 1; i <= count; i++) {
     if (!has("layers families kinds names cycles", word[i])) { print "no such rule: " word[i]; failures++ }
@@ -204,6 +205,7 @@ on["kinds"] && from != "nn" {
 
 on["names"] {
   for (i = 1; i <= literals; i++) {
+    if (has(other_things, literal[i]) || code ~ /Phase\(/) continue
     if (literal[i] in policy && policy[literal[i]] != FILENAME ":" FNR) {
       wrong("\"" literal[i] "\" is the name of a policy, which stands in " shown(policy[literal[i]]))
     }

@@ -10,7 +10,8 @@ namespace binllm {
 
 template <std::floating_point T>
 struct FastProgressiveSign {
-  static constexpr T identity_below = T(1e-15);  ///< where t is so small that t x would underflow before F leaves x
+  /// Where t is so small that t x would underflow before F leaves x, for |x| = |W| / S_a up to 10^7.
+  static constexpr T identity_below = T(1e-15);
 
   enum class Regime { smooth, identity, sign };
   Regime regime;
