@@ -104,10 +104,7 @@ struct BinarizeOptions {
     v("common", self.common, "", any);
   }
   [[nodiscard]] binllm::ProgressiveOptions progressive() const {
-    binllm::ProgressiveOptions options;
-    static_cast<binllm::TrainingOptions&>(options) = training.options;
-    options.chunks = chunks;
-    return options;
+    return {.chunks = chunks, .training = training.options};
   }
   /// Stage 1 sees batches of the same shape, and other windows than the first of stage 2.
   [[nodiscard]] binllm::ChannelScaleOptions search() const {

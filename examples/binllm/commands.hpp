@@ -54,7 +54,7 @@ struct RecipeJob {
     return search.steps > 0 && recipe.sharing() != binllm::ChannelSharing::none;
   }
   [[nodiscard]] binllm::PerplexityOptions evaluation(double hardness) const {
-    return {.context = training.context, .max_windows = validation_windows, .hardness = hardness};
+    return {.context = training.training.context, .max_windows = validation_windows, .hardness = hardness};
   }
 };
 

@@ -44,7 +44,7 @@ void print_results(const std::vector<ResultRow>& rows, double trigram, bool json
 
 void demo(DemoOptions& o) {
   o.common.apply();
-  auto training = binllm::ProgressiveOptions::small_model();
+  auto training = binllm::TrainingOptions::small_model();
   training.tokens = o.tokens;
   training.seed = o.common.seed;
   training.learning_rate = 4e-3;
@@ -69,7 +69,7 @@ void demo(DemoOptions& o) {
   training.seed = o.common.seed + 1;
   const RecipeJob job{.recipe = binllm::RecipeNames{}.completed(),
                       .search = {.seed = o.common.seed + 2},
-                      .training = training,
+                      .training = {.training = training},
                       .corpus = corpus,
                       .validation = held_out,
                       .source = source,

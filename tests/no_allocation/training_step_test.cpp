@@ -3,6 +3,7 @@
 #include "support/tensors.hpp"
 
 #include <binllm/models/convert.hpp>
+#include <binllm/models/llama.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/loop.hpp>
 

@@ -118,7 +118,7 @@ TEST_CASE("distillation: words that either model rules out count nothing where t
   CHECK(losses.view().data[1] == doctest::Approx(std::log(2.0)));
   CHECK(z.view().flat().isFinite().all());
   CHECK(z.view().row(0)[2] == doctest::Approx(1 / 3.));
-  CHECK(z.view().row(0).tail(37).abs().maxCoeff() == 0);
+  CHECK(z.view().row(0).tail(37).abs().maxCoeff() < 1e-300);
   CHECK(z.view().row(1)[39] == doctest::Approx(1 / 40.));
 }
 

@@ -195,6 +195,7 @@ template <class Rows, class T, class Device, class... Teacher>
         });
       },
       h, w);
+  if (loss.needs_gradient()) (loss.tape().reads(teacher.hidden), ...);
   return loss;
 }
 

@@ -20,6 +20,9 @@
 #include <binllm/core/options.hpp>
 #include <binllm/ops/cross_entropy.hpp>
 
+#include <cmath>
+#include <limits>
+
 namespace binllm {
 
 /// The row part, with its two numbers.
@@ -52,16 +55,17 @@ struct DistillationRows {
     }
   };
   template <class T>
-  struct Divergence {  // p_T (log p_T - log p_S); 0 where p_T is 0
+  struct Divergence {  // p_T (log p_T - log p_S); 0 where the teacher rules the word out
     T inverse;
     template <class X>
     [[nodiscard]] constexpr X operator()(const X& z, const X& lse, const X& q, const X& teacher_lse) const {
-      const X log_p = q * inverse - teacher_lse, p = formula::exp(log_p);
-      const X term = p * (log_p - (z * inverse - lse));
-      if constexpr (formula::is_pack<X>) {
-        return (p > formula::lane_t<X>(0)).select(term, X::Zero());
+      constexpr auto lowest = std::numeric_limits<formula::lane_t<X>>::lowest();
+      const X log_p = q * inverse - teacher_lse;
+      const X term = formula::exp(log_p) * (log_p - (z * inverse - lse));
+      if constexpr (formula::is_pack<X>) {  // e^{-inf} of a pack may be a tiny number, which -inf would blow up
+        return (log_p >= lowest).select(term, X::Zero());
       } else {
-        return p > X(0) ? term : X(0);
+        return log_p >= lowest ? term : X(0);
       }
     }
   };
