@@ -5,7 +5,8 @@
 #   layers     which room may include which
 #   families   nothing above nn names a model family but its own file in models/, and the list models/families.hpp
 #   kinds      nothing in io, train and infer names a kind of linear layer; Dense stands in nn and models alone
-#   names      the name of a policy is a string in one place, its member `name`
+#   names      the name of a policy is a string in one place, its member `name`; a line may say that its string is no
+#              policy in a comment ("// the phase, no policy"), and one plain word ("row") is not taken for one
 #   cycles     no header reaches itself through its includes
 # Families, kinds and policies are read from the sources, which clang-format has formatted:
 #   a family   `struct XArchitecture` in models/, or `struct X` beside `struct XConfig`
@@ -51,7 +52,7 @@ BEGIN {
   above_nn = "models optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"
   formats = "Quantised Stored"  # of any kind
-  other_things = "none row column tensor group shared learned"  # words that name arguments and much else besides policies
+  plain_words = "none row column tensor group shared learned constant uniform"  # that an error may say as well
   count = split(rules, word, " ")
   for (i = 1; i <= count; i++) {
     if (!has("layers families kinds names cycles", word[i])) { print "no such rule: " word[i]; failures++ }
@@ -138,9 +139,9 @@ pass == 1 {
     value = from == "policy" ? "expected" : ""
     sub(/.*name =/, "name =", text)
   }
-  if (value != "" && match(text, /"[^"]*"/)) {
+  while (value != "" && match(text, /"[^"]*"/)) {  # `name = attached ? "dual" : "dual-detached"` gives two
     policy[substr(text, RSTART + 1, RLENGTH - 2)] = FILENAME ":" FNR
-    value = ""
+    text = substr(text, RSTART + RLENGTH)
   }
   if (code ~ /;/) value = ""
   next
@@ -203,10 +204,16 @@ on["kinds"] && from != "nn" {
   }
 }
 
-on["names"] {
+on["names"] && $0 !~ /\/\/.* no policy/ {
+  others = plain = ""  # different names of policies in this line
   for (i = 1; i <= literals; i++) {
-    if (has(other_things, literal[i]) || code ~ /Phase\(/) continue
-    if (literal[i] in policy && policy[literal[i]] != FILENAME ":" FNR) {
+    if (!(literal[i] in policy) || policy[literal[i]] == FILENAME ":" FNR || has(others " " plain, literal[i])) continue
+    if (has(plain_words, literal[i])) plain = plain " " literal[i]
+    else others = others " " literal[i]
+  }
+  if (others != "" || plain ~ /[^ ] [^ ]/) others = others plain
+  for (i = 1; i <= literals; i++) {
+    if (literal[i] in policy && has(others, literal[i])) {
       wrong("\"" literal[i] "\" is the name of a policy, which stands in " shown(policy[literal[i]]))
     }
   }

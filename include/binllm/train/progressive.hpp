@@ -28,7 +28,11 @@ struct ProgressivePhase : Phase {
   SignSnapshot signs;
 
   ProgressivePhase(Model& trained, const ProgressiveOptions& chosen, const TokenStream* stream, Index steps)
-      : Phase("progressive"), model(trained), options(chosen), validation(stream), chunks(steps, chosen.chunks) {
+      : Phase("progressive"),  // the phase, no policy
+        model(trained),
+        options(chosen),
+        validation(stream),
+        chunks(steps, chosen.chunks) {
     signs.update(model);
   }
   [[nodiscard]] double hardness(Index step) const override {

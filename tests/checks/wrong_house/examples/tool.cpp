@@ -3,3 +3,7 @@
 const char* first = "hammer and nail";
 const char* second = "hammer";
 bool third(char c) { return c == '"' && "saw" != second; }  // "saw"
+const char* phase = "hammer";  // the phase, no policy
+const char* said = "row";
+const char* list[] = {"row", "column"};
+const char* fourth = "big-row";

@@ -6,3 +6,9 @@ struct Saw {
   static constexpr std::string_view name =
       "saw";
 };
+struct Row {
+  static constexpr std::string_view name = big ? "row" : "big-row";
+};
+struct Column {
+  static constexpr std::string_view name = "column";
+};
