@@ -51,7 +51,7 @@ BEGIN {
   heavy = "^<(iostream|ranges|functional|regex)>$"
   above_nn = "models optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"
-  formats = "Quantised Stored"  # of any kind
+  formats = "Quantised Stored AnyKind"  # of any kind
   plain_words = "none row column tensor group shared learned constant uniform"  # that an error may say as well
   count = split(rules, word, " ")
   for (i = 1; i <= count; i++) {

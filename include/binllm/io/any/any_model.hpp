@@ -12,6 +12,7 @@
 #include <binllm/infer/texts.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/models/erased.hpp>
 #include <binllm/policy/shipped.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/forecast.hpp>
@@ -26,9 +27,6 @@
 #include <vector>
 
 namespace binllm {
-
-/// What config.json says of a format beside its name, such as {"estimator", "vanilla"}.
-using FormatWords = std::map<std::string, std::string>;
 
 /// The policies of a binary model by name.
 struct RecipeNames {

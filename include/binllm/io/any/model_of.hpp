@@ -6,9 +6,7 @@
 #include <binllm/core/error.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/any_model.hpp>
-#include <binllm/models/channel_search.hpp>
-#include <binllm/models/formats.hpp>
-#include <binllm/nn/any_kind.hpp>
+#include <binllm/models/erased.hpp>
 #include <binllm/train/pretrain.hpp>
 
 #include <memory>
@@ -66,79 +64,6 @@ struct AnyModels {
 [[nodiscard]] const AnyModels& models_of_cpu();
 /// Errors: device_missing in a program without CUDA.
 [[nodiscard]] const AnyModels& models_of_gpu(Precision precision);
-
-template <class A, class T, class Device>
-using ErasedModel = CausalLm<A, T, Device, AnyKind<T, Device>>;
-
-/// Calls f(format) with the shipped format of these words, of the type that it has; activations are those of a packed
-/// one. Errors: unknown_name, option_out_of_range.
-template <class Activations, class F>
-void with_format_of(std::string_view name, const FormatWords& words, F&& f) {
-  const auto get = [&](std::string_view key) -> std::string_view {
-    const auto found = words.find(std::string(key));
-    return found == words.end() ? std::string_view{} : found->second;
-  };
-  with_format_named<float, Activations>(name, get, [&]<class Format>() {
-    if (Format::name != name) throw Error(ErrorId::unknown_name, "AnyModel", "format", Format::name, name);
-    if constexpr (requires { Format::named(get); }) {
-      f(Format{Format::named(get)});
-    } else {
-      f(Format{});
-    }
-  });
-}
-/// The same of the format that a model has.
-template <class A, class T, class Device, class F>
-void with_format_of(const ErasedModel<A, T, Device>& model, F&& f) {
-  FormatWords words;
-  for (auto& [key, value] : model.format.chosen->words()) words[key] = value;
-  const auto if_it_is = [&]<class Format>(const Format&) {
-    const auto* chosen = dynamic_cast<const FormatOf<Format, T, Device>*>(model.format.chosen.get());
-    if (chosen != nullptr) f(chosen->format);
-  };
-  with_format_of<Int8Activations>(model.format.chosen->name(), words, if_it_is);
-  if (model.format.chosen->name() == Packed::name) if_it_is(PackedFormat<FloatActivations>{});
-}
-
-/// Errors: option_out_of_range.
-[[nodiscard]] inline bool wants_float(const std::string& activations, bool otherwise) {
-  if (activations.empty()) return otherwise;
-  if (activations == FloatActivations::name || activations == Int8Activations::name)
-    return activations == FloatActivations::name;
-  throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "int8 or float", activations);
-}
-
-/// The same model with linear layers of another format, which `fill(from, to)` gives their weights.
-template <class F, class A, class T, class Device, class Fill>
-[[nodiscard]] ErasedModel<A, T, Device> in_format(const F& format, const ErasedModel<A, T, Device>& model,
-                                                  const Fill& fill) {
-  ErasedModel<A, T, Device> other(model.config, any_kind<T, Device>(format));
-  copy_outer(model, other);
-  for_each_linear([&](const auto& from, auto& to) { fill(from, layer_as<F>(to)); }, model, other);
-  return other;
-}
-/// A stored model in full precision.
-template <class A>
-[[nodiscard]] ErasedModel<A, float, Cpu> restored(const ErasedModel<A, float, Cpu>& stored) {
-  std::optional<ErasedModel<A, float, Cpu>> dense;
-  with_format_of(stored, [&]<class F>(const F&) {
-    if constexpr (requires { typename F::form; }) {
-      dense.emplace(in_format(Dense{}, stored, [](const auto& from, auto& to) {
-        layer_as<F>(from).restore(to.weight.value);
-      }));
-    }
-  });
-  return std::move(*dense);
-}
-/// The same model on another device, computing in another type.
-template <class T, class Device, class A, class From, class FromDevice>
-[[nodiscard]] ErasedModel<A, T, Device> moved(const ErasedModel<A, From, FromDevice>& model) {
-  std::optional<ErasedModel<A, T, Device>> other;
-  with_format_of(model, [&]<class F>(const F& format) {
-    if constexpr (F::trainable) copy_model(model, other.emplace(model.config, any_kind<T, Device>(format)));
-  });
-  return std::move(*other);
-}
 
 template <class A, class T, class Device>
 class ModelOf final : public AnyModel::Interface {
@@ -220,17 +145,7 @@ class ModelOf final : public AnyModel::Interface {
   Made pack(const std::string& activations) const override {
     Made made;
     with_host_model([&](const HostModel& host) {
-      with_format_of(host, [&]<class F>(const F&) {
-        if constexpr (requires { typename F::kind::Form; }) {
-          const auto store = [&](const auto& form) {
-            made = placed(in_format(form, host, [](const auto& from, auto& to) {
-              F::kind::store(layer_as<F>(from), to);
-            }));
-          };
-          wants_float(activations, !on_host) ? store(PackedFormat<FloatActivations>{})
-                                             : store(PackedFormat<Int8Activations>{});
-        }
-      });
+      if (auto model = stored(host, wants_float(activations, !on_host))) made = placed(std::move(*model));
     });
     return made != nullptr ? std::move(made) : Interface::pack(activations);
   }
@@ -260,14 +175,13 @@ struct ModelsOn final : AnyModels {
   Made open(const std::filesystem::path& folder, const std::string& activations) const override {
     const bool floats = wants_float(activations, !on_host);
     const ModelDescription description = read_config(folder);
-    if (!on_host && !floats && description.format == Packed::name) {
-      throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
-    }
     return with_family<Made>(*description.family, [&]<class A>() -> Made {
       Made made;
       const auto load = [&]<class F>(const F& format) {
-        made = ModelOf<A, T, Device>::placed(
-            load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format)));
+        auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
+        if (!on_host && !floats && !trains(host.format))
+          throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
+        made = ModelOf<A, T, Device>::placed(std::move(host));
       };
       const auto get = [&](std::string_view key) -> std::string_view { return recipe_entry(description, std::string(key)); };
       const auto of_folder = [&]<class F>() { load(format_of<F>(description)); };
@@ -282,7 +196,7 @@ struct ModelsOn final : AnyModels {
   Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const override {
     Made made;
     with_named<ShippedFamilies>("AnyModel", "family", family, [&]<class A>() {
-      ErasedModel<A, float, Cpu> model(config, any_kind<float, Cpu>(Dense{}));
+      ErasedModel<A, float, Cpu> model(config, full_precision_kind<float, Cpu>());
       initialise(model, seed);
       made = ModelOf<A, T, Device>::placed(std::move(model));
     });
