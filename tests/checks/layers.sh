@@ -10,7 +10,8 @@
 #   cycles     no header reaches itself through its includes
 # Families, kinds and policies are read from the sources, which clang-format has formatted:
 #   a family   `struct XArchitecture` in models/, or `struct X` beside `struct XConfig`
-#   a kind     a struct of nn/ with a member `name`, or an alias there that names a kind; no kinds are Quantised, Stored
+#   a kind     a struct of nn/ with a member `name`, or an alias there that names a kind; no kinds are Quantised,
+#              Stored and AnyKind, which hold any
 #   a policy   a struct of policy/ with a member `name`; not a word that names other things too, nor the phase of a run
 # A rule that finds nothing to watch over is broken, and says so.
 set -euo pipefail
@@ -51,7 +52,7 @@ BEGIN {
   heavy = "^<(iostream|ranges|functional|regex)>$"
   above_nn = "models optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"
-  formats = "Quantised Stored"  # of any kind
+  formats = "Quantised Stored AnyKind"  # of any kind
   plain_words = "none row column tensor group shared learned constant uniform"  # that an error may say as well
   count = split(rules, word, " ")
   for (i = 1; i <= count; i++) {
