@@ -10,7 +10,8 @@
 #   cycles     no header reaches itself through its includes
 # Families, kinds and policies are read from the sources, which clang-format has formatted:
 #   a family   `struct XArchitecture` in models/, or `struct X` beside `struct XConfig`
-#   a kind     a struct of nn/ with a member `name`, or an alias there that names a kind; no kinds are Quantised, Stored
+#   a kind     a struct of nn/ with a member `name`, or an alias there that names a kind; no kinds are Quantised,
+#              Stored and AnyKind, which hold any
 #   a policy   a struct of policy/ with a member `name`; not a word that names other things too, nor the phase of a run
 # A rule that finds nothing to watch over is broken, and says so.
 set -euo pipefail
