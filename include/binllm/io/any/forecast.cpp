@@ -12,7 +12,7 @@ MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOpt
 RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
                                const TokenStream* validation) {
   RecipeForecast forecast;
-  detail::with_format_of<Int8Activations>(RecipeNames::format, recipe.words(), [&]<class F>(const F& format) {
+  with_format_of<Int8Activations>(RecipeNames::format, recipe.words(), [&]<class F>(const F& format) {
     using Model = CausalLm<TypeAt<0, ShippedFamilies>, float, Cpu, F>;
     if constexpr (requires { typename F::kind; }) {
       forecast.parameters = parameter_count(CausalLm<TypeAt<0, ShippedFamilies>, float, Meta, F>(config, format));
