@@ -41,15 +41,9 @@ struct bl::GenericKernel<Centre, Device> {
 
 template <class T, class Device>
 bl::Variable<T, Device> centre(bl::Variable<T, Device> x) {
-  using K = bl::Kernel<Centre, Device>;
-  const bl::Shape rows{x.shape().rows()};
-  auto y = x.tape().template compute<T>(x.shape(), [=](bl::View<T, Device> out) {
-    K::forward(bl::read(x.value()), bl::Temporary<T, Device>(x.tape(), rows).view(), out);
-  });
-  y.tape().on_backward(
-      y, [=] { K::backward(bl::read(y.gradient()), bl::Temporary<T, Device>(x.tape(), rows).view(), x.gradient()); },
-      x);
-  return y;
+  const auto mean = bl::working<T>({x.shape().rows()});
+  return bl::operation<Centre>("centre", x.shape(), bl::forward(x, mean),
+                               bl::backward(bl::result_gradient, mean, bl::gradient(x)));
 }
 
 template <class T, class Device>
