@@ -63,12 +63,19 @@ inline RmsNormGradients rms_norm_backward(const Matrix& x, const Vector& w, doub
 
 // ---- y = w n + b, n = (x - mean x) / sqrt(mean (x - mean x)^2 + epsilon)
 
-inline Matrix standardised(const Matrix& x, double epsilon) {
-  const Matrix centred = x - xt::mean(x, {1}, xt::keep_dims);
-  return centred / xt::sqrt(xt::mean(centred * centred, {1}, xt::keep_dims) + epsilon);
+inline Matrix row_means(const Matrix& x) { return xt::mean(x, {1}, xt::keep_dims); }
+inline Matrix deviations(const Matrix& x) {
+  const Matrix means = row_means(x);
+  return x - means;
+}
+/// r = sqrt(mean c^2 + epsilon)
+inline Matrix root_mean_square(const Matrix& c, double epsilon) {
+  const Matrix square = c * c, mean_square = row_means(square);
+  return xt::sqrt(mean_square + epsilon);
 }
 inline Matrix layer_norm(const Matrix& x, const Vector& w, const Vector& b, double epsilon) {
-  return w * standardised(x, epsilon) + b;
+  const Matrix c = deviations(x), r = root_mean_square(c, epsilon);
+  return w * c / r + b;
 }
 struct LayerNormGradients {
   Matrix x;
@@ -77,14 +84,12 @@ struct LayerNormGradients {
 /// By the chain rule, one step after the other: of the division by r = sqrt(v + epsilon), of the variance v, of the mean.
 inline LayerNormGradients layer_norm_backward(const Matrix& x, const Vector& w, double epsilon, const Matrix& dy) {
   const double count = static_cast<double>(x.shape(1));
-  const Matrix centred = x - xt::mean(x, {1}, xt::keep_dims);
-  const Matrix r = xt::sqrt(xt::mean(centred * centred, {1}, xt::keep_dims) + epsilon);
-  const Matrix dn = w * dy;
-  const Matrix by_r = centred * dn;
-  const Matrix dr = -row_sums(by_r) / (r * r);
-  const Matrix dv = dr / (2.0 * r);
-  const Matrix dcentred = dn / r + 2.0 * centred * dv / count;
-  return {dcentred - row_sums(dcentred) / count, xt::sum(dy * centred / r, {0}), xt::sum(dy, {0})};
+  const Matrix c = deviations(x), r = root_mean_square(c, epsilon);
+  const Matrix dn = w * dy, by_r = c * dn;
+  const Matrix dr = -row_sums(by_r) / (r * r), dv = dr / (2.0 * r);
+  const Matrix dc = dn / r + 2.0 * c * dv / count, dmean = row_sums(dc);
+  const Matrix n = c / r, dw = n * dy;
+  return {dc - dmean / count, xt::sum(dw, {0}), xt::sum(dy, {0})};
 }
 
 // ---- causal attention of one head: q (T, D), k and v (U, D)
