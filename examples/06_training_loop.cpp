@@ -18,10 +18,9 @@ int main() {
     tape.reset();
     const auto x = tape.constant<float>({{0, 0}, {0, 1}, {1, 0}, {1, 1}});
     const auto target = tape.constant<float>({{0}, {1}, {1}, {0}});
-    const auto hidden = bl::tanh(bl::add(bl::linear(x, tape.use(w1)), tape.use(b1)));
-    const auto y = bl::add(bl::linear(hidden, tape.use(w2)), tape.use(b2));
-    const auto error = bl::add(y, bl::scale(target, -1.0f));
-    const auto loss = bl::mean(bl::multiply(error, error));
+    const auto hidden = bl::tanh(bl::linear_with_bias(x, tape.use(w1), tape.use(b1)));  // or relu, gelu
+    const auto y = bl::linear_with_bias(hidden, tape.use(w2), tape.use(b2));
+    const auto loss = bl::mean_squared_error(y, target);
     tape.backward(loss);
     adamw.step(/*learning_rate=*/0.02);
     if (step == 1 || step == 20) fmt::print("step {:3}  loss {:.3f}\n", step, *loss.value().data);

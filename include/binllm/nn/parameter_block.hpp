@@ -47,8 +47,9 @@ struct ParameterRun : BlockRange {
 /// machines are one pass over it, or one for each unit. Gradients have no place for the frozen parameters at the end.
 template <class T, class Device>
 struct ParameterBlock {
-  /// Every unit divides into so many equal shares, each of whole lines of 64 bytes; fewer, if a power of two.
-  static constexpr Index shares = 16;
+  /// Every unit divides into so many equal shares, each of whole lines of 64 bytes; fewer, if a power of two. Its size
+  /// is a multiple of as many elements in every type.
+  static constexpr Index shares = 16, share_step = 16;
   static constexpr Index line = 64 / static_cast<Index>(sizeof(T));
 
   Tensor<T, Device> values, gradients;
@@ -96,7 +97,7 @@ struct ParameterBlock {
       const Index begin = next;
       place_runs({entries.data() + first, entries.data() + end}, /*frozen=*/false, next);
       if (next > begin) {
-        if (with_gradients) next = begin + aligned(next - begin, shares * line);
+        if (with_gradients) next = begin + aligned(next - begin, shares * share_step);
         units.push_back({{begin, next}, entries[first].unit});
       }
       first = end;

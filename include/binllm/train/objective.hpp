@@ -12,13 +12,16 @@
 ///     void fill(const HostBatch& batch) const;            // and writes, after ids and targets are there
 #pragma once
 #include <binllm/ops/distillation.hpp>
-#include <binllm/ops/rms_norm.hpp>
+#include <binllm/ops/multiply.hpp>
+#include <binllm/ops/normalized_squared_error.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/train/batch.hpp>
 #include <binllm/train/teacher.hpp>
 
-#include <cmath>
-#include <tuple>
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
 
 namespace binllm {
 
@@ -108,22 +111,10 @@ struct HiddenStates {
     const auto theirs = teacher->hidden_states(pass.tape, batch.ids, layers).behind;
     const auto ours = hidden_states(pass, model, batch.ids, std::span<const Index>(layers)).behind;
     const double weight = 1 / static_cast<double>(layers.size());
-    auto total = detail::weighted_sum(std::array{distance(ours[0], theirs[0])}, std::array{weight});
-    for (std::size_t i = 1; i < layers.size(); ++i) total = detail::plus(total, weight, distance(ours[i], theirs[i]));
+    auto total = detail::weighted_sum(std::array{normalized_squared_error(ours[0], theirs[0])}, std::array{weight});
+    for (std::size_t i = 1; i < layers.size(); ++i)
+      total = detail::plus(total, weight, normalized_squared_error(ours[i], theirs[i]));
     return total;
-  }
-
- private:
-  static constexpr double epsilon = 1e-12;
-
-  /// The mean over tokens of | a / |a| - b / |b| |^2.
-  [[nodiscard]] static Variable<master_t<T>, Device> distance(Variable<T, Device> a, Variable<T, Device> b) {
-    check_shape("HiddenStates", "student", a.shape(), b.shape());
-    Tape<Device>& tape = a.tape();
-    const auto ones = tape.template make<master_t<T>>({a.shape().cols()});
-    Kernel<Fill, Device>::forward(master_t<T>(1), Gradient<master_t<T>, Device>(ones.value(), true));
-    const auto difference = add(rms_norm(a, ones, epsilon), scale(rms_norm(b, ones, epsilon), master_t<T>(-1)));
-    return mean(multiply(difference, difference));
   }
 };
 

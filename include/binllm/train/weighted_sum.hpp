@@ -3,6 +3,9 @@
 #pragma once
 #include <binllm/train/objective.hpp>
 
+#include <tuple>
+#include <utility>
+
 namespace binllm {
 
 namespace detail {
