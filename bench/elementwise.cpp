@@ -111,8 +111,8 @@ void rotary(Table& table, std::string_view forward, std::string_view backward, I
   const bl::View<const float> cosine = angles.cosine.view(), sine = angles.sine.view();
   const Block x = filled({tokens / 256, 256, heads * head_dim}, 1);
   Block y(x.shape()), dx(x.shape());
-  table.row<Traffic{1, 0, 1}>(forward, y.size(), [&] { K::forward(x.view(), cosine, sine, 0, y.view()); });
-  table.row<Traffic{1, 1, 0}>(backward, y.size(), [&] { K::backward(cosine, sine, 0, x.view(), dx.view()); });
+  table.row<Traffic{1, 0, 1}>(forward, y.size(), [&] { K::forward(x.view(), cosine, sine, 0, head_dim, y.view()); });
+  table.row<Traffic{1, 1, 0}>(backward, y.size(), [&] { K::backward(cosine, sine, 0, head_dim, x.view(), dx.view()); });
 }
 
 void rms_norm(Table& table, Index tokens, Index width) {

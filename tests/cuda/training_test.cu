@@ -172,7 +172,7 @@ TEST_CASE("cuda training: what is not finite stops the run, and names its tensor
   broken.layers[1].mlp.up_proj.weight.value.data[3] = std::numeric_limits<float>::quiet_NaN();
   auto model = on_device<Cuda, float>(broken);
   try {
-    pretrain(model, gpu_corpus(), short_run());
+    pretrain(model, gpu_corpus(), short_run().training);
     FAIL("not stopped");
   } catch (const Error& error) {
     CHECK(error.id() == ErrorId::training_diverged);

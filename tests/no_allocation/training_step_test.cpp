@@ -2,7 +2,7 @@
 #include "no_allocation/counter.hpp"
 #include "support/tensors.hpp"
 
-#include <binllm/models/convert.hpp>
+#include <binllm/models/channel_search.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/loop.hpp>
