@@ -6,7 +6,7 @@
 /// Here is what comes from that list: flags and --help, checks, records in run.json, and the list of `--options`. The
 /// flag of a member has its name, with '-' for '_'.
 #pragma once
-#include <binllm/core/error.hpp>
+#include <binllm/core/options.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -24,27 +24,13 @@
 
 namespace program {
 
-/// The numbers that an option may be. NaN is in no range, infinity only where it is said.
-struct OptionRange {
-  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
-  bool open = false;      ///< whether `least` itself is too little
-  bool infinite = false;  ///< whether infinity will do
-
-  [[nodiscard]] bool holds(double x) const noexcept {
-    if (std::isnan(x) || (std::isinf(x) && !infinite)) return false;
-    return (open ? x > least : x >= least) && x <= most;
-  }
-  [[nodiscard]] std::string text() const {
-    if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
-    if (!std::isfinite(least)) return "a number";
-    return fmt::format("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
-  }
-};
-[[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
-[[nodiscard]] constexpr OptionRange above(double least) { return {.least = least, .open = true}; }
-[[nodiscard]] constexpr OptionRange between(double least, double most) { return {.least = least, .most = most}; }
-[[nodiscard]] constexpr OptionRange at_least_or_infinite(double least) { return {.least = least, .infinite = true}; }
-inline constexpr OptionRange any{.infinite = true};
+using binllm::above;
+using binllm::any;
+using binllm::at_least;
+using binllm::at_least_or_infinite;
+using binllm::between;
+using binllm::OptionRange;
+using binllm::OptionSet;
 
 /// A range, and what a command line wants to know besides.
 struct Flag : OptionRange {
@@ -61,10 +47,6 @@ struct Flag : OptionRange {
 
 namespace detail {
 
-struct AnyVisitor {
-  template <class Member>
-  void operator()(std::string_view, Member&, const auto&, const OptionRange&) const {}
-};
 template <class N>
 inline constexpr bool is_number = std::is_arithmetic_v<N> && !std::is_same_v<N, bool>;
 
@@ -104,10 +86,13 @@ template <class Rule>
 
 }  // namespace detail
 
-template <class O>
-concept OptionSet = requires(O& options) {
-  std::remove_const_t<O>::visit(detail::AnyVisitor{}, options);
-};
+/// A visitor that passes one member by.
+template <class V>
+[[nodiscard]] auto without(std::string_view name, V& v) {
+  return [name, &v](std::string_view member, auto& value, std::string_view help, const auto& rule) {
+    if (member != name) v(member, value, help, rule);
+  };
+}
 
 [[nodiscard]] inline std::string flag_name(std::string_view member) {
   std::string name = "--" + std::string(member);

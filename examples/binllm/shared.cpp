@@ -91,10 +91,8 @@ std::string DeviceChoice::peaks() const {
 
 Json TrainingFlags::record() const {
   Json numbers = to_json(*this);
-  numbers.erase("recompute");  // changes memory and time alone
-  numbers["beta1"] = options.adamw.beta1;
-  numbers["beta2"] = options.adamw.beta2;
-  numbers["epsilon"] = options.adamw.epsilon;
+  numbers.update(Json(numbers["adamw"]));
+  for (const char* key : {"adamw", "recompute", "evaluate_windows"}) numbers.erase(key);  // no matter for the result
   numbers["seed"] = options.seed;
   return numbers;
 }

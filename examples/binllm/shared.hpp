@@ -8,7 +8,7 @@
 #include <binllm/io/any/any_model.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
-#include <binllm/train/loop.hpp>
+#include <binllm/train/options.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -85,25 +85,13 @@ struct ChosenModel {
   }
 };
 
-/// Numbers of a training, as TrainingOptions explains them.
+/// Numbers of a training; its seed is that of the command.
 struct TrainingFlags {
   binllm::TrainingOptions options = binllm::TrainingOptions::small_model();
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    auto& o = self.options;
-    v("tokens", o.tokens, "training tokens; 0: one pass over the text", at_least(0));
-    v("batch", o.batch, "sequences in an optimiser step", at_least(1));
-    v("micro_batch", o.micro_batch, "sequences in a forward pass; 0: all of a step", at_least(0));
-    v("recompute", o.recompute, "memory for time: backward runs every layer again; same bits", any);
-    v("context", o.context, "tokens in a sequence", at_least(1));
-    v("learning_rate", o.learning_rate, "peak of the cosine", above(0));
-    v("last_learning_rate", o.last_learning_rate, "its end", at_least(0));
-    v("warmup", o.warmup, "steps of linear warm-up", at_least(0));
-    v("weight_decay", o.adamw.weight_decay, "AdamW's decay of matrices", at_least(0));
-    v("clip", o.clip, "limit of the global gradient norm; 0: none", at_least(0));
-    v("report_every", o.report_every, "steps between lines of metrics.jsonl", at_least(1));
-    v("evaluate_every", o.evaluate_every, "steps between evaluations; 0: at the end", at_least(0));
+    binllm::TrainingOptions::visit(without("seed", v), self.options);
   }
   void check() const { options.check(); }
   /// What decides the result, for run.json.

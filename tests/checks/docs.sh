@@ -32,7 +32,7 @@ function finish(   i, program) {
   print "}"
 }
 BEGIN {
-  print "#include <binllm/binllm.hpp>\n#include <binllm/io.hpp>\n#include <fmt/core.h>\n#include <cmath>\n#include <cstdint>\n#include <limits>"
+  print "#include <binllm/binllm.hpp>\n#include <binllm/io.hpp>\n#include <binllm/io/any/any_model.hpp>\n#include <fmt/core.h>\n#include <cmath>\n#include <cstdint>\n#include <limits>"
   print "namespace bl = binllm;"
 }
 FNR == 1 { inside = 0; shown = "" }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// The command-line program, as a user runs it.
+#include "program.hpp"
+
 #include "data_kit.hpp"
-#include "io/support.hpp"
 #include "support/sanitizers.hpp"
 
 #include <binllm/simd/instruction_set.hpp>
@@ -9,7 +9,6 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -24,32 +23,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Outcome {
-  int code;
-  std::string out, error;
-};
-
-Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
-  const fs::path errors = folder / "stderr";
-  const std::string command = environment + " " + BINLLM_PROGRAM + " " + arguments + " 2>" + errors.string();
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Outcome outcome{};
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
-    outcome.out.append(buffer.data(), n);
-  outcome.code = WEXITSTATUS(::pclose(pipe));
-  std::ifstream stream(errors, std::ios::binary);
-  outcome.error.assign(std::istreambuf_iterator<char>(stream), {});
-  return outcome;
-}
-
 std::string file_bytes(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
 }
-
-const std::string tiny = " --dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 ";
 
 }  // namespace
 

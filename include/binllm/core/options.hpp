@@ -26,16 +26,17 @@ struct OptionRange {
     if (std::isnan(x) || (std::isinf(x) && !infinite)) return false;
     return (open ? x > least : x >= least) && x <= most;
   }
-  /// "at least 1", "above 0", "0 to 1"; what an error says was wanted.
+  /// "at least 1", "above 0", "0 to 1", "at least 0, or inf"; what an error says was wanted.
   [[nodiscard]] std::string text() const {
-    if (infinite) return "a number";
+    if (std::isinf(least)) return "a number";
     if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
-    return fmt::format("{} {}", open ? "above" : "at least", least);
+    return fmt::format("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
   }
 };
 [[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
 [[nodiscard]] constexpr OptionRange above(double least) { return {.least = least, .open = true}; }
 [[nodiscard]] constexpr OptionRange between(double least, double most) { return {.least = least, .most = most}; }
+[[nodiscard]] constexpr OptionRange at_least_or_infinite(double least) { return {.least = least, .infinite = true}; }
 /// Of everything that has no order too: flags, words, options within options.
 inline constexpr OptionRange any{.infinite = true};
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+/// The command-line program, as a user runs it.
+#pragma once
+#include "io/support.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+namespace binllm::test {
+
+struct Outcome {
+  int code;
+  std::string out, error;
+};
+
+inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
+  const std::filesystem::path errors = folder / "stderr";
+  const std::string command = environment + " " + BINLLM_PROGRAM + " " + arguments + " 2>" + errors.string();
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Outcome outcome{};
+  std::array<char, 4096> buffer{};
+  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
+    outcome.out.append(buffer.data(), n);
+  outcome.code = WEXITSTATUS(::pclose(pipe));
+  outcome.error = read_text(errors);
+  return outcome;
+}
+
+/// A model of a few thousand parameters on one thread.
+inline const std::string tiny =
+    " --dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 ";
+
+}  // namespace binllm::test
