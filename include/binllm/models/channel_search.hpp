@@ -126,7 +126,8 @@ template <RecipeLike R, class Model>
   return model;
 }
 template <class A, class T, class Device, RecipeLike R>
-[[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+[[nodiscard]] CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>> channel_search(
+    CausalLm<A, T, Device, Binary<R>>& binary) {
   return channel_search(binary_model(binary));
 }
 template <class A, class T, class Device, RecipeLike R, class Search>
