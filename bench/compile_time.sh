@@ -1,24 +1,40 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Seconds (processor time, median) and peak compiler memory of single units with the plain flags of a user.
-# usage: bench/compile_time.sh [COMPILER=g++] [FLAGS=-O2]      REPEATS (default 3)
+# What single units cost to compile with the plain flags of a user: seconds of processor time, the same as multiples of
+# a unit that includes <Eigen/Dense> alone, and peak memory of the compiler. Units take turns, so that what else the
+# machine does meets all of them; medians.
+# usage: bench/compile_time.sh [COMPILER=g++] [FLAGS=-O2]      REPEATS (default 5)
 set -euo pipefail
 compiler=${1:-g++} flags=${2:--O2}
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-includes="-I$root/include -I$(pkg-config --variable=prefix eigen3 2>/dev/null || echo /usr)/include/eigen3"
+includes="-I$root/include -isystem $(pkg-config --variable=prefix eigen3 2>/dev/null || echo /usr)/include/eigen3"
 
-measure() {  # what, budget in seconds (or -), file, more flags
-  local runs=() i
-  for i in $(seq "${REPEATS:-3}"); do
-    runs+=("$( { /usr/bin/time -f '%U %S %M' "$compiler" -std=c++20 $flags $includes ${4:-} -c "$3" -o "$work/unit.o" 2>"$work/log"; tail -1 "$work/log"; } )")
-  done
-  printf '%s\n' "${runs[@]}" | awk '{print $1 + $2, $3}' | sort -n |
-    awk -v what="$1" -v budget="$2" '{s[NR] = $1; m[NR] = $2} END {k = int((NR + 1) / 2); printf "%-44s %6.2f s (budget %s)  %5.0f MB\n", what, s[k], budget, m[k] / 1024}'
-}
-
+# name, wanted multiple, what
+units="eigen 1 <Eigen/Dense>
+umbrella - umbrella, header-only
+umbrella_compiled 1.6 umbrella, binllm::compiled
+program 12 north-star program, header-only
+program_compiled 3 north-star program, binllm::compiled"
+echo '#include <Eigen/Dense>' > "$work/eigen.cpp"
 echo '#include <binllm/binllm.hpp>' > "$work/umbrella.cpp"
-measure "umbrella alone" 2.5 "$work/umbrella.cpp"
-measure "north-star program, header-only" 14 "$root/bench/compile_time/north_star.cpp"
-measure "north-star program, binllm::compiled" 7 "$root/bench/compile_time/north_star.cpp" "-include binllm/compiled.hpp"
+echo '#include <binllm/compiled.hpp>' > "$work/umbrella_compiled.cpp"
+cp "$root/bench/compile_time/north_star.cpp" "$work/program.cpp"
+sed 's#<binllm/binllm.hpp>#<binllm/compiled.hpp>#' "$work/program.cpp" > "$work/program_compiled.cpp"
+
+for _ in $(seq "${REPEATS:-5}"); do
+  while read -r name _; do
+    /usr/bin/time -f '%U %M' "$compiler" -std=c++20 $flags $includes -c "$work/$name.cpp" -o "$work/unit.o" \
+      2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    tail -1 "$work/log" >> "$work/$name.runs"
+  done <<< "$units"
+done
+
+median() { cut -d' ' -f"$2" "$work/$1.runs" | sort -n | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
+unit=$(median eigen 1)
+printf '%-40s %9s %9s %9s %8s\n' "$compiler $flags" seconds multiple wanted MB
+while read -r name wanted what; do
+  printf '%s %s %s\n' "$(median "$name" 1)" "$unit" "$(median "$name" 2)" |
+    awk -v what="$what" -v wanted="$wanted" '{printf "%-40s %9.2f %9.2f %9s %8.0f\n", what, $1, $1 / $2, wanted, $3 / 1024}'
+done <<< "$units"

@@ -36,7 +36,7 @@ list(FILTER io_sources EXCLUDE REGEX "/io/any/[^/]*$")
 if(io_sources)
   find_package(nlohmann_json 3.11 QUIET)
   if(nlohmann_json_FOUND)
-    binllm_compiled_component(io ${io_sources})
+    binllm_compiled_component(io ${io_sources} "${PROJECT_SOURCE_DIR}/include/binllm/io.cpp")
     target_link_libraries(binllm_io PRIVATE $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
     if(TARGET binllm_tokenizer)  # a model folder holds its tokenizer
       target_link_libraries(binllm_io PUBLIC binllm_tokenizer)

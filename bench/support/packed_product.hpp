@@ -2,6 +2,7 @@
 /// Packed matrices and activations to time products with: one matrix that stays in the caches, or so many that each
 /// comes from memory.
 #pragma once
+#include <binllm/packed/kernels.hpp>
 #include <binllm/packed/packed_linear.hpp>
 
 #include <unistd.h>

@@ -8,6 +8,7 @@
 #include <binllm/autodiff/owned_parameter.hpp>
 #include <binllm/autodiff/recompute.hpp>
 #include <binllm/core/process_memory.hpp>
+#include <binllm/core/steady_seconds.hpp>
 #include <binllm/data/batches.hpp>
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
@@ -47,9 +48,11 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/transient_linear.hpp>
 #include <binllm/optim/sgd.hpp>
+#include <binllm/packed/kernels.hpp>
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/runtime.hpp>
 #include <binllm/policy/shipped.hpp>
+#include <binllm/simd/tuned_build.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/forecast.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What compiled.hpp declares.
+#include <binllm/binllm.hpp>
 #include <binllm/compiled.hpp>
 
 namespace binllm {
@@ -16,7 +17,7 @@ template compiled::V mean(compiled::V);
 template compiled::V multiply(compiled::V, compiled::V);
 template compiled::V repeat_head_groups(compiled::V, Index, Index);
 template compiled::V rms_norm(compiled::V, compiled::V, double);
-template compiled::V rotary(compiled::V, const RotaryTable<float, Cpu>&, Index);
+template compiled::V rotary(compiled::V, const RotaryTable<float, Cpu>&, Index, Index);
 template compiled::V scale(compiled::V, float);
 template compiled::V silu(compiled::V);
 template compiled::V softmax(compiled::V);
@@ -25,33 +26,58 @@ template compiled::V swiglu(compiled::V, compiled::V);
 template compiled::V transient_linear(compiled::V, compiled::Weight);
 template compiled::V transient_linear(compiled::V, SignWeightOf<float, Cpu>);
 
+// the kernels of packed layers
+template const SignSumKernel<std::int8_t, std::int32_t>& sign_sum_kernel(InstructionSet, Index);
+template const SignSumKernel<float, float>& sign_sum_kernel(InstructionSet, Index);
+template const SignSumKernel<double, double>& sign_sum_kernel(InstructionSet, Index);
+template float load_activations<Int8Activations>(InstructionSet, const float*, Index, std::int8_t*);
+template double load_activations<Int8Activations>(InstructionSet, const double*, Index, std::int8_t*);
+template float load_activations<FloatActivations>(InstructionSet, const float*, Index, float*);
+template double load_activations<FloatActivations>(InstructionSet, const double*, Index, double*);
+
 // models and what is done with them
 template class AdamW<float>;
 template class GlobalNorm<float>;
-template struct Llama<float, Cpu, Dense>;
-template struct Llama<float, Cpu, Packed>;
-template struct Llama<float, Cpu, ChannelSearch<ChannelSharing::shared>>;
-template struct Llama<float, Cpu, Binary<PaperRecipe>>;
+template struct CausalLm<LlamaArchitecture, float, Cpu, Dense>;
+template struct CausalLm<LlamaArchitecture, float, Cpu, Packed>;
+template struct CausalLm<LlamaArchitecture, float, Cpu, ChannelSearch<ChannelSharing::shared>>;
+template struct CausalLm<LlamaArchitecture, float, Cpu, Binary<PaperRecipe>>;
 template compiled::Progressive binarize(const compiled::Full&, const Binary<PaperRecipe>&);
 template compiled::OneBit pack(const compiled::Progressive&);
 template compiled::Full unpack(const compiled::OneBit&);
-template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&,
-                             const NextToken&);
-template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*,
-                                RunLog*, const NextToken&);
+template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&, const NextToken&);
+template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*,
+                         const NextToken&);
 template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
                                                         const ChannelScaleOptions&, RunLog*, const NextToken&);
 template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
-                                           const TokenStream*, RunLog*, const NextToken&);
-template Perplexity evaluate_perplexity(compiled::Full&, const TokenStream&, const PerplexityOptions&);
-template Perplexity evaluate_perplexity(compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
-template Perplexity evaluate_perplexity(compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
-template GeneratedTokens generate_batch(compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
+                                    const TokenStream*, RunLog*, const NextToken&);
+template Perplexity evaluate_perplexity(const compiled::Full&, const TokenStream&, const PerplexityOptions&);
+template Perplexity evaluate_perplexity(const compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
+template Perplexity evaluate_perplexity(const compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
+template GeneratedTokens generate_batch(const compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
                                         const GenerateOptions&, TokenReceiver*);
-template GeneratedTokens generate_batch(compiled::OneBit&, const std::vector<std::vector<std::int32_t>>&,
-                                        const GenerateOptions&, TokenReceiver*);
-template std::vector<std::int32_t> generate_tokens(compiled::Full&, std::vector<std::int32_t>, const GenerateOptions&);
-template std::vector<std::int32_t> generate_tokens(compiled::OneBit&, std::vector<std::int32_t>,
+template std::vector<std::int32_t> generate_tokens(const compiled::Full&, std::vector<std::int32_t>,
                                                    const GenerateOptions&);
+template GeneratedTexts generate_texts(const compiled::Full&, const Tokenizer&,
+                                       const std::vector<std::vector<std::int32_t>>&, const GenerateOptions&,
+                                       TextReceiver*);
+template std::string generate(const compiled::Full&, const Tokenizer&, std::string_view, const GenerateOptions&);
+template GeneratedTokens generate_batch(const compiled::Progressive&, const std::vector<std::vector<std::int32_t>>&,
+                                        const GenerateOptions&, TokenReceiver*);
+template std::vector<std::int32_t> generate_tokens(const compiled::Progressive&, std::vector<std::int32_t>,
+                                                   const GenerateOptions&);
+template GeneratedTexts generate_texts(const compiled::Progressive&, const Tokenizer&,
+                                       const std::vector<std::vector<std::int32_t>>&, const GenerateOptions&,
+                                       TextReceiver*);
+template std::string generate(const compiled::Progressive&, const Tokenizer&, std::string_view, const GenerateOptions&);
+template GeneratedTokens generate_batch(const compiled::OneBit&, const std::vector<std::vector<std::int32_t>>&,
+                                        const GenerateOptions&, TokenReceiver*);
+template std::vector<std::int32_t> generate_tokens(const compiled::OneBit&, std::vector<std::int32_t>,
+                                                   const GenerateOptions&);
+template GeneratedTexts generate_texts(const compiled::OneBit&, const Tokenizer&,
+                                       const std::vector<std::vector<std::int32_t>>&, const GenerateOptions&,
+                                       TextReceiver*);
+template std::string generate(const compiled::OneBit&, const Tokenizer&, std::string_view, const GenerateOptions&);
 
 }  // namespace binllm

@@ -11,3 +11,17 @@
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
+#include <binllm/models/formats.hpp>
+#include <binllm/models/llama.hpp>
+
+namespace binllm {
+
+// What most programs load and save is compiled once, in binllm::io; the list stands again in io.cpp.
+extern template Llama<float> load_model(const std::filesystem::path&);
+extern template Pretrained<Llama<float>> load_pretrained(const std::filesystem::path&);
+extern template Llama<float, Cpu, Packed> load_model(const std::filesystem::path&);
+extern template Pretrained<Llama<float, Cpu, Packed>> load_pretrained(const std::filesystem::path&);
+extern template void save(const Llama<float>&, const std::filesystem::path&, const SaveOptions&);
+extern template void save(const Llama<float, Cpu, Packed>&, const std::filesystem::path&, const SaveOptions&);
+
+}  // namespace binllm

@@ -48,7 +48,7 @@ BEGIN {
   sees["io/folders"] = sees["train"] " train tokenizer io/containers"
   sees["io/any"] = sees["io/folders"] " io/folders"
   everywhere = "fwd.hpp version.hpp"
-  umbrellas = "binllm.hpp io.hpp compiled.hpp compiled.cpp cuda.cuh"
+  umbrellas = "binllm.hpp io.hpp io.cpp compiled.hpp compiled.cpp cuda.cuh"
   heavy = "^<(iostream|ranges|functional|regex)>$"
   above_nn = "models optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"

@@ -30,6 +30,13 @@ TEST_CASE("every tile runs once, at any number of threads") {
   }
 }
 
+TEST_CASE("the default is the machine's threads") {
+  CHECK(binllm::machine_threads() >= 1);
+  CHECK(binllm::machine_threads() <= 1024);
+  const binllm::detail::MachinePool pool;
+  CHECK(pool.size() == binllm::machine_threads());
+}
+
 TEST_CASE("a nested loop runs whole on the thread of its tile") {
   const Threads threads(3);
   std::vector<int> sums(50);

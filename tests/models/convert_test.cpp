@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/small_llama.hpp"
 
+#include <binllm/packed/kernels.hpp>
 #include <binllm/policy/runtime.hpp>
 #include <binllm/policy/straight_through.hpp>
 

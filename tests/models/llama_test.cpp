@@ -2,6 +2,7 @@
 #include "support/small_llama.hpp"
 
 #include <binllm/autodiff/gradcheck.hpp>
+#include <binllm/packed/kernels.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <binllm/packed/kernels.hpp>
 #include <binllm/packed/packed_linear.hpp>
 
 #include "support/tensors.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Built twice, with different flags, as the functions `plain` and `tuned`.
+// Built twice, with different flags, as the functions `one` and `other`.
 #include <binllm/binllm.hpp>
 
 #include <vector>

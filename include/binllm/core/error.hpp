@@ -53,8 +53,7 @@ class Error : public std::runtime_error {
  public:
   Error(ErrorId id, std::string_view operation, std::string_view argument, std::string_view wanted,
         std::string_view found)
-      : std::runtime_error(
-            fmt::format("E{}: {}: {}: wanted {}, found {}", static_cast<int>(id), operation, argument, wanted, found)),
+      : std::runtime_error(message(id, operation, argument, wanted, found)),
         id_(id),
         operation_(operation),
         argument_(argument),
@@ -68,6 +67,14 @@ class Error : public std::runtime_error {
   [[nodiscard]] const std::string& found() const noexcept { return found_; }
 
  private:
+  /// "E101: operation: argument: wanted ..., found ..."
+  [[nodiscard]] static std::string message(ErrorId id, std::string_view operation, std::string_view argument,
+                                           std::string_view wanted, std::string_view found) {
+    std::string text = "E" + std::to_string(static_cast<int>(id));
+    text.append(": ").append(operation).append(": ").append(argument);
+    return text.append(": wanted ").append(wanted).append(", found ").append(found);
+  }
+
   ErrorId id_;
   std::string operation_, argument_, wanted_, found_;
 };

@@ -15,10 +15,10 @@ using Index = std::ptrdiff_t;
 namespace detail {
 // Out of line, because every op makes shapes.
 [[noreturn]] inline void refuse_rank(std::size_t rank) {
-  throw Error(ErrorId::rank_unsupported, "Shape", "extents", "at most 4 dimensions", fmt::format("{}", rank));
+  throw Error(ErrorId::rank_unsupported, "Shape", "extents", "at most 4 dimensions", std::to_string(rank));
 }
 [[noreturn]] inline void refuse_extent(Index extent) {
-  throw Error(ErrorId::shape_mismatch, "Shape", "extents", "extents >= 0", fmt::format("{}", extent));
+  throw Error(ErrorId::shape_mismatch, "Shape", "extents", "extents >= 0", std::to_string(extent));
 }
 }  // namespace detail
 
@@ -78,7 +78,10 @@ class Shape {
 /// "(2, 3)" for messages.
 [[nodiscard]] inline std::string to_string(const Shape& shape) {
   std::string text = "(";
-  for (int axis = 0; axis < shape.rank(); ++axis) text += fmt::format("{}{}", axis == 0 ? "" : ", ", shape[axis]);
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (axis > 0) text += ", ";
+    text += std::to_string(shape[axis]);
+  }
   return text + ")";
 }
 

@@ -7,6 +7,7 @@
 #include <binllm/device/gemm/grid.hpp>
 #include <binllm/device/gemm/serial.hpp>
 #include <binllm/device/thread_pool.hpp>
+#include <binllm/device/unit_build.hpp>
 
 #if defined(__linux__)
 #include <sys/mman.h>

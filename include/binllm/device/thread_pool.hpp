@@ -6,19 +6,25 @@
 #pragma once
 #include <binllm/core/error.hpp>
 #include <binllm/core/shape.hpp>
+#include <binllm/core/steady_seconds.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 namespace binllm {
 
@@ -164,16 +170,15 @@ class ThreadPool {
   /// between them; a program that does something else sleeps soon.
   template <class Condition>
   static bool watch(const Condition& condition) {
-    using Clock = std::chrono::steady_clock;
     if (condition()) return true;
-    const auto start = Clock::now();
+    const double start = steady_seconds();
     for (;;) {
       for (int look = 0; look < 64; ++look) {
         if (condition()) return true;
       }
-      const auto watched = Clock::now() - start;
-      if (watched > std::chrono::microseconds(500)) return false;
-      if (watched > std::chrono::microseconds(100)) std::this_thread::yield();
+      const double watched = steady_seconds() - start;
+      if (watched > 500e-6) return false;
+      if (watched > 100e-6) std::this_thread::yield();
     }
   }
   static bool& inside_tile() {
@@ -205,9 +210,39 @@ class ThreadPool {
   alignas(64) std::atomic<Index> unfinished_{0};  // on the one that the waiting caller reads
 };
 
-/// The pool that `Backend<Cpu>` works with. One thread unless `set_thread_count` says otherwise.
+/// Hardware threads that this process may use, 1 to 1024: those that it may run on, and no more than the processor time
+/// of its control group keeps busy.
+[[nodiscard]] inline int machine_threads() noexcept {
+  int threads = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (::sched_getaffinity(0, sizeof(allowed), &allowed) == 0) threads = CPU_COUNT(&allowed);
+  if (std::FILE* const limit = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {  // "200000 100000": two; "max 100000": all
+    long quota = 0, period = 0;
+    if (std::fscanf(limit, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0)
+      threads = std::min(threads, static_cast<int>(std::min(1024L, (quota + period - 1) / period)));
+    std::fclose(limit);
+  }
+#endif
+  return std::clamp(threads, 1, 1024);
+}
+
+namespace detail {
+/// As many threads as the machine has, or one where the system gives no more.
+struct MachinePool : ThreadPool {
+  MachinePool() {
+    try {
+      resize(machine_threads());
+    } catch (const Error&) {
+      resize(1);
+    }
+  }
+};
+}  // namespace detail
+
+/// The pool that `Backend<Cpu>` works with: `machine_threads()` threads unless `set_thread_count` says otherwise.
 [[nodiscard]] inline ThreadPool& thread_pool() {
-  static ThreadPool pool;
+  static detail::MachinePool pool;
   return pool;
 }
 inline void set_thread_count(int threads) { thread_pool().resize(threads); }

@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generation.hpp>
+#include <binllm/infer/sampling.hpp>
 
 #include <chrono>
 #include <utility>

@@ -5,6 +5,7 @@
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/causal_lm.hpp>
+#include <binllm/packed/kernels.hpp>
 
 #include <algorithm>
 #include <cstdint>

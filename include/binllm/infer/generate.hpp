@@ -1,17 +1,39 @@
 // SPDX-License-Identifier: MIT
-/// Tokens and text from a model: of one prompt or of many at once, whole or while they are made.
+/// How tokens and text are made: the definitions of what infer/generation.hpp declares, and generation with a decoder.
 #pragma once
 #include <binllm/infer/batch.hpp>
+#include <binllm/infer/generation.hpp>
 #include <binllm/infer/texts.hpp>
 
 #include <algorithm>
-#include <concepts>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 namespace binllm {
+
+namespace detail {
+
+class NoReceiver final : public TokenReceiver {
+ public:
+  [[nodiscard]] bool on_token(Index, std::int32_t) override { return true; }
+};
+
+/// Errors: empty_tensor, index_out_of_range, token_out_of_range.
+inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts, Index limit, Index vocab_size) {
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const std::string name = fmt::format("prompts[{}]", i);
+    const Index size = std::ssize(prompts[i]);
+    if (size == 0) throw Error(ErrorId::empty_tensor, "generate", name, "a token or more", "none");
+    if (size > limit)
+      throw Error(ErrorId::index_out_of_range, "generate", name, fmt::format("at most {} tokens", limit),
+                  fmt::format("{}", size));
+    check_token_ids("generate", View<const std::int32_t>(prompts[i].data(), {size}), vocab_size);
+  }
+}
+
+}  // namespace detail
 
 /// Sequences and capacity of a decoder for these prompts. Errors: option_out_of_range, empty_tensor for a prompt
 /// without a token, index_out_of_range for one beyond the context.
@@ -36,12 +58,8 @@ namespace binllm {
   return chosen;
 }
 
-/// Continues each prompt by up to max_tokens tokens; ends one early before an end-of-text token or the beginning of
-/// another text, where the decoder's capacity ends, or when the receiver wants no more. As many prompts at once as the
-/// decoder has sequences; when one ends, the next begins in its place, and what is made of a prompt depends on
-/// the others no more than the decoder's logits do. The decoder's sequences are begun afresh; its own options stand for
-/// `sequences`, `context`, `hardness` and `vocabulary`. Errors: empty_tensor for a prompt without a token,
-/// index_out_of_range for one beyond the capacity, token_out_of_range, option_out_of_range, value_not_finite (logits).
+/// The same with a decoder, whose sequences are begun afresh; its own options stand for `sequences`, `context`,
+/// `hardness` and `vocabulary`. Errors: as of a model.
 template <LanguageModel Model>
 [[nodiscard]] GeneratedTokens generate_batch(Decoder<Model>& decoder,
                                              const std::vector<std::vector<std::int32_t>>& prompts,
@@ -52,55 +70,40 @@ template <LanguageModel Model>
   return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
 }
 
-/// The same with a decoder of its own, of the size that prompts and options ask for.
 template <LanguageModel Model>
-[[nodiscard]] GeneratedTokens generate_batch(const Model& model,
-                                             const std::vector<std::vector<std::int32_t>>& prompts,
-                                             const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
+[[nodiscard]] GeneratedTexts generate_texts(Decoder<Model>& decoder, const Tokenizer& tokenizer,
+                                            const std::vector<std::vector<std::int32_t>>& prompts,
+                                            const GenerateOptions& options = {}, TextReceiver* receiver = nullptr) {
+  detail::TextWriter writer(tokenizer, prompts, options.stop, receiver);
+  const GeneratedTokens made = generate_batch(decoder, prompts, options, static_cast<TokenReceiver*>(&writer));
+  return writer.texts(made.statistics);
+}
+
+/// With a decoder of its own, of the size that prompts and options ask for.
+template <LanguageModel Model>
+GeneratedTokens generate_batch(const Model& model, const std::vector<std::vector<std::int32_t>>& prompts,
+                               const GenerateOptions& options, TokenReceiver* receiver) {
   Decoder<Model> decoder(model, decoder_options(model.config, prompts, options));
   return generate_batch(decoder, prompts, options, receiver);
 }
 
-/// The same of a model or decoder, with a function (sequence, token) -> bool that hears of each token as it is made;
-/// false ends that sequence.
-template <class Source, std::predicate<Index, std::int32_t> OnToken>
-[[nodiscard]] GeneratedTokens generate_batch(Source& source, const std::vector<std::vector<std::int32_t>>& prompts,
-                                             const GenerateOptions& options, OnToken on_token) {
-  detail::TokenFunction<OnToken> receiver(on_token);
-  return generate_batch(source, prompts, options, static_cast<TokenReceiver*>(&receiver));
-}
-
-/// One prompt and its continuation. Errors: as above.
 template <LanguageModel Model>
-[[nodiscard]] std::vector<std::int32_t> generate_tokens(const Model& model, std::vector<std::int32_t> ids,
-                                                        const GenerateOptions& options = {}) {
+std::vector<std::int32_t> generate_tokens(const Model& model, std::vector<std::int32_t> ids,
+                                          const GenerateOptions& options) {
   return std::move(generate_batch(model, {std::move(ids)}, options).sequences.front().tokens);
 }
 
-/// Texts that continue the prompts of a model or decoder, ended before options.stop also where such a string comes in
-/// parts. Prompts are ids, as of encode_prompt. Errors: as above, option_out_of_range for an empty stop string.
-template <class Source>
-[[nodiscard]] GeneratedTexts generate_texts(Source& source, const Tokenizer& tokenizer,
-                                            const std::vector<std::vector<std::int32_t>>& prompts,
-                                            const GenerateOptions& options = {}, TextReceiver* receiver = nullptr) {
-  detail::TextWriter writer(tokenizer, prompts, options.stop, receiver);
-  const GeneratedTokens made = generate_batch(source, prompts, options, static_cast<TokenReceiver*>(&writer));
-  return writer.texts(made.statistics);
-}
-
-/// The same with a function (sequence, piece of text) -> bool that hears of continuations as they are made.
-template <class Source, std::predicate<Index, std::string_view> OnText>
-[[nodiscard]] GeneratedTexts generate_texts(Source& source, const Tokenizer& tokenizer,
-                                            const std::vector<std::vector<std::int32_t>>& prompts,
-                                            const GenerateOptions& options, OnText on_text) {
-  detail::TextFunction<OnText> receiver(on_text);
-  return generate_texts(source, tokenizer, prompts, options, static_cast<TextReceiver*>(&receiver));
-}
-
-/// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
 template <LanguageModel Model>
-[[nodiscard]] std::string generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
-                                   const GenerateOptions& options = {}) {
+GeneratedTexts generate_texts(const Model& model, const Tokenizer& tokenizer,
+                              const std::vector<std::vector<std::int32_t>>& prompts, const GenerateOptions& options,
+                              TextReceiver* receiver) {
+  Decoder<Model> decoder(model, decoder_options(model.config, prompts, options));
+  return generate_texts(decoder, tokenizer, prompts, options, receiver);
+}
+
+template <LanguageModel Model>
+std::string generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
+                     const GenerateOptions& options) {
   return generate_texts(model, tokenizer, {encode_prompt(tokenizer, prompt)}, options).texts.front().text();
 }
 

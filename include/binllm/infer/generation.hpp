@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-/// What is asked of generation, what it returns, and who is told meanwhile.
+/// Tokens and text from a model: what is asked, what comes back, who is told meanwhile, and the functions, which
+/// infer/generate.hpp defines.
 #pragma once
-#include <binllm/infer/sampling.hpp>
-#include <binllm/infer/text_stream.hpp>
+#include <binllm/infer/sampling_options.hpp>
+#include <binllm/models/causal_lm.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
+#include <binllm/tokenizer/tokenizer.hpp>
 
+#include <concepts>
 #include <limits>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace binllm {
@@ -88,12 +92,40 @@ class TokenReceiver {
   virtual void on_end(Index /*sequence*/, FinishReason) {}
 };
 
+struct GeneratedText {
+  std::string prompt;             ///< as its tokens read
+  std::string continuation;       ///< ends before a stop string
+  Index prompt_tokens = 0;        ///< BOS included, where the tokenizer has one
+  Index continuation_tokens = 0;  ///< made; those of a stop string included
+  FinishReason finish = FinishReason::max_tokens;
+
+  [[nodiscard]] std::string text() const { return prompt + continuation; }
+};
+struct GeneratedTexts {
+  std::vector<GeneratedText> texts;  ///< one for each prompt, in their order
+  GenerationStatistics statistics;
+};
+
+/// Is told of texts while they are made, in whole characters. Sequences are numbered as their prompts.
+class TextReceiver {
+ public:
+  virtual ~TextReceiver() = default;
+  /// What a token adds to the continuation: nothing where it completes no character, or may begin a stop string. False:
+  /// no more of this sequence.
+  [[nodiscard]] virtual bool on_text(Index sequence, std::string_view piece) = 0;
+  /// The prompt gets its place; its continuation follows. False: leave it as it is.
+  [[nodiscard]] virtual bool on_begin(Index /*sequence*/, std::string_view /*prompt*/) { return true; }
+  virtual void on_end(Index /*sequence*/, FinishReason) {}
+};
+
 inline void GenerateOptions::check() const {
   const auto refuse = [](const char* option, const char* wanted, Index found) {
     throw Error(ErrorId::option_out_of_range, "generate", option, wanted, fmt::format("{}", found));
   };
   sampling().check();
-  StopStrings::check(stop);
+  for (const std::string& string : stop)
+    if (string.empty())
+      throw Error(ErrorId::option_out_of_range, "generate", "stop", "strings of a byte or more", "''");
   if (max_tokens < 0) refuse("max_tokens", "at least 0", max_tokens);
   if (first_sequence < 0) refuse("first_sequence", "at least 0", first_sequence);
   if (sequences < 1) refuse("sequences", "at least 1", sequences);
@@ -101,11 +133,6 @@ inline void GenerateOptions::check() const {
 }
 
 namespace detail {
-
-class NoReceiver final : public TokenReceiver {
- public:
-  [[nodiscard]] bool on_token(Index, std::int32_t) override { return true; }
-};
 
 template <class OnToken>
 class TokenFunction final : public TokenReceiver {
@@ -117,18 +144,60 @@ class TokenFunction final : public TokenReceiver {
   OnToken& function_;
 };
 
-/// Errors: empty_tensor, index_out_of_range, token_out_of_range.
-inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts, Index limit, Index vocab_size) {
-  for (std::size_t i = 0; i < prompts.size(); ++i) {
-    const std::string name = fmt::format("prompts[{}]", i);
-    const Index size = std::ssize(prompts[i]);
-    if (size == 0) throw Error(ErrorId::empty_tensor, "generate", name, "a token or more", "none");
-    if (size > limit)
-      throw Error(ErrorId::index_out_of_range, "generate", name, fmt::format("at most {} tokens", limit),
-                  fmt::format("{}", size));
-    check_token_ids("generate", View<const std::int32_t>(prompts[i].data(), {size}), vocab_size);
-  }
-}
+template <class OnText>
+class TextFunction final : public TextReceiver {
+ public:
+  explicit TextFunction(OnText& function) : function_(function) {}
+  [[nodiscard]] bool on_text(Index sequence, std::string_view piece) override { return function_(sequence, piece); }
+
+ private:
+  OnText& function_;
+};
 
 }  // namespace detail
+
+/// Continues each prompt by up to max_tokens tokens; ends one early before an end-of-text token or the beginning of
+/// another text, where the decoder's capacity ends, or when the receiver wants no more. As many prompts at once as the
+/// decoder has sequences; when one ends, the next begins in its place, and what is made of a prompt depends on
+/// the others no more than the decoder's logits do. Errors: empty_tensor for a prompt without a token,
+/// index_out_of_range for one beyond the capacity, token_out_of_range, option_out_of_range, value_not_finite (logits).
+template <LanguageModel Model>
+[[nodiscard]] GeneratedTokens generate_batch(const Model& model, const std::vector<std::vector<std::int32_t>>& prompts,
+                                             const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr);
+
+/// The same of a model or decoder, with a function (sequence, token) -> bool that hears of each token as it is made;
+/// false ends that sequence.
+template <class Source, std::predicate<Index, std::int32_t> OnToken>
+[[nodiscard]] GeneratedTokens generate_batch(Source& source, const std::vector<std::vector<std::int32_t>>& prompts,
+                                             const GenerateOptions& options, OnToken on_token) {
+  detail::TokenFunction<OnToken> receiver(on_token);
+  return generate_batch(source, prompts, options, static_cast<TokenReceiver*>(&receiver));
+}
+
+/// One prompt and its continuation. Errors: as above.
+template <LanguageModel Model>
+[[nodiscard]] std::vector<std::int32_t> generate_tokens(const Model& model, std::vector<std::int32_t> ids,
+                                                        const GenerateOptions& options = {});
+
+/// Texts that continue the prompts, ended before options.stop also where such a string comes in parts. Prompts are ids,
+/// as of encode_prompt. Errors: as above, option_out_of_range for an empty stop string.
+template <LanguageModel Model>
+[[nodiscard]] GeneratedTexts generate_texts(const Model& model, const Tokenizer& tokenizer,
+                                            const std::vector<std::vector<std::int32_t>>& prompts,
+                                            const GenerateOptions& options = {}, TextReceiver* receiver = nullptr);
+
+/// The same of a model or decoder, with a function (sequence, piece of text) -> bool that hears of continuations as they are made.
+template <class Source, std::predicate<Index, std::string_view> OnText>
+[[nodiscard]] GeneratedTexts generate_texts(Source& source, const Tokenizer& tokenizer,
+                                            const std::vector<std::vector<std::int32_t>>& prompts,
+                                            const GenerateOptions& options, OnText on_text) {
+  detail::TextFunction<OnText> receiver(on_text);
+  return generate_texts(source, tokenizer, prompts, options, static_cast<TextReceiver*>(&receiver));
+}
+
+/// The prompt and its continuation as text. Where the tokenizer opens streams with BOS, so does the prompt.
+template <LanguageModel Model>
+[[nodiscard]] std::string generate(const Model& model, const Tokenizer& tokenizer, std::string_view prompt,
+                                   const GenerateOptions& options = {});
+
 }  // namespace binllm

@@ -11,32 +11,6 @@
 
 namespace binllm {
 
-struct GeneratedText {
-  std::string prompt;             ///< as its tokens read
-  std::string continuation;       ///< ends before a stop string
-  Index prompt_tokens = 0;        ///< BOS included, where the tokenizer has one
-  Index continuation_tokens = 0;  ///< made; those of a stop string included
-  FinishReason finish = FinishReason::max_tokens;
-
-  [[nodiscard]] std::string text() const { return prompt + continuation; }
-};
-struct GeneratedTexts {
-  std::vector<GeneratedText> texts;  ///< one for each prompt, in their order
-  GenerationStatistics statistics;
-};
-
-/// Is told of texts while they are made, in whole characters. Sequences are numbered as their prompts.
-class TextReceiver {
- public:
-  virtual ~TextReceiver() = default;
-  /// What a token adds to the continuation: nothing where it completes no character, or may begin a stop string. False:
-  /// no more of this sequence.
-  [[nodiscard]] virtual bool on_text(Index sequence, std::string_view piece) = 0;
-  /// The prompt gets its place; its continuation follows. False: leave it as it is.
-  [[nodiscard]] virtual bool on_begin(Index /*sequence*/, std::string_view /*prompt*/) { return true; }
-  virtual void on_end(Index /*sequence*/, FinishReason) {}
-};
-
 /// The ids of a prompt. Where the tokenizer opens streams with BOS, so does the prompt.
 [[nodiscard]] inline std::vector<std::int32_t> encode_prompt(const Tokenizer& tokenizer, std::string_view prompt) {
   std::vector<std::int32_t> ids;
@@ -108,16 +82,6 @@ class TextWriter final : public TokenReceiver {
   const std::vector<std::vector<std::int32_t>>& prompts_;
   TextReceiver* receiver_;
   std::vector<Line> lines_;
-};
-
-template <class OnText>
-class TextFunction final : public TextReceiver {
- public:
-  explicit TextFunction(OnText& function) : function_(function) {}
-  [[nodiscard]] bool on_text(Index sequence, std::string_view piece) override { return function_(sequence, piece); }
-
- private:
-  OnText& function_;
 };
 
 }  // namespace detail

@@ -24,7 +24,8 @@ void check_folds_channel_scale(const BinaryModel<R, Model>& binary) {
 /// The view of a binary model in which stage 1 trains: weights, norms and embeddings are borrowed, log S_t starts at 0.
 /// The binary model must outlive it.
 template <RecipeLike R, class Model>
-[[nodiscard]] auto channel_search(const BinaryModel<R, Model>& binary) {
+[[nodiscard]] with_format<Model, ChannelSearch<R::channel_scale::sharing>> channel_search(
+    const BinaryModel<R, Model>& binary) {
   static_assert(R::channel_scale::sharing != ChannelSharing::none,
                 "this recipe has no stage 1: its channel scale is ChannelSharing::none");
   static_assert(FoldableScale<typename R::scale>,
@@ -125,7 +126,8 @@ template <RecipeLike R, class Model>
   return model;
 }
 template <class A, class T, class Device, RecipeLike R>
-[[nodiscard]] auto channel_search(CausalLm<A, T, Device, Binary<R>>& binary) {
+[[nodiscard]] CausalLm<A, T, Device, ChannelSearch<R::channel_scale::sharing>> channel_search(
+    CausalLm<A, T, Device, Binary<R>>& binary) {
   return channel_search(binary_model(binary));
 }
 template <class A, class T, class Device, RecipeLike R, class Search>

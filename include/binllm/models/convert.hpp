@@ -85,8 +85,8 @@ template <class A, class T, class Device, RecipeLike R>
   return quantise<BinaryKind<R>>(dense, format);
 }
 template <RecipeLike R, class A, class T, class Device>
-[[nodiscard]] auto binarize(const CausalLm<A, T, Device, Dense>& dense) {
-  return quantise<BinaryKind<R>>(dense);
+[[nodiscard]] CausalLm<A, T, Device, Binary<R>> binarize(const CausalLm<A, T, Device, Dense>& dense) {
+  return binarize(dense, Binary<R>{});
 }
 
 /// The model that runs: every linear layer in the stored form of its kind, or in another form that the kind can store.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Which kernel runs: one line for each instruction set and type of activations.
+/// Which kernel runs: one line for each instruction set and type of activations. Nothing below models includes this, so
+/// that a unit whose packed products are compiled elsewhere does not parse the kernels.
 #pragma once
 #include <binllm/packed/kernels/amx_float.hpp>
 #include <binllm/packed/kernels/amx_integer.hpp>
@@ -15,10 +16,8 @@
 
 namespace binllm {
 
-/// The kernel of an instruction set that suits so many tokens; the results of integer kernels do not depend on it.
 template <class X, class Sum>
-[[nodiscard]] const SignSumKernel<X, Sum>& sign_sum_kernel([[maybe_unused]] InstructionSet set,
-                                                           [[maybe_unused]] Index tokens) {
+const SignSumKernel<X, Sum>& sign_sum_kernel([[maybe_unused]] InstructionSet set, [[maybe_unused]] Index tokens) {
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<X, std::int8_t>) {
     if (set >= InstructionSet::amx && tokens >= AmxIntegerSums::least_tokens) return AmxIntegerSums::kernel;
@@ -33,10 +32,9 @@ template <class X, class Sum>
   return PlainSignSums<X, Sum>::kernel;
 }
 
-/// Activations::load of one token.
 template <class Activations, class T>
-[[nodiscard]] T load_activations([[maybe_unused]] InstructionSet set, const T* x, Index cols,
-                                 typename Activations::template Value<T>* to) {
+T load_activations([[maybe_unused]] InstructionSet set, const T* x, Index cols,
+                   typename Activations::template Value<T>* to) {
 #if defined(__x86_64__)
   if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
     if (set >= InstructionSet::avx512) return Avx512Quantize::load(x, cols, to);

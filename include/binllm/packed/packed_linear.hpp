@@ -2,10 +2,13 @@
 /// The product with a packed matrix.
 ///   y[n,i] = scale_i s_n sum_j (+-1)_ij q[n,j],     x[n,j] ~ s_n q[n,j] by the policy Activations
 /// Shapes   x (...,I), matrix (O,I) -> y (...,O).   Forward only: a packed matrix has no gradient.
+/// The kernels of the instruction sets are only declared here. A unit that multiplies includes packed/kernels.hpp as
+/// well (the umbrella and infer/decoder.hpp do), or links binllm::compiled.
 #pragma once
 #include <binllm/device/kernel.hpp>
 #include <binllm/packed/activations.hpp>
-#include <binllm/packed/kernels.hpp>
+#include <binllm/packed/packed_matrix.hpp>
+#include <binllm/packed/sign_sums.hpp>
 
 #include <algorithm>
 #include <vector>

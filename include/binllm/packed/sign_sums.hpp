@@ -25,6 +25,16 @@ struct SignSumKernel {
                Sum* sums);  ///< sums (tokens, 64), assigned
 };
 
+/// The kernel of an instruction set that suits so many tokens; the results of integer kernels do not depend on it.
+/// Defined, with all kernels, in packed/kernels.hpp.
+template <class X, class Sum>
+[[nodiscard]] const SignSumKernel<X, Sum>& sign_sum_kernel(InstructionSet set, Index tokens);
+
+/// Activations::load of one token, with the instructions of the set. Defined in packed/kernels.hpp.
+template <class Activations, class T>
+[[nodiscard]] T load_activations(InstructionSet set, const T* x, Index cols,
+                                 typename Activations::template Value<T>* to);
+
 /// Columns of padded activations.
 [[nodiscard]] constexpr Index padded_cols(Index cols) noexcept { return (cols + 63) / 64 * 64; }
 

@@ -11,14 +11,13 @@ namespace binllm {
 class ByteLevel final : public Tokenizer::Interface {
  public:
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
-    const std::size_t first = ids.size();
-    ids.resize(first + text.size());
-    std::transform(text.begin(), text.end(), ids.begin() + static_cast<Index>(first),
-                   [](char byte) { return static_cast<std::int32_t>(static_cast<unsigned char>(byte)); });
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
+    ids.insert(ids.end(), bytes, bytes + text.size());
   }
   [[nodiscard]] std::string decode(std::span<const std::int32_t> ids) const override {
-    std::string text(ids.size(), '\0');
-    std::transform(ids.begin(), ids.end(), text.begin(), [](std::int32_t id) { return static_cast<char>(id); });
+    std::string text;
+    text.reserve(ids.size());
+    for (const std::int32_t id : ids) text.push_back(static_cast<char>(id));
     return text;
   }
   [[nodiscard]] Index vocab_size() const override { return 256; }

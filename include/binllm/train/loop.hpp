@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The training loop, written once: pre-training, stage 1 and stage 2 differ in what they hand to it.
 #pragma once
+#include <binllm/core/steady_seconds.hpp>
 #include <binllm/data/batches.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/optim/learning_rate.hpp>
@@ -11,7 +12,6 @@
 #include <binllm/train/step.hpp>
 
 #include <bit>
-#include <chrono>
 #include <limits>
 
 namespace binllm {
@@ -63,7 +63,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   phase.keep(state);
   if (!blocks.restore(log, phase.name, state) && log.wants_checkpoint(0, steps)) blocks.save(log, phase.name, state);
 
-  auto clock = std::chrono::steady_clock::now();
+  double clock = steady_seconds();
   Index since = static_cast<Index>(done);
   std::vector<Metric> metrics;
   while (static_cast<Index>(done) < steps) {
@@ -82,8 +82,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     const auto now = static_cast<Index>(++done);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
     if (evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now)) {
-      const auto time = std::chrono::steady_clock::now();
-      const double seconds = std::chrono::duration<double>(time - clock).count();
+      const double seconds = steady_seconds() - clock;
       metrics = {{"loss", result.loss},
                  {"gradient_norm", result.gradient_norm},
                  {"t", t},
@@ -92,7 +91,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
                   static_cast<double>((now - since) * batches.tokens_per_step()) / std::max(seconds, 1e-9)}};
       phase.report(now, evaluated, metrics);
       log.report(phase.name, now, steps, metrics);
-      clock = std::chrono::steady_clock::now();
+      clock = steady_seconds();
       since = now;
     }
     if (log.wants_checkpoint(now, steps)) blocks.save(log, phase.name, state);

@@ -5,6 +5,7 @@
 
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/models/convert.hpp>
+#include <binllm/packed/kernels.hpp>
 #include <binllm/tokenizer/byte.hpp>
 
 #include <nlohmann/json.hpp>
