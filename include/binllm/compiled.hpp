@@ -2,7 +2,7 @@
 /// The umbrella for those who link binllm::compiled: what most programs use in float is compiled once, there, and
 /// declared here, so that a unit which trains a model compiles in a fraction of the time.
 ///   not here            the kernels of packed layers and how tokens are made: declared, defined in binllm::compiled
-///   headers of their own    story corpus, trigram model, decoder, forecasts, gradient checks
+///   headers of their own    story corpus, trigram model, decoder, forecasts, gradient checks, sums of objectives
 /// The list of what is compiled stands a second time, without `extern`, in compiled.cpp.
 #pragma once
 #include <binllm/version.hpp>
@@ -52,7 +52,6 @@
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/pretrain.hpp>
 #include <binllm/train/progressive.hpp>
-#include <binllm/train/weighted_sum.hpp>
 
 namespace binllm {
 

@@ -16,7 +16,7 @@ std::vector<float> UNIT() {
   std::vector<float> numbers{static_cast<float>(sizeof(Llama<float>)),
                              static_cast<float>(sizeof(Llama<float, Cpu, Packed>)),
                              static_cast<float>(sizeof(GenerateOptions)), static_cast<float>(sizeof(TrainingOptions))};
-  LlamaConfig config;
+  ModelConfig config;
   config.vocab_size = 256, config.hidden_size = 32, config.intermediate_size = 96, config.num_hidden_layers = 2;
   config.num_attention_heads = 4, config.num_key_value_heads = 2, config.head_dim = 8;
   config.max_position_embeddings = 64;
@@ -25,7 +25,9 @@ std::vector<float> UNIT() {
   const auto corpus = TokenStream::from_string(std::string(700, 'a') + std::string(700, 'b'), byte_tokenizer());
   auto binary = binarize<Paper>(model);
   ProgressiveOptions options;
-  options.batch = 2, options.context = 32, options.tokens = 256, options.chunks = 2, options.learning_rate = 1e-3;
+  options.chunks = 2;
+  options.training.tokens = 256, options.training.batch = 2, options.training.context = 32;
+  options.training.learning_rate = 1e-3;
   numbers.push_back(static_cast<float>(train_progressively(binary, corpus, options)));
   auto packed = pack(binary);
   numbers.push_back(static_cast<float>(evaluate_perplexity(packed, corpus, {.context = 32}).nll));
