@@ -70,8 +70,8 @@ class Error : public std::runtime_error {
   /// "E101: operation: argument: wanted ..., found ..."
   [[nodiscard]] static std::string message(ErrorId id, std::string_view operation, std::string_view argument,
                                            std::string_view wanted, std::string_view found) {
-    std::string text = "E" + std::to_string(static_cast<int>(id));
-    text.append(": ").append(operation).append(": ").append(argument);
+    std::string text("E");
+    text.append(std::to_string(static_cast<int>(id))).append(": ").append(operation).append(": ").append(argument);
     return text.append(": wanted ").append(wanted).append(", found ").append(found);
   }
 

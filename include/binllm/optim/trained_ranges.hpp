@@ -46,14 +46,21 @@ template <class T, class Device>
   return all;
 }
 
+namespace detail {
+struct AnyState {  // not a lambda: nvcc cannot read one in a concept
+  template <class X>
+  void operator()(std::string_view, X&) const {}
+};
+}  // namespace detail
+
 /// What the trainer asks of an optimiser over a model's block. It adds its numbers to the step scalars when it is made.
 template <class O>
-concept Optimiser = requires(O optimiser, Index step, double number) {
+concept Optimiser = requires(O& optimiser, Index step, double number) {
   typename O::Options;
   optimiser.prepare(step, number);  // what the step number, counted from 1, and the learning rate say
   optimiser.clip(number);           // the factor of this step's gradients
   optimiser.update();               // work for the device, the same at every step
-  optimiser.states([](std::string_view, auto&) {});  // what it keeps beside the values, by name
+  optimiser.states(detail::AnyState{});  // what it keeps beside the values, by name
 };
 
 /// What all optimisers share: ranges, two of the step scalars, and steps by hand.
