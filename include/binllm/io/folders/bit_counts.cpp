@@ -9,8 +9,8 @@
 
 namespace binllm {
 
-BitCounts bit_counts(const std::filesystem::path& folder) {
-  const ModelDescription description = read_config(folder);
+BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& known) {
+  const ModelDescription description = read_config(folder, known);
   const SafetensorsFile file(folder / "model.safetensors");
   const Family& family = *description.family;
   const Index block_weights = block_weight_count(family, description.config);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How many weights a model folder holds, and how many bits of the file each of them costs.
 #pragma once
-#include <binllm/core/shape.hpp>
+#include <binllm/io/folders/config.hpp>
 
 #include <filesystem>
 
@@ -16,8 +16,9 @@ struct BitCounts {
   double whole_file = 0;                 ///< all bits of model.safetensors / all parameters of the model
 };
 
-/// Counts from the headers of a model folder of any format.
+/// Counts from the headers of a model folder of any format, one of the caller's own too: bit_counts(folder,
+/// known_of<Model>()).
 /// Errors: those of read_config and SafetensorsFile; tensors_mismatched where the file has no block weights.
-[[nodiscard]] BitCounts bit_counts(const std::filesystem::path& folder);
+[[nodiscard]] BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& known = {});
 
 }  // namespace binllm

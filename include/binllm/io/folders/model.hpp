@@ -31,15 +31,16 @@ struct SaveOptions {
       recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
 };
 
-namespace detail {
-
-void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options, const AboutWords& yields);
-
+/// The family and format of a model, for readers of folders that hold one of the caller's own.
 template <class Model>
 [[nodiscard]] KnownBeside known_of() {
   return {&family_of<typename Model::architecture>, Model::format_type::name};
 }
+
+namespace detail {
+
+void write_model(const std::filesystem::path& folder, ModelDescription description,
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options, const AboutWords& yields);
 
 template <class Model>
 [[nodiscard]] Model load_as(const std::filesystem::path& folder, const ModelDescription& description,
@@ -69,7 +70,7 @@ template <class Model>
 /// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>
 [[nodiscard]] Model load_model(const std::filesystem::path& folder) {
-  const ModelDescription description = read_config(folder, detail::known_of<Model>());
+  const ModelDescription description = read_config(folder, known_of<Model>());
   detail::check_format_name(folder, description, Model::format_type::name);
   return detail::load_as<Model>(folder, description, detail::format_of<typename Model::format_type>(description));
 }
@@ -77,14 +78,14 @@ template <class Model>
 /// The same with its tokenizer. Errors: also those of load_tokenizer.
 template <class Model>
 [[nodiscard]] Pretrained<Model> load_pretrained(const std::filesystem::path& folder) {
-  Tokenizer tokenizer = load_tokenizer(folder);
+  Tokenizer tokenizer = load_tokenizer(folder, known_of<Model>());
   return {load_model<Model>(folder), std::move(tokenizer)};
 }
 
 /// A model in a format of the caller's. Errors: as load_model.
 template <class Model>
 [[nodiscard]] Model load_model(const std::filesystem::path& folder, const typename Model::format_type& format) {
-  return detail::load_as<Model>(folder, read_config(folder, detail::known_of<Model>()), format);
+  return detail::load_as<Model>(folder, read_config(folder, known_of<Model>()), format);
 }
 
 /// Calls f(model) with the model of a folder of any shipped family and format, and returns what f returns (one type for
@@ -112,9 +113,10 @@ void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path&
   std::vector<TensorSource> tensors;
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
-  detail::write_model(folder,
-                      {model.config, std::string(format_name(model.format)), detail::format_recipe(model.format), &family_of<A>},
-                      tensors, options, detail::yielding(model.format));
+  detail::write_model(
+      folder,
+      {model.config, std::string(format_name(model.format)), detail::format_recipe(model.format), &family_of<A>},
+      tensors, options, detail::yielding(model.format));
 }
 
 }  // namespace binllm

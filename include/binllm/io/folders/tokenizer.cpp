@@ -62,7 +62,7 @@ Tokenizer load_of_folder(const fs::path& folder, const ModelDescription& descrip
 
 }  // namespace
 
-Tokenizer load_tokenizer(const fs::path& byte_file_or_folder) {
+Tokenizer load_tokenizer(const fs::path& byte_file_or_folder, const KnownBeside& known) {
   if (byte_file_or_folder == "byte") return byte_tokenizer();
   std::error_code ignored;
   if (!fs::exists(byte_file_or_folder, ignored)) {
@@ -70,7 +70,7 @@ Tokenizer load_tokenizer(const fs::path& byte_file_or_folder) {
                 "\"byte\", a SentencePiece model, or a model folder", "nothing of that name");
   }
   if (!fs::is_directory(byte_file_or_folder, ignored)) return load_model_file(byte_file_or_folder);
-  const ModelDescription description = read_config(byte_file_or_folder);
+  const ModelDescription description = read_config(byte_file_or_folder, known);
   Tokenizer tokenizer = load_of_folder(byte_file_or_folder, description);
   check_vocabulary(tokenizer, description.config);
   return tokenizer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The tokenizer of a model folder.
 #pragma once
-#include <binllm/models/config.hpp>
+#include <binllm/io/folders/config.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
 #include <filesystem>
@@ -13,7 +13,7 @@ namespace binllm {
 /// where the vocabulary has 256 entries.
 /// Errors: file_missing (says what was looked for), tokenizer_invalid (also for a SentencePiece model where
 /// binllm::tokenizer was not built), unknown_name, config_inconsistent (more tokens than the folder's model has).
-[[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& byte_file_or_folder);
+[[nodiscard]] Tokenizer load_tokenizer(const std::filesystem::path& byte_file_or_folder, const KnownBeside& known = {});
 
 /// Errors: config_inconsistent where the tokenizer has ids that the model has no embedding for.
 void check_vocabulary(const Tokenizer& tokenizer, const ModelConfig& config);
