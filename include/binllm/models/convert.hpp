@@ -27,6 +27,13 @@ inline constexpr bool borrows = false;
 template <ChannelSharing sharing>
 inline constexpr bool borrows<ChannelSearch<sharing>> = true;
 
+/// Whether the layer does more than to multiply with its weight.
+template <class M>
+concept HasSides = requires {
+  &M::before;
+}
+|| requires { &M::after; };
+
 /// Everything outside the weights of linear layers: embedding, norms, head, biases.
 template <class From, class To>
 void copy_outer(const From& from, To& to) {
@@ -116,12 +123,37 @@ template <class Activations = Int8Activations, class A, class T, RecipeLike R>
   return store<PackedSigns<Activations>>(binary);
 }
 
+/// The trainable model of a stored one, as far as the stored form holds it: to train on from there.
+template <LinearKind K, class A, class T, StoredForm S>
+[[nodiscard]] CausalLm<A, T, Cpu, Quantised<K>> restore(const CausalLm<A, T, Cpu, Stored<S>>& stored,
+                                                        const Quantised<K>& format = {}) {
+  CausalLm<A, T, Cpu, Quantised<K>> quantised(stored.config, format);
+  detail::copy_outer(stored, quantised);
+  for_each_linear(
+      [](const auto& from, auto& to) {
+        const typename S::template Matrix<T, Cpu>& matrix = from;
+        to.restore(matrix);
+      },
+      stored, quantised);
+  return quantised;
+}
+
 /// The dense model of a stored one: what it computes, in full precision. Errors: none.
 template <class A, class T, StoredForm S>
 [[nodiscard]] CausalLm<A, T, Cpu, Dense> unpack(const CausalLm<A, T, Cpu, Stored<S>>& stored) {
   CausalLm<A, T, Cpu, Dense> dense(stored.config);
   detail::copy_outer(stored, dense);
-  for_each_linear([](const auto& from, auto& to) { from.restore(to.weight.value); }, stored, dense);
+  for_each_linear(
+      [](const auto& from, auto& to) {
+        if constexpr (requires { from.dense(to.weight.value); }) {
+          from.dense(to.weight.value);
+        } else {
+          using Layer = std::remove_cvref_t<decltype(from)>;
+          static_assert(!detail::HasSides<typename Layer::Matrix>, "a stored form with before or after says dense(w)");
+          from.restore(to.weight.value);
+        }
+      },
+      stored, dense);
   return dense;
 }
 

@@ -28,7 +28,7 @@ struct PackedSignsMatrix {
         });
   }
   /// The weight in full precision, its input scale included.
-  void restore(View<T, Device> w) const {
+  void dense(View<T, Device> w) const {
     std::vector<std::uint8_t> bits(static_cast<std::size_t>(sign_row_bytes(weight.cols)));
     for (Index i = 0; i < weight.rows(); ++i) {
       auto row = w.row(i);

@@ -12,9 +12,10 @@ namespace binllm {
 ///   name, summary
 ///   Matrix<T, D>          what one linear layer holds, built from (form, LinearShape). A module whose leaves are
 ///                         tensors (names and values are what files hold) or describe their own tensors; and
-///     restore(w)              optional: writes the weight (out,in) that the layer multiplies with
-///     product(pass, x)        optional: y = x W^T without making W
+///     restore(w)              writes the weight (out,in) that the layer multiplies with; or
+///     product(pass, x)        y = x W^T without making W
 ///     before(pass, x), after(pass, y)      optional, as of its kind
+///     dense(w)                writes one weight that does all of this; optional where restore(w) is that weight
 ///   layout                optional: the name of the layout of its tensors in files, with a version
 template <class S>
 concept StoredForm = requires {
