@@ -59,6 +59,7 @@ inline constexpr Family family_of{A::name,
   tensor.remove_prefix(n.layers.size() + 1);
   tensor.remove_prefix(std::min(tensor.find('.') + 1, tensor.size()));
   const auto is = [&](std::string_view module, std::string_view linear) {
+    if (linear.empty()) return false;  // a family without gates
     std::string_view rest = tensor;
     for (const std::string_view part : {module, linear}) {
       if (part.empty()) continue;
