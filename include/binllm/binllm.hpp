@@ -20,6 +20,7 @@
 #include <binllm/models/channel_search.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/models/llama.hpp>
+#include <binllm/models/walk_blocks.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>
 #include <binllm/ops/binarize.hpp>
