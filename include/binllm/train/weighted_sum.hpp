@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Sums of objectives. However many terms ask for it, the student runs once, and so does each teacher.
+/// Sums of objectives. However many terms ask for it, the student runs once, and so does each teacher: those whose terms
+/// call it `teacher`, and the states that they compare `layers`. A term that asks for other states has a pass of its own.
 #pragma once
 #include <binllm/train/objective.hpp>
 
@@ -9,6 +10,10 @@
 namespace binllm {
 
 namespace detail {
+[[nodiscard]] inline bool has_all(const std::vector<Index>& all, std::span<const Index> wanted) {
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](Index state) { return std::find(all.begin(), all.end(), state) != all.end(); });
+}
 /// Of states behind `all` those behind `wanted`, every one of which is among them.
 template <class T, class Device>
 [[nodiscard]] ForwardStates<T, Device> chosen(const ForwardStates<T, Device>& states, const std::vector<Index>& all,
@@ -36,6 +41,7 @@ class SharedForward {
 
   [[nodiscard]] auto hidden(PassOf& pass, Ids ids) { return run(pass, ids).final; }
   [[nodiscard]] ForwardStates<value_type, device> states(PassOf& pass, Ids ids, std::span<const Index> wanted) {
+    if (!detail::has_all(wanted_, wanted)) return hidden_states(pass, model_, ids, wanted);
     return detail::chosen(run(pass, ids), wanted_, wanted);
   }
   [[nodiscard]] auto head(PassOf& pass) { return model_.head(pass); }
@@ -71,6 +77,7 @@ class SharedTeacher final : public Teacher<T, Device> {
 
   [[nodiscard]] ForwardStates<T, Device> hidden_states(Tape<Device>& tape, View<const std::int32_t, Device> ids,
                                                        std::span<const Index> wanted) const override {
+    if (!detail::has_all(wanted_, wanted)) return teacher_->hidden_states(tape, ids, wanted);
     if (!states_) states_ = teacher_->hidden_states(tape, ids, wanted_);
     return detail::chosen(*states_, wanted_, wanted);
   }
