@@ -66,7 +66,7 @@ TEST_CASE("estimator: gradients of a model are those of finite differences") {
   initialise(dense, 3, 0.3);
   auto model = binarize<user::Mine<double>>(dense);
   disturb(model);
-  model_gradient_error(model, 1.5, [](const std::string&) { return true; });
+  check_gradients(model, 1.5, every_parameter);
 }
 
 TEST_CASE("estimator: stories260K is searched, trained through the schedule, saved, and loaded by its names") {
