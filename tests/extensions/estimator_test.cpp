@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// An estimator and a schedule that the library does not know, by name.
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>

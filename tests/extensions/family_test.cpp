@@ -4,7 +4,7 @@
 ///     y = h + attention(LayerNorm_1 h) + W_down gelu(W_up LayerNorm_2 h),     every layer and norm with a bias
 ///
 /// positions turn half of a head's dimensions.
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// An objective that the library does not know: a teacher's predictions, and its hidden states behind some blocks.
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A post-training method that the library does not know: GPTQ (Frantar et al., arXiv 2210.17323), three bits a weight,
 /// fitted to what a layer gives in full precision with the inputs that it will really have.
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A kind of linear layer that the library does not know: one bit a weight, with a vector for the rows and one for the
 /// columns (Xu et al., OneBit, arXiv 2402.11295).
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>

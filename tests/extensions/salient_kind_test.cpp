@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// A kind of linear layer that the library does not know: a tenth of the weights keep 8 bits, the others have one
 /// (Shang et al., PB-LLM, arXiv 2310.00034).
-#include "support/any_model.hpp"
+#include "support/saved_model.hpp"
 
 #include <binllm/binllm.hpp>
 #include <binllm/io.hpp>
