@@ -11,7 +11,9 @@ namespace binllm {
 struct BitCounts {
   Index block_weights = 0;               ///< weights of the linear layers of the blocks, biases not counted
   Index parameters = 0;                  ///< of the full-precision model, a tied head counted once
-  double signs_only = 0;                 ///< bits that hold the blocks' weights / those weights: 1 for a packed model
+  /// Bits that hold the blocks' weights / those weights: 1 for a packed model. Of a form that holds them under other
+  /// names than "weight" and "signs" all matrices count.
+  double signs_only = 0;
   double block_linears_with_scales = 0;  ///< all bits of those layers as stored (scales, row padding) / their weights
   double whole_file = 0;                 ///< all bits of model.safetensors / all parameters of the model
 };
