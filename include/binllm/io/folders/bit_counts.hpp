@@ -9,8 +9,8 @@ namespace binllm {
 
 /// Three honest answers to "bits per weight".
 struct BitCounts {
-  Index block_weights = 0;               ///< weights of the linear layers of the blocks, biases not counted
-  Index parameters = 0;                  ///< of the full-precision model, a tied head counted once
+  Index block_weights = 0;  ///< weights of the linear layers of the blocks, biases not counted
+  Index parameters = 0;     ///< of the full-precision model, a tied head counted once
   /// Bits that hold the blocks' weights / those weights: 1 for a packed model. Of a form that holds them under other
   /// names than "weight" and "signs" all matrices count.
   double signs_only = 0;
