@@ -36,24 +36,31 @@ using MyRecipe = bl::Recipe<AlgebraicSign<T>, bl::DualScale<T>, bl::ChannelScale
 int main() {
   fmt::print("   t   G(0.5,t)  slope\n");
   for (const double t : {0.0, 1.0, 10.0, std::numeric_limits<double>::infinity()}) {
-    fmt::print("{:4.0f}   {:8.5f}  {:7.5f}\n", t, AlgebraicSign<double>::value(0.5, t), AlgebraicSign<double>::slope(0.5, t));
+    fmt::print("{:4.0f}   {:8.5f}  {:7.5f}\n", t, AlgebraicSign<double>::value(0.5, t),
+               AlgebraicSign<double>::slope(0.5, t));
   }
 
   // Is the slope the derivative of the value, through the scale too? Finite differences know.
-  bl::Tensor<double> weight({3, 40}), learned({3}), hardness({1});
+  bl::Tensor<double> weight({3, 40}), learned({3}), sharpness({1});
   const bl::Random random(7, bl::Purpose::test);
   for (bl::Index i = 0; i < weight.size(); ++i) weight.view().data[i] = random.normal(static_cast<std::uint64_t>(i));
   learned.view().flat().setOnes();
-  hardness.view().data[0] = 1.5;
+  sharpness.view().data[0] = 1.5;
   const auto loss = [&](auto&, auto w, auto s) {
-    const auto wb = bl::binarize_weight<AlgebraicSign<double>, bl::DualScale<double>>(w, s, bl::read(hardness.view()));
+    const auto wb = bl::binarize_weight<AlgebraicSign<double>, bl::DualScale<double>>(w, s, bl::read(sharpness.view()));
     return bl::mean(bl::multiply(wb, bl::tanh(wb)));
   };
   fmt::print("gradient error below 1e-6: {}\n", bl::gradcheck(loss, weight, learned).relative < 1e-6);
 
   // The recipe in a model: one alias.
-  bl::LlamaConfig config{.vocab_size = 256, .hidden_size = 32, .intermediate_size = 64, .num_hidden_layers = 1, .num_attention_heads = 2,
-                         .num_key_value_heads = 1, .head_dim = 16, .max_position_embeddings = 64};
+  bl::LlamaConfig config{.vocab_size = 256,
+                         .hidden_size = 32,
+                         .intermediate_size = 64,
+                         .num_hidden_layers = 1,
+                         .num_attention_heads = 2,
+                         .num_key_value_heads = 1,
+                         .head_dim = 16,
+                         .max_position_embeddings = 64};
   bl::Llama<float> model(config);
   bl::initialise(model, /*seed=*/1);
   const auto corpus = bl::TokenStream::from_string(bl::stories_of(bl::Split::train, 1, 40000), bl::byte_tokenizer());

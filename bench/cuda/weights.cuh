@@ -22,8 +22,8 @@ inline void measure_binarize(const Report& report, const TrainingShape& s, Index
   Sets<float> dw(rotation.sets, shape, 4), memory(1, Shape{GenericKernel<Op, Cuda>::workspace(scale, shape)}, 5);
   Sets<bf16> wb(rotation.sets, shape, 6), g(rotation.sets, shape, 7);
   StepScalars<Cuda> scalars;
-  scalars.set(StepScalars<Cuda>::hardness, 3);
-  const double* const t = scalars[StepScalars<Cuda>::hardness].data;
+  scalars.set(StepScalars<Cuda>::sharpness, 3);
+  const double* const t = scalars[StepScalars<Cuda>::sharpness].data;
 
   const auto forward = [&](auto kernel, int set) {
     decltype(kernel)::type::forward(estimator, scale, read(w[set]), read(learned[0]), t, memory[0], wb[set]);
@@ -50,8 +50,8 @@ inline void measure_optimiser(const Report& report, const TrainingShape& s) {
   GlobalNorm<float, Cuda> global_norm(shape.size());
   const Rotation few{1, 4};
   const auto update = [&](int) {
-    Kernel<AdamWUpdate, Cuda>::update(AdamWOptions{}, ParameterRule{}, AdamWUpdate::Step::of(scalars), read(g[0]), w[0], m[0],
-                                      v[0]);
+    Kernel<AdamWUpdate, Cuda>::update(AdamWOptions{}, ParameterRule{}, AdamWUpdate::Step::of(scalars), read(g[0]), w[0],
+                                      m[0], v[0]);
   };
   const auto norm = [&](int) { global_norm.compute(read(g[0])); };
   const auto zero = [&](int) {

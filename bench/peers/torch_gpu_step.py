@@ -22,33 +22,33 @@ SETTINGS = {  # vocabulary, dim, layers, heads, kv heads, hidden, batch, context
 
 
 class Linear(nn.Linear):
-    """With a hardness W_b = S_l S_a tanh(t W / S_a) / tanh(t) takes the place of W."""
+    """With a sharpness W_b = S_l S_a tanh(t W / S_a) / tanh(t) takes the place of W."""
 
-    def __init__(self, inputs, outputs, hardness):
+    def __init__(self, inputs, outputs, sharpness):
         super().__init__(inputs, outputs, bias=False)
         nn.init.normal_(self.weight, std=0.02)
-        if hardness is not None:
+        if sharpness is not None:
             self.scale = nn.Parameter(torch.ones(outputs, 1))
-        self.register_buffer("hardness", None if hardness is None else torch.tensor(hardness), persistent=False)
+        self.register_buffer("sharpness", None if sharpness is None else torch.tensor(sharpness), persistent=False)
 
     def forward(self, x):
-        if self.hardness is None:
+        if self.sharpness is None:
             return F.linear(x, self.weight)
         mean = self.weight.abs().mean(1, keepdim=True)
-        sign = torch.tanh(self.hardness * self.weight / mean) / torch.tanh(self.hardness)
+        sign = torch.tanh(self.sharpness * self.weight / mean) / torch.tanh(self.sharpness)
         return F.linear(x, self.scale * mean * sign)
 
 
 class Layer(nn.Module):
-    def __init__(self, dim, heads, kv_heads, hidden, hardness):
+    def __init__(self, dim, heads, kv_heads, hidden, sharpness):
         super().__init__()
         self.heads, self.kv_heads, self.size = heads, kv_heads, dim // heads
         narrow = kv_heads * self.size
         self.first_norm, self.second_norm = nn.RMSNorm(dim, eps=1e-5), nn.RMSNorm(dim, eps=1e-5)
-        self.q, self.o = Linear(dim, dim, hardness), Linear(dim, dim, hardness)
-        self.k, self.v = Linear(dim, narrow, hardness), Linear(dim, narrow, hardness)
-        self.gate, self.up = Linear(dim, hidden, hardness), Linear(dim, hidden, hardness)
-        self.down = Linear(hidden, dim, hardness)
+        self.q, self.o = Linear(dim, dim, sharpness), Linear(dim, dim, sharpness)
+        self.k, self.v = Linear(dim, narrow, sharpness), Linear(dim, narrow, sharpness)
+        self.gate, self.up = Linear(dim, hidden, sharpness), Linear(dim, hidden, sharpness)
+        self.down = Linear(hidden, dim, sharpness)
 
     def forward(self, h, cosine, sine):
         def split(x, heads):
@@ -68,12 +68,12 @@ class Layer(nn.Module):
 
 
 class Llama(nn.Module):
-    def __init__(self, setting, hardness):
+    def __init__(self, setting, sharpness):
         super().__init__()
         vocabulary, dim, layers, heads, kv_heads, hidden, _, context = setting
         self.table = nn.Embedding(vocabulary, dim)
         nn.init.normal_(self.table.weight, std=0.02)
-        self.layers = nn.ModuleList(Layer(dim, heads, kv_heads, hidden, hardness) for _ in range(layers))
+        self.layers = nn.ModuleList(Layer(dim, heads, kv_heads, hidden, sharpness) for _ in range(layers))
         self.norm = nn.RMSNorm(dim, eps=1e-5)
         size = dim // heads
         angle = torch.outer(torch.arange(context).float(), 10000.0 ** (torch.arange(0, size, 2).float() / -size))

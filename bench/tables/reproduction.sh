@@ -75,7 +75,7 @@ evaluate() {
     wikitext2) texts=("$data/wikitext2/test.txt") ;;
     ptb) texts=("$data/ptb/ptb.test.txt") ;;
   esac
-  local command=("$binllm" evaluate --model "$model" --text "${texts[@]}" --context "$context" --hardness "$3"
+  local command=("$binllm" evaluate --model "$model" --text "${texts[@]}" --context "$context" --sharpness "$3"
     --threads "$threads" --json "${evaluate_flags[@]}")
   [ "$windows" = 0 ] || command+=(--windows "$windows")
   call "$run.$2.$3" "${command[@]}"
@@ -111,7 +111,7 @@ last_rate() { awk -v rate="$1" -v fraction="$last_fraction" 'BEGIN { printf "%g"
 rates_of() { if [ "$1" = full ]; then echo "$full_rates"; else echo "$rates"; fi; }
 
 # t of the last chunk, from the folder that binarize wrote
-last_hardness() { sed -n -E 's/.*"t": *"([^"]*)".*/\1/p' "$out/runs/$1/binary/config.json"; }
+last_sharpness() { sed -n -E 's/.*"t": *"([^"]*)".*/\1/p' "$out/runs/$1/binary/config.json"; }
 
 pretrain() {
   # shellcheck disable=SC2086
@@ -167,7 +167,7 @@ judge() {
   for text in wikitext2 ptb; do
     evaluate "$1" "$text" inf
     case $1 in
-      progressive-* | stages-*) t=$(last_hardness "$1") && evaluate "$1" "$text" "$t" ;;
+      progressive-* | stages-*) t=$(last_sharpness "$1") && evaluate "$1" "$text" "$t" ;;
     esac
   done
 }
@@ -196,7 +196,7 @@ row() {
   local text line t=""
   line="| $(label "$1") | $2 |"
   case $1 in
-    progressive | stages) t=$(last_hardness "$1-$2-${seeds%% *}") ;;
+    progressive | stages) t=$(last_sharpness "$1-$2-${seeds%% *}") ;;
   esac
   for text in wikitext2 ptb; do
     if [ -n "$t" ]; then line+=" $(cell "$1-$2" "$text" "$t") |"; else line+=" |"; fi

@@ -16,9 +16,9 @@ namespace program {
 std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, const binllm::AnyDevice& device,
                                   Progress& progress) {
   std::vector<ResultRow> rows;
-  const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double hardness) {
+  const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double sharpness) {
     if (!job.validation) return;
-    const auto [result, speed] = judge(judged, *job.validation, job.evaluation(hardness));
+    const auto [result, speed] = judge(judged, *job.validation, job.evaluation(sharpness));
     rows.push_back({std::move(name), result.nll, result.perplexity, 0, 0, speed});
     progress.say(fmt::format("{:<26} nll {:.4f}", rows.back().name, rows.back().nll));
   };
@@ -31,7 +31,7 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   }
   model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress);
   const auto schedule = binllm::RuntimeSchedule::named(job.recipe.schedule);
-  const double t = binllm::chunk_hardness(schedule, job.training.chunks, job.training.chunks);
+  const double t = binllm::chunk_sharpness(schedule, job.training.chunks, job.training.chunks);
   add_row(job.recipe.estimator + " with F", model, t);
   const std::size_t with_f = rows.size() - 1;  // of the rows, where there are any
   std::map<std::string, std::string> more{{"t", fmt::format("{}", t)}};

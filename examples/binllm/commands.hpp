@@ -53,8 +53,8 @@ struct RecipeJob {
   [[nodiscard]] bool has_stage_1() const {
     return search.steps > 0 && recipe.sharing() != binllm::ChannelSharing::none;
   }
-  [[nodiscard]] binllm::PerplexityOptions evaluation(double hardness) const {
-    return {.context = training.training.context, .max_windows = validation_windows, .hardness = hardness};
+  [[nodiscard]] binllm::PerplexityOptions evaluation(double sharpness) const {
+    return {.context = training.training.context, .max_windows = validation_windows, .sharpness = sharpness};
   }
 };
 

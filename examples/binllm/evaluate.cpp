@@ -15,7 +15,7 @@ struct EvaluateOptions {
   std::vector<std::string> text;
   bool built_in = false;
   binllm::Index context = 0, windows = all, batch = 8;
-  double hardness = infinity;
+  double sharpness = infinity;
   std::string tokenizer;
   DeviceChoice device;
   Common common;
@@ -28,7 +28,7 @@ struct EvaluateOptions {
     v("context", self.context, "tokens in a window; 0: 256, or the model's positions if they are fewer", at_least(0));
     v("windows", self.windows, "only the first so many windows", shown_as("all", at_least(1)));
     v("batch", self.batch, "windows computed at a time", at_least(1));
-    v("hardness", self.hardness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
+    v("sharpness", self.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
@@ -43,8 +43,8 @@ void evaluate(EvaluateOptions& o) {
       load_text(o.text, o.built_in, tokenizer, binllm::Split::held_out, o.common.seed, std::size_t{1} << 20);
   const auto model = o.model.open(o.device);
   if (o.context == 0) o.context = std::min<binllm::Index>(256, model.config().max_position_embeddings);
-  const auto [result, speed] =
-      judge(model, stream, {.context = o.context, .batch = o.batch, .max_windows = o.windows, .hardness = o.hardness});
+  const auto [result, speed] = judge(
+      model, stream, {.context = o.context, .batch = o.batch, .max_windows = o.windows, .sharpness = o.sharpness});
   if (!o.common.json) {
     fmt::print(
         "tokens         {}\nscored         {}\nnll            {:.4f}\nperplexity     {:.3f}\nbits per byte  "

@@ -39,7 +39,7 @@ struct GenerateFlags {
     v("sequences", o.sequences, "prompts continued at the same time at most", at_least(1));
     v("stream", self.stream, "print text as it is made (default), or when it is complete", any);
     v("stats", self.stats, "print tokens, time and memory to standard error", any);
-    v("hardness", o.hardness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
+    v("sharpness", o.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);

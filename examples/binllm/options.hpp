@@ -100,6 +100,11 @@ template <class V>
   return name;
 }
 
+/// A flag with the name that it had in earlier versions, where that was another.
+[[nodiscard]] inline std::string with_former_name(const std::string& flag) {
+  return flag == "--sharpness" ? flag + ",--hardness" : flag;
+}
+
 /// Adds a flag for each member; present values are the defaults.
 struct AddFlags {
   CLI::App& command;
@@ -128,7 +133,7 @@ struct AddFlags {
     const auto read = [name, &value](const std::string& text) {
       if (!detail::parse(text, value)) throw CLI::ConversionError({text}, name);
     };
-    return command.add_option_function<std::string>(name, read, fmt::format("{} ({})", help, flag.text()))
+    return command.add_option_function<std::string>(with_former_name(name), read, fmt::format("{} ({})", help, flag.text()))
         ->type_name(detail::type_name<N>())
         ->default_str(fmt::format("{}", value));
   }

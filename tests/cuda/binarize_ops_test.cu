@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The binarising op: every estimator with every scale, over granularities and hardnesses.
+// The binarising op: every estimator with every scale, over granularities and sharpnesses.
 #include "cuda/ops.hpp"
 
 #include <binllm/policy/runtime.hpp>
@@ -9,7 +9,7 @@ using namespace binllm::test;
 
 namespace {
 
-constexpr std::array hardnesses{0.0, 0.3, 5.0, std::numeric_limits<double>::infinity()};
+constexpr std::array sharpnesses{0.0, 0.3, 5.0, std::numeric_limits<double>::infinity()};
 constexpr std::array granularities{Granularity::row, Granularity::column, Granularity::tensor, Granularity::group};
 
 /// dual, analytic, learned; the first two with and without a gradient through S_a. Groups of a divisor of `cols`.
@@ -38,8 +38,8 @@ Weight learned_scale(const ScaleTraits& traits, const Shape& shape) {
 /// Every scale policy over W (O,I), in floats and doubles by itself, and in bf16 through a linear layer.
 template <template <class> class E>
 void check_estimator(const Shape& shape, Granularity granularity, double t) {
-  Tensor<double> hardness({1});
-  *hardness.view().data = t;
+  Tensor<double> sharpness({1});
+  *sharpness.view().data = t;
   for (const ScaleTraits& traits : scales(granularity, shape[1])) {
     CAPTURE(to_string(shape));
     CAPTURE(static_cast<int>(granularity));
@@ -49,13 +49,13 @@ void check_estimator(const Shape& shape, Granularity granularity, double t) {
     CAPTURE(traits.attached);
     const auto alone = [&](auto& round, auto w, auto learned) {
       using M = typename decltype(w)::Scalar;
-      return binarize_weight(w, learned, round.data(hardness), E<M>{}, binllm::cuda::ScaleByTraits<M>{traits});
+      return binarize_weight(w, learned, round.data(sharpness), E<M>{}, binllm::cuda::ScaleByTraits<M>{traits});
     };
     const auto in_layer = [&](auto& round, auto x, auto w, auto learned) {
       using R = std::remove_reference_t<decltype(round)>;
       using M = typename R::Master;
       using Function = BinaryWeight<E<M>, binllm::cuda::ScaleByTraits<M>, typename R::Device>;
-      return transient_linear(x, Function{E<M>{}, {traits}, w, learned, round.data(hardness)});
+      return transient_linear(x, Function{E<M>{}, {traits}, w, learned, round.data(sharpness)});
     };
     const Weight w = weights(shape), learned = learned_scale(traits, shape);
     check_op_in_each<float, double>(alone, w, learned);
@@ -66,7 +66,7 @@ void check_estimator(const Shape& shape, Granularity granularity, double t) {
 template <template <class> class E>
 void check_estimator() {
   for (const Granularity granularity : granularities) {
-    for (const double t : hardnesses) check_estimator<E>({33, 65}, granularity, t);
+    for (const double t : sharpnesses) check_estimator<E>({33, 65}, granularity, t);
   }
 }
 
@@ -91,14 +91,14 @@ TEST_CASE("cuda ops: binarize, progressive in forward alone") {
 
 TEST_CASE("cuda ops: binarize, estimators by name") {
   if (!gpu()) return;
-  Tensor<double> hardness({1});
-  *hardness.view().data = 2;
+  Tensor<double> sharpness({1});
+  *sharpness.view().data = 2;
   const ScaleTraits traits = scales(Granularity::row, 65).front();
   for (const std::string_view name : {"progressive", "vanilla", "ede", "progressive-forward"}) {
     CAPTURE(name);
     const auto op = [&](auto& round, auto w, auto learned) {
       using M = typename decltype(w)::Scalar;
-      return binarize_weight(w, learned, round.data(hardness), RuntimeEstimator<M>::named(name),
+      return binarize_weight(w, learned, round.data(sharpness), RuntimeEstimator<M>::named(name),
                              binllm::cuda::ScaleByTraits<M>{traits});
     };
     check_op_in_each<float>(op, weights({33, 65}), learned_scale(traits, {33, 65}));

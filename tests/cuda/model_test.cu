@@ -7,14 +7,14 @@ using namespace binllm::test;
 
 namespace {
 
-/// The gradients of all parameters, in one backward pass at a hardness.
+/// The gradients of all parameters, in one backward pass at a sharpness.
 template <class Model>
-std::vector<Tensor<double>> gradients(Model& model, double hardness) {
+std::vector<Tensor<double>> gradients(Model& model, double sharpness) {
   using T = typename Model::value_type;
   using D = typename Model::device;
   const auto ids = on_device<D>(random_ids({2, 13}, 97, 1)), targets = on_device<D>(random_ids({2, 13}, 97, 2));
   StepScalars<D> scalars;
-  scalars.set(StepScalars<D>::hardness, hardness);
+  scalars.set(StepScalars<D>::sharpness, sharpness);
   Tape<D> tape;
   Pass<T, D> pass{tape, scalars};
   model.block.zero_gradients();
@@ -38,17 +38,17 @@ void copy_numbers(const From& from, To& to) {
 
 /// The gradients of every parameter against those of the CPU in double.
 template <class T, class Model, class Exact>
-void check_gradients(const Model& start, Exact& exact, double hardness, double allowed) {
+void check_gradients(const Model& start, Exact& exact, double sharpness, double allowed) {
   copy_numbers(start, exact);
   auto model = on_device<Cuda, T>(start);
-  const auto wanted = gradients(exact, hardness), found = gradients(model, hardness);
+  const auto wanted = gradients(exact, sharpness), found = gradients(model, sharpness);
   const auto names = named_parameters(start);
   REQUIRE(found.size() == wanted.size());
   double largest = 0;
   for (const auto& gradient : wanted) largest = std::max(largest, norm(gradient));
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     CAPTURE(names[i].name);
-    CAPTURE(hardness);
+    CAPTURE(sharpness);
     CHECK(relative_distance(found[i], wanted[i], 0.01 * largest) < allowed);
   }
 }

@@ -12,11 +12,11 @@ constexpr Index batch = 4, context = 31, steps = 20;
 
 /// t of a step: of the recipe's schedule, in five chunks; 0 in full precision.
 template <class Model>
-double hardness_at(const Model& model, Index step) {
+double sharpness_at(const Model& model, Index step) {
   if constexpr (std::is_same_v<typename Model::format_type, Dense>) {
     return 0;
   } else {
-    return chunk_hardness(model.format.schedule, Chunks(steps, 5).chunk_of(step), 5);
+    return chunk_sharpness(model.format.schedule, Chunks(steps, 5).chunk_of(step), 5);
   }
 }
 
@@ -33,7 +33,7 @@ std::vector<double> train_steps(Model& model, const After& after) {
       };
       batches.fill(static_cast<std::uint64_t>(step), span(ids), span(targets));
     };
-    curve.push_back(training.run(fill, step, 2e-3, hardness_at(model, step), 1.0).loss);
+    curve.push_back(training.run(fill, step, 2e-3, sharpness_at(model, step), 1.0).loss);
     after(step);
   }
   return curve;

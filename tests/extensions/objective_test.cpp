@@ -69,7 +69,7 @@ double objective_of(Model& model, const Objective& objective, const TokenStream&
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, sign);
+  scalars.set(StepScalars<Cpu>::sharpness, sign);
   Pass<float, Cpu> pass{tape, scalars};
   const auto* tokens = corpus.tokens().data();
   return *objective.loss(pass, model, Batch<Cpu>{{tokens, shape}, {tokens + 1, shape}}).value().data;

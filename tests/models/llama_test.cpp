@@ -24,11 +24,11 @@ void avoid_kinks(Model& model) {
 
 /// The worst relative error over all parameters that train, at most 8 elements of each.
 template <class Model>
-double model_gradient_error(Model& model, double hardness) {
+double model_gradient_error(Model& model, double sharpness) {
   const auto ids = random_ids({2, 9}, model.config.vocab_size, 1),
              targets = random_ids({2, 9}, model.config.vocab_size, 2);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, hardness);
+  scalars.set(StepScalars<Cpu>::sharpness, sharpness);
   const auto loss = [&](Tape<>& tape) {
     Pass<double, Cpu> pass{tape, scalars};
     return model.loss(pass, read(ids.view()), read(targets.view()));
@@ -66,7 +66,7 @@ Round training_round(Model& model, bool recompute) {
   const auto ids = random_ids({2, 9}, model.config.vocab_size, 1),
              targets = random_ids({2, 9}, model.config.vocab_size, 2);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, 2.6);
+  scalars.set(StepScalars<Cpu>::sharpness, 2.6);
   Tape<> tape;
   const auto forward = [&] {
     Pass<double, Cpu> pass{tape, scalars, nullptr, recompute};

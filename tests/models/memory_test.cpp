@@ -27,7 +27,7 @@ template <class Model>
 Held forward(Model& model, bool recording, bool recompute = false) {
   const auto ids = random_ids({batch, length}, model.config.vocab_size, 1);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, 2);
+  scalars.set(StepScalars<Cpu>::sharpness, 2);
   Tape<> tape;
   Pass<float, Cpu> pass{tape, scalars};
   pass.recompute = recompute;

@@ -12,13 +12,13 @@ using namespace binllm::test;
 
 TEST_CASE("step scalars: owners add them by name, and addresses hold") {
   StepScalars<Cpu> scalars;
-  const auto t = scalars[StepScalars<Cpu>::hardness];
-  CHECK(scalars.named("t") == StepScalars<Cpu>::hardness);
+  const auto t = scalars[StepScalars<Cpu>::sharpness];
+  CHECK(scalars.named("t") == StepScalars<Cpu>::sharpness);
   CHECK(*t.data == 0);
   const auto rate = scalars.add("rate");
   const auto view = scalars[rate];
   scalars.set(rate, 0.25);
-  scalars.set(StepScalars<Cpu>::hardness, 3);
+  scalars.set(StepScalars<Cpu>::sharpness, 3);
   CHECK(*view.data == 0.25);
   CHECK(*t.data == 3);
   for (Index i = 2; i < StepScalars<Cpu>::capacity; ++i) static_cast<void>(scalars.add("number " + std::to_string(i)));

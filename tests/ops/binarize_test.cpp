@@ -31,10 +31,10 @@ struct Named {
   RuntimeScale<double> scale;
   Tensor<double> t{{1}};
 
-  Named(std::string_view estimator_name, std::string_view scale_name, std::string_view granularity, double hardness)
+  Named(std::string_view estimator_name, std::string_view scale_name, std::string_view granularity, double sharpness)
       : estimator(RuntimeEstimator<double>::named(estimator_name)),
         scale(RuntimeScale<double>::named(scale_name, granularity)) {
-    *t.view().data = hardness;
+    *t.view().data = sharpness;
   }
   template <class Device>
   Variable<double, Device> operator()(Variable<double, Device> w, Variable<double, Device> learned) const {

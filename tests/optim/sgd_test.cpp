@@ -75,6 +75,6 @@ TEST_CASE("optimisers in one set of step scalars refuse a second of their name")
   StepScalars<Cpu> scalars;
   ParameterBlock<double, Cpu> block;
   const AdamW<double> first(block, scalars);
-  CHECK(scalars.named("learning_rate") != StepScalars<Cpu>::hardness);
+  CHECK(scalars.named("learning_rate") != StepScalars<Cpu>::sharpness);
   CHECK_THROWS_AS((Sgd<double>(block, scalars)), Error);
 }

@@ -16,7 +16,7 @@ template <class E>
 bool names(std::string_view name) {
   using T = typename E::value_type;
   const auto named = RuntimeEstimator<T>::named(name);
-  for (const T t : hardnesses<T>) {
+  for (const T t : sharpnesses<T>) {
     for (const T x : arguments<T>()) {
       if (named.value(x, t) != E::value(x, t) || named.slope(x, t) != E::slope(x, t)) return false;
     }

@@ -13,11 +13,11 @@ using namespace binllm::test;
 
 namespace {
 
-/// The number of arguments and hardnesses where a statement about (x, t) does not hold.
+/// The number of arguments and sharpnesses where a statement about (x, t) does not hold.
 template <class T, class Statement>
 int exceptions(const Statement& holds) {
   int count = 0;
-  for (const T t : hardnesses<T>) {
+  for (const T t : sharpnesses<T>) {
     for (const T x : arguments<T>()) count += holds(x, t) ? 0 : 1;
   }
   return count;

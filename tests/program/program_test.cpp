@@ -368,7 +368,7 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(prompt + "--prompt ''", "prompts[1]: wanted a token or more, found none");
   refused(prompt + "--prompt 'more than the thirty-two bytes that fit'", "prompts[1]: wanted at most 32 tokens");
   refused(prompt + "--prompt-file " + (folder / "absent.txt").string(), "absent.txt");
-  refused("generate --model " + model + " --prompt x --hardness soft", "--hardness");
+  refused("generate --model " + model + " --prompt x --sharpness soft", "--sharpness");
   refused("", "subcommand");
   refused("frobnicate", "subcommand");
   CHECK(run(folder, "--help").code == 0);

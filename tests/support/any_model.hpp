@@ -53,7 +53,7 @@ Tensor<typename Model::value_type> logits_of(const Model& model, View<const std:
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;
-  scalars.set(StepScalars<Device>::hardness, t);
+  scalars.set(StepScalars<Device>::sharpness, t);
   Pass<typename Model::value_type, Device> pass{tape, scalars};
   Tensor<std::int32_t, Device> there(ids.shape);
   copy_to_device(ids, there.view());
@@ -71,7 +71,7 @@ Tensor<typename Model::value_type> decoded_logits(const Model& model, View<const
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, t);
+  scalars.set(StepScalars<Cpu>::sharpness, t);
   auto cache = model.cache(ids.size());
   Tensor<T> all(Shape{1, ids.size(), model.config.vocab_size});
   for (Index i = 0; i < ids.size(); ++i) {
@@ -88,7 +88,7 @@ Tensor<typename Model::value_type> decoded_logits(const Model& model, View<const
 template <LanguageModel Model, class Loss, class Chosen>
 void check_gradients(Model& model, double t, const Loss& loss, const Chosen& chosen) {
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, t);
+  scalars.set(StepScalars<Cpu>::sharpness, t);
   Tape<> tape;
   Pass<double, Cpu> pass{tape, scalars};
   model.block.zero_gradients();

@@ -11,23 +11,23 @@
 
 namespace binllm::test {
 
-/// Hardnesses from the identity to sgn.
+/// Sharpnesses from the identity to sgn.
 template <class T>
-inline constexpr std::array<T, 15> hardnesses{T(0),
-                                              std::numeric_limits<T>::min(),
-                                              T(1e-30),
-                                              T(1e-16),
-                                              T(1e-8),
-                                              T(1e-4),
-                                              T(1e-3),
-                                              T(0.3199),
-                                              T(1),
-                                              T(4.764),
-                                              T(20),
-                                              T(104.5861),
-                                              T(1e6),
-                                              T(1e30),
-                                              std::numeric_limits<T>::infinity()};
+inline constexpr std::array<T, 15> sharpnesses{T(0),
+                                               std::numeric_limits<T>::min(),
+                                               T(1e-30),
+                                               T(1e-16),
+                                               T(1e-8),
+                                               T(1e-4),
+                                               T(1e-3),
+                                               T(0.3199),
+                                               T(1),
+                                               T(4.764),
+                                               T(20),
+                                               T(104.5861),
+                                               T(1e6),
+                                               T(1e30),
+                                               std::numeric_limits<T>::infinity()};
 
 /// Numbers of all magnitudes, ascending: both zeros, subnormals, and whatever W / S_a may be.
 template <class T>
@@ -44,7 +44,7 @@ std::vector<T> arguments() {
 
 /// The largest
 ///   |f(pack) - f(lane)| / max(1, |f(lane)|)
-/// over all arguments at one hardness, where f is the estimator's value or slope.
+/// over all arguments at one sharpness, where f is the estimator's value or slope.
 template <class E, class F>
 double pack_difference(const F& f, typename E::value_type t) {
   using T = typename E::value_type;

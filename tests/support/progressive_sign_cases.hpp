@@ -25,7 +25,7 @@ TEST_CASE("landmarks of tanh(t x) / tanh(t) and of its slope") {
 }
 
 TEST_CASE_TEMPLATE("F(1, t) = 1 and F(-1, t) = -1 for every t", T, float, double) {
-  for (const T t : hardnesses<T>) {
+  for (const T t : sharpnesses<T>) {
     CAPTURE(t);
     CHECK(std::abs(static_cast<double>(f(T(1), t)) - 1) <= ulps<T>);
     CHECK(std::abs(static_cast<double>(f(T(-1), t)) + 1) <= ulps<T>);
@@ -44,7 +44,7 @@ TEST_CASE_TEMPLATE("the ends: the identity at t = 0, sgn with sgn(0) = 1 and slo
 
 TEST_CASE_TEMPLATE("finite, odd, rising, between sgn and the identity; the slope even, from 0 to t / tanh(t)", T, float,
                    double) {
-  for (const T t : hardnesses<T>) {
+  for (const T t : sharpnesses<T>) {
     CAPTURE(t);
     if (t == infinity<T>) continue;
     const T steepest = t < T(1e-15) ? T(1) : t / std::tanh(t);

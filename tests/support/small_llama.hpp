@@ -40,14 +40,14 @@ Llama<T> small_llama(LlamaConfig config = small_config(), std::uint64_t seed = 1
   return model;
 }
 
-/// Logits (B,T,V) at a hardness.
+/// Logits (B,T,V) at a sharpness.
 template <class T, class F>
 Tensor<T> logits_of(const Llama<T, Cpu, F>& model, View<const std::int32_t> ids,
-                    double hardness = std::numeric_limits<double>::infinity()) {
+                    double sharpness = std::numeric_limits<double>::infinity()) {
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, hardness);
+  scalars.set(StepScalars<Cpu>::sharpness, sharpness);
   Pass<T, Cpu> pass{tape, scalars};
   return host(model.logits(pass, ids).value());
 }

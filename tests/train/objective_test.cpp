@@ -29,7 +29,7 @@ double loss_of(Model& model, const Objective& objective, double t = 0) {
   Tape tape;
   const NoGrad pause(tape);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, t);
+  scalars.set(StepScalars<Cpu>::sharpness, t);
   Pass<typename Model::value_type, Cpu> pass{tape, scalars};
   return static_cast<double>(*objective.loss(pass, model, data.batch()).value().data);
 }
@@ -40,7 +40,7 @@ double gradient_error_in(Model& model, const Objective& objective, double t = 0)
   const Data data;
   Tape tape;
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, t);
+  scalars.set(StepScalars<Cpu>::sharpness, t);
   model.block.zero_gradients();
   Pass<double, Cpu> pass{tape, scalars};
   tape.backward(objective.loss(pass, model, data.batch()));

@@ -39,7 +39,7 @@ Llama<T, Device> start() {
 }
 
 template <class Model>
-std::vector<double> losses(Model& model, double learning_rate, double (*hardness)(const Model&, Index)) {
+std::vector<double> losses(Model& model, double learning_rate, double (*sharpness)(const Model&, Index)) {
   const auto fill = [](View<std::int32_t> ids, View<std::int32_t> targets) {
     for (Index i = 0; i < ids.size(); ++i) {
       ids.data[i] = static_cast<std::int32_t>(i * i % 61);
@@ -49,7 +49,7 @@ std::vector<double> losses(Model& model, double learning_rate, double (*hardness
   TrainingStep<Model> training(model, batch, 0, context, {});
   std::vector<double> curve;
   for (Index step = 0; step < steps; ++step)
-    curve.push_back(training.run(fill, step, learning_rate, hardness(model, step), 1.0).loss);
+    curve.push_back(training.run(fill, step, learning_rate, sharpness(model, step), 1.0).loss);
   return curve;
 }
 
@@ -65,7 +65,7 @@ std::vector<double> progressive_curve(double learning_rate) {
   auto binary = binarize<PaperRecipe<T>>(start<Device, T>());
   using Model = decltype(binary);
   return losses<Model>(binary, learning_rate, [](const Model& model, Index step) {
-    return chunk_hardness(model.format.schedule, Chunks(steps, chunks).chunk_of(step), chunks);
+    return chunk_sharpness(model.format.schedule, Chunks(steps, chunks).chunk_of(step), chunks);
   });
 }
 

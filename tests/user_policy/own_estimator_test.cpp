@@ -14,7 +14,7 @@ using namespace binllm::test;
 
 namespace {
 
-/// The op with an estimator at one hardness.
+/// The op with an estimator at one sharpness.
 template <class E>
 struct At {
   double t;

@@ -18,8 +18,8 @@ namespace {
 using Own = Recipe<user::AlgebraicSign<float>, DualScale<float>, ChannelScale<float>, user::Parabola>;
 static_assert(RecipeLike<Own>);
 
-/// The hardness of every reported step.
-struct HardnessLog : RunLog {
+/// The sharpness of every reported step.
+struct SharpnessLog : RunLog {
   std::set<double> seen;
   void report(std::string_view, Index, Index, std::span<const Metric> metrics) override {
     for (const auto& [name, value] : metrics) {
@@ -37,9 +37,10 @@ TEST_CASE("a model is binarised, trained and packed with a user's own estimator 
   for (int i = 0; i < 2000; ++i) ids.push_back(i * i % 37);
   const auto corpus = TokenStream::from_tokens(std::move(ids));
   auto options = ProgressiveOptions::small_model();
-  options.training.batch = 4, options.training.context = 12, options.chunks = 4, options.training.warmup = 2, options.training.report_every = 1;
+  options.training.batch = 4, options.training.context = 12, options.chunks = 4, options.training.warmup = 2,
+  options.training.report_every = 1;
   options.training.tokens = 40 * 4 * 12;
-  HardnessLog log;
+  SharpnessLog log;
   const double loss = train_progressively(binary, corpus, options, nullptr, &log);
   CHECK(std::isfinite(loss));
   CHECK(loss < 0.9 * std::log(37.0));

@@ -27,7 +27,7 @@ struct PerplexityOptions {
   Index context = 256;
   Index batch = 8;  ///< windows computed at a time; changes memory, and bits of the sum only
   Index max_windows = std::numeric_limits<Index>::max();      ///< the first so many
-  double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
+  double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
 /// What evaluate_perplexity asks of its arguments, to be found out before a long run rather than after it.
@@ -59,7 +59,7 @@ template <LanguageModel Model>
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;
-  scalars.set(StepScalars<Device>::hardness, options.hardness);
+  scalars.set(StepScalars<Device>::sharpness, options.sharpness);
   Tensor<std::int32_t> ids(Shape{options.batch, n - 1}), targets(Shape{options.batch, n - 1});
   Tensor<std::int32_t, Device> device_ids(ids.shape()), device_targets(ids.shape());
   double sum = 0;

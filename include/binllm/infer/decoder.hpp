@@ -19,7 +19,7 @@ namespace binllm {
 struct DecoderOptions {
   Index sequences = 1;
   Index capacity = 0;  ///< tokens of one sequence at most; 0: the model's positions
-  double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models
+  double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
   std::optional<VocabularyPrecision> vocabulary{};            ///< empty: what the format says, else float
 };
 
@@ -102,7 +102,7 @@ class Decoder {
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
     if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
-    scalars_.set(StepScalars<Device>::hardness, options.hardness);
+    scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
   }
   [[nodiscard]] static Index checked_capacity(const ModelConfig& config, const DecoderOptions& options) {
     const Index positions = config.max_position_embeddings;

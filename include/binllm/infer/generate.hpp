@@ -53,13 +53,13 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   DecoderOptions chosen;
   chosen.sequences = std::clamp<Index>(std::ssize(prompts), 1, options.sequences);
   chosen.capacity = options.context > 0 ? limit : longest;
-  chosen.hardness = options.hardness;
+  chosen.sharpness = options.sharpness;
   chosen.vocabulary = options.vocabulary;
   return chosen;
 }
 
 /// The same with a decoder, whose sequences are begun afresh; its own options stand for `sequences`, `context`,
-/// `hardness` and `vocabulary`. Errors: as of a model.
+/// `sharpness` and `vocabulary`. Errors: as of a model.
 template <LanguageModel Model>
 [[nodiscard]] GeneratedTokens generate_batch(Decoder<Model>& decoder,
                                              const std::vector<std::vector<std::int32_t>>& prompts,

@@ -24,7 +24,7 @@ struct GenerateOptions {
   double repetition_penalty = 1;  ///< 1: off
   Index repetition_window = 0;    ///< tokens that the penalty looks back; 0: all
   std::uint64_t seed = 1;
-  double hardness = std::numeric_limits<double>::infinity();  ///< t of binary models
+  double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
   /// Prompt i draws from stream first_sequence + i of the seed: alone, with its number here, it gives what it gives
   /// among others.
   Index first_sequence = 0;

@@ -26,7 +26,7 @@ namespace binllm {
 
 struct WalkOptions {
   Index windows_at_once = 1;                                  ///< that run through a block together
-  double hardness = std::numeric_limits<double>::infinity();  ///< t of models that have estimators
+  double sharpness = std::numeric_limits<double>::infinity();  ///< t of models that have estimators
 };
 
 template <LanguageModel Model>
@@ -144,7 +144,7 @@ class BlockWalk {
   /// ids (windows, tokens). Errors: rank_unsupported, empty_tensor, option_out_of_range, token_out_of_range.
   BlockWalk(Model& model, View<const std::int32_t> ids, const WalkOptions& options)
       : model_(model), at_once_(options.windows_at_once), windows_((check(ids, options), ids.shape[0])) {
-    scalars_.set(StepScalars<Device>::hardness, options.hardness);
+    scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
     const Shape shape{windows_, ids.shape[1], model.config.hidden_size};
     full_ = Tensor<T, Device>(shape);
     present_ = Tensor<T, Device>(shape);

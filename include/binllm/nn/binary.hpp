@@ -20,19 +20,19 @@ struct BinaryWeight {
   E estimator;
   S scale;
   Variable<T, Device> weight, learned;
-  View<const double, Device> hardness;
+  View<const double, Device> sharpness;
   Shape shape = weight.shape();
 
   [[nodiscard]] bool needs_gradient() const { return weight.needs_gradient() || learned.needs_gradient(); }
   template <class C>
   void forward(Tape<Device>& tape, View<C, Device> wb) const {
     const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
-    K::forward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, memory.view(), wb);
+    K::forward(estimator, scale, read(weight.value()), read(learned.value()), sharpness.data, memory.view(), wb);
   }
   template <class C>
   void backward(Tape<Device>& tape, View<const C, Device> dwb) const {
     const Temporary<T, Device> memory(tape, Shape{K::workspace(scale, shape)});
-    K::backward(estimator, scale, read(weight.value()), read(learned.value()), hardness.data, dwb, memory.view(),
+    K::backward(estimator, scale, read(weight.value()), read(learned.value()), sharpness.data, dwb, memory.view(),
                 weight.gradient(), learned.gradient());
   }
 };
@@ -124,7 +124,7 @@ struct BinaryKind {
     }
     [[nodiscard]] BinaryWeight<E, S, Device> effective(Pass<T, Device>& pass) const {
       return {kind.estimator, kind.scale, pass.tape.use(weight), pass.tape.use(scale),
-              pass.scalars[StepScalars<Device>::hardness]};
+              pass.scalars[StepScalars<Device>::sharpness]};
     }
     /// Adds the weights of this layer that F has made nearly +-S at t.
     void add_progress(double t, BitProgress& sum) const {

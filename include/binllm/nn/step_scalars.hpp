@@ -18,7 +18,7 @@ class StepScalars {
   static constexpr Index capacity = 32;
   enum class Slot : Index {};
   /// t of the pass, which estimators read. Every set of scalars has it.
-  static constexpr Slot hardness{0};
+  static constexpr Slot sharpness{0};
 
   StepScalars() : values_(Shape{capacity}) { add("t"); }
 

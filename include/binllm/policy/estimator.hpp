@@ -15,7 +15,7 @@ struct ValueAndSlope {
   X value, slope;
 };
 
-/// An estimator at one hardness: what depends on t alone has been computed. As with estimators, value(x) and slope(x)
+/// An estimator at one sharpness: what depends on t alone has been computed. As with estimators, value(x) and slope(x)
 /// are templates in X, or plain functions of scalars. `value_and_slope(x)`, a template in X that gives a
 /// ValueAndSlope<X>, is optional: for formulas that share work.
 template <class A, class T>
@@ -34,7 +34,7 @@ concept WithAt = requires(const E e, typename E::value_type t) {
   { e.at(t) } -> PreparedEstimator<typename E::value_type>;
 };
 
-/// A pair of formulas of x = W / S_a and the hardness t in [0, +inf]:
+/// A pair of formulas of x = W / S_a and the sharpness t in [0, +inf]:
 ///   value(x, t)   what replaces x in forward;   value(x, inf) is sgn(x), sgn(0) = +1
 ///   slope(x, t)   what backward uses as d value / dx
 /// Written as templates in X (a scalar or a pack) they are vectorised; a plain function of scalars is applied lane by

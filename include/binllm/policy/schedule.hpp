@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Schedules: the hardness t as a function of progress. A schedule knows no tensor and no device.
+/// Schedules: the sharpness t as a function of progress. A schedule knows no tensor and no device.
 #pragma once
 #include <cmath>
 #include <concepts>

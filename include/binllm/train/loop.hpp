@@ -21,7 +21,7 @@ struct Phase {
   std::string_view name;
   virtual ~Phase() = default;
   explicit Phase(std::string_view phase) : name(phase) {}
-  [[nodiscard]] virtual double hardness(Index /*step*/) const { return 0; }
+  [[nodiscard]] virtual double sharpness(Index /*step*/) const { return 0; }
   /// Whether the state after so many steps deserves a report of its own.
   [[nodiscard]] virtual bool milestone(Index /*steps_done*/) const { return false; }
   /// Adds numbers to the report after `step` steps; `evaluated` where an evaluation is due.
@@ -68,7 +68,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   std::vector<Metric> metrics;
   while (static_cast<Index>(done) < steps) {
     const auto step = static_cast<Index>(done);
-    const double lr = learning_rate(step), t = phase.hardness(step);
+    const double lr = learning_rate(step), t = phase.sharpness(step);
     const auto fill = [&](const HostBatch& batch) {
       const auto span = [](View<std::int32_t> view) {
         return std::span(view.data, static_cast<std::size_t>(view.size()));

@@ -77,9 +77,9 @@ struct BinarySummary {
 /// How far the weights of a model have gone towards one bit at t, where its kind of linear layer knows that.
 template <LanguageModel Model>
 requires requires(const Model& model, BitProgress& sum) { linear_layers(model).front().linear->add_progress(0.0, sum); }
-[[nodiscard]] BinarySummary summarise(const Model& model, double hardness) {
+[[nodiscard]] BinarySummary summarise(const Model& model, double sharpness) {
   BitProgress sum;
-  for_each_linear([&](const auto& linear) { linear.add_progress(hardness, sum); }, model);
+  for_each_linear([&](const auto& linear) { linear.add_progress(sharpness, sum); }, model);
   return {static_cast<double>(sum.saturated) / static_cast<double>(std::max<Index>(sum.weights, 1)),
           sum.scale_drift / static_cast<double>(std::max<Index>(sum.scales, 1))};
 }

@@ -8,7 +8,7 @@ namespace binllm {
 
 /// t of chunk k = 1..N: the schedule at c = 20 k / N.
 template <Schedule S>
-[[nodiscard]] double chunk_hardness(const S& schedule, Index chunk, Index chunks) {
+[[nodiscard]] double chunk_sharpness(const S& schedule, Index chunk, Index chunks) {
   return schedule(schedule_end * static_cast<double>(chunk) / static_cast<double>(chunks));
 }
 
@@ -35,29 +35,28 @@ struct ProgressivePhase : Phase {
         chunks(steps, chosen.chunks) {
     signs.update(model);
   }
-  [[nodiscard]] double hardness(Index step) const override {
-    return chunk_hardness(model.format.schedule, chunks.chunk_of(step), chunks.chunks);
+  [[nodiscard]] double sharpness(Index step) const override {
+    return chunk_sharpness(model.format.schedule, chunks.chunk_of(step), chunks.chunks);
   }
   [[nodiscard]] bool milestone(Index done) const override {
     return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
   }
   [[nodiscard]] PerplexityOptions evaluation(double t) const {
-    return {
-        .context = options.training.context, .max_windows = options.training.evaluate_windows, .hardness = t};
+    return {.context = options.training.context, .max_windows = options.training.evaluate_windows, .sharpness = t};
   }
   void report(Index done, bool evaluated, std::vector<Metric>& metrics) override {
     const Index chunk = chunks.chunk_of(done - 1);
     metrics.push_back({"chunk", static_cast<double>(chunk)});
     if (milestone(done)) {
       if constexpr (requires { summarise(model, 0.0); }) {
-        const BinarySummary summary = summarise(model, hardness(done - 1));
+        const BinarySummary summary = summarise(model, sharpness(done - 1));
         metrics.insert(metrics.end(), {{"saturated", summary.saturated}, {"scale_drift", summary.scale_drift}});
       }
       metrics.push_back({"sign_flips", signs.update(model)});
     }
     if (!evaluated || validation == nullptr) return;
     const auto loss = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)).nll; };
-    metrics.insert(metrics.end(), {{"validation_loss_f", loss(hardness(done - 1))},
+    metrics.insert(metrics.end(), {{"validation_loss_f", loss(sharpness(done - 1))},
                                    {"validation_loss_sign", loss(std::numeric_limits<double>::infinity())}});
   }
   void keep(TrainingState& state) override {

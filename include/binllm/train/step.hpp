@@ -46,9 +46,9 @@ class TrainingStep {
   /// `fill(ids, targets)` or `fill(HostBatch)` writes the batch, of this rank; `step` counts from 0.
   /// Errors: token_out_of_range; training_diverged before any weight is touched.
   template <class Fill>
-  Result run(const Fill& fill, Index step, double learning_rate, double hardness, double clip) {
+  Result run(const Fill& fill, Index step, double learning_rate, double sharpness, double clip) {
     read_batch(fill);
-    scalars_.set(StepScalars<Device>::hardness, hardness);
+    scalars_.set(StepScalars<Device>::sharpness, sharpness);
     optimiser_.prepare(step + 1, learning_rate);
     compute_gradients_([&] { compute_gradients(); });
     const double loss = mean_loss(), norm = norm_.value();

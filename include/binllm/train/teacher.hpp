@@ -41,8 +41,8 @@ class ModelTeacher final : public Teacher<typename Model::value_type, typename M
   using Device = typename Model::device;
   using Owned = std::unique_ptr<Model>;
 
-  ModelTeacher(Model* model, Owned owned, double hardness) : owned_(std::move(owned)), model_(model) {
-    scalars_.set(StepScalars<Device>::hardness, hardness);
+  ModelTeacher(Model* model, Owned owned, double sharpness) : owned_(std::move(owned)), model_(model) {
+    scalars_.set(StepScalars<Device>::sharpness, sharpness);
   }
   [[nodiscard]] ForwardStates<T, Device> hidden_states(Tape<Device>& tape, View<const std::int32_t, Device> ids,
                                                        std::span<const Index> wanted) const override {
@@ -70,9 +70,9 @@ template <class T, class Device>
 using TeacherPointer = std::shared_ptr<const Teacher<T, Device>>;
 
 /// A teacher that borrows the model, which must outlive it; or keeps a model that is moved into it, whose gradients it
-/// gives back. `hardness` is its t, where it has estimators: infinity is the sign.
+/// gives back. `sharpness` is its t, where it has estimators: infinity is the sign.
 template <class Model>
-[[nodiscard]] auto make_teacher(Model&& model, double hardness = std::numeric_limits<double>::infinity()) {
+[[nodiscard]] auto make_teacher(Model&& model, double sharpness = std::numeric_limits<double>::infinity()) {
   using M = std::remove_reference_t<Model>;
   static_assert(RunsInBlocks<M>, "a teacher is a model that runs block by block and has a head");
   std::unique_ptr<M> owned;
@@ -85,7 +85,7 @@ template <class Model>
     if constexpr (M::format_type::trainable) drop_gradients(*owned);
   }
   return TeacherPointer<typename M::value_type, typename M::device>(
-      std::make_shared<detail::ModelTeacher<M>>(borrowed, std::move(owned), hardness));
+      std::make_shared<detail::ModelTeacher<M>>(borrowed, std::move(owned), sharpness));
 }
 
 }  // namespace binllm

@@ -266,15 +266,15 @@ TEST_CASE("policies that the folder lacks, that nobody knows, or that are not th
   CHECK(load_model<BinaryModel>(folder.path()).config == tiny_config());
 }
 
-TEST_CASE("the hardness is a number from 0 to inf") {
+TEST_CASE("the sharpness is a number from 0 to inf") {
   ModelDescription description{.config = tiny_config(), .format = "binary", .recipe = {}};
-  CHECK(id_of([&] { (void)recipe_hardness(description); }) == ErrorId::config_invalid);
+  CHECK(id_of([&] { (void)recipe_sharpness(description); }) == ErrorId::config_invalid);
   description.recipe["t"] = "inf";
-  CHECK(recipe_hardness(description) == std::numeric_limits<double>::infinity());
+  CHECK(recipe_sharpness(description) == std::numeric_limits<double>::infinity());
   for (const char* bad : {"", "nan", "-1", "1x", "hard"}) {
     CAPTURE(bad);
     description.recipe["t"] = bad;
-    CHECK(id_of([&] { (void)recipe_hardness(description); }) == ErrorId::config_invalid);
+    CHECK(id_of([&] { (void)recipe_sharpness(description); }) == ErrorId::config_invalid);
   }
 }
 

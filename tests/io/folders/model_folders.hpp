@@ -74,7 +74,7 @@ Tensor<typename Model::value_type> logits_of(Model& model, const std::vector<std
   Tape<> tape;
   const NoGrad<Cpu> pause(tape);
   StepScalars<Cpu> scalars;
-  scalars.set(StepScalars<Cpu>::hardness, std::numeric_limits<double>::infinity());
+  scalars.set(StepScalars<Cpu>::sharpness, std::numeric_limits<double>::infinity());
   Pass<T, Cpu> pass{tape, scalars};
   return host(model.logits(pass, {ids.data(), Shape{1, static_cast<Index>(ids.size())}}).value());
 }

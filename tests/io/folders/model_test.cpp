@@ -112,7 +112,7 @@ TEST_CASE("config.json names the policies, and run-time policies are found by th
                                                                  {"channel_scale", "shared"},
                                                                  {"schedule", "exponential"},
                                                                  {"t", "105.25"}});
-  CHECK(recipe_hardness(description) == 105.25);
+  CHECK(recipe_sharpness(description) == 105.25);
   const auto runtime = load_model<Llama<float, Cpu, RuntimeBinary<float>>>(folder.path());
   CHECK(runtime.format.estimator.entry->name == "progressive");
   CHECK(runtime.format.scale.traits().learned);

@@ -48,7 +48,7 @@ bool prepared_agrees(typename E::value_type t) {
 TEST_CASE_TEMPLATE("an estimator prepared for t is the estimator at t", E, ProgressiveSign<float>,
                    ProgressiveSign<double>, StraightThrough<float>, ErrorDecay<float>, ErrorDecay<double>,
                    ProgressiveForward<float>, user::AlgebraicSign<float>, user::AlgebraicSignInPacks<double>) {
-  for (const auto t : hardnesses<typename E::value_type>) {
+  for (const auto t : sharpnesses<typename E::value_type>) {
     CAPTURE(t);
     if (t * t < std::numeric_limits<typename E::value_type>::infinity() || std::isinf(t)) CHECK(prepared_agrees<E>(t));
   }

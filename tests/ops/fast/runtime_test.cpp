@@ -11,7 +11,7 @@ TEST_CASE_TEMPLATE("an estimator by name computes the bits of the one behind the
     const auto named = RuntimeEstimator<T>::named(E::name);
     CAPTURE(E::name);
     const Pack<T> x = Pack<T>::LinSpaced(T(-2), T(2.5));
-    for (const T t : hardnesses<T>) {
+    for (const T t : sharpnesses<T>) {
       CAPTURE(t);
       const auto at = prepared(named, t);  // computed once, used often
       int different = 0;

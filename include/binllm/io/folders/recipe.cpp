@@ -22,7 +22,7 @@ const std::string& recipe_entry(const ModelDescription& description, const std::
   return entry->second;
 }
 
-double recipe_hardness(const ModelDescription& description) {
+double recipe_sharpness(const ModelDescription& description) {
   const std::string& text = recipe_entry(description, "t");
   double t = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), t);

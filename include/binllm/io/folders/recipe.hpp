@@ -14,8 +14,8 @@ namespace binllm {
 
 /// The entry of a model's recipe. Errors: config_invalid where it is missing.
 [[nodiscard]] const std::string& recipe_entry(const ModelDescription& description, const std::string& key);
-/// The hardness t that the training of a binary model ended with; "inf" is legal. Errors: config_invalid.
-[[nodiscard]] double recipe_hardness(const ModelDescription& description);
+/// The sharpness t that the training of a binary model ended with; "inf" is legal. Errors: config_invalid.
+[[nodiscard]] double recipe_sharpness(const ModelDescription& description);
 
 namespace detail {
 

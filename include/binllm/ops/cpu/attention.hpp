@@ -21,7 +21,7 @@ struct Kernel<Attention, Cpu> {
                       View<T> lse, View<T> y) {
     if (cpu::are_few_queries(a.queries)) return few(a, q, k, v, memory, lse, y);
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
-    const Room<T> room(a);
+    const Workspace<T> room(a);
     parallel_for(a.batch * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory) {
       const Tile<T> tile(a, task / tiles / a.heads, task / tiles % a.heads, task % tiles);
       T* p = reinterpret_cast<T*>(memory);
@@ -43,7 +43,7 @@ struct Kernel<Attention, Cpu> {
                        Into<T, Cpu> into_v) {
     const View<T> dq = into_q.zeroed(), dk = into_k.zeroed(), dv = into_v.zeroed();
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
-    const Room<T> room(a);
+    const Workspace<T> room(a);
     const KeyGradient<T> to_k(a, dk, memory.data), to_v(a, dv, memory.data + memory.size() / 2);
     parallel_for(a.batch * a.heads, room.bytes(2), [&](Index task, std::byte* scratch) {
       T* p = reinterpret_cast<T*>(scratch);
@@ -96,10 +96,10 @@ struct Kernel<Attention, Cpu> {
 
   /// Scratch of one task: matrices of tile_queries x keys, then the packing panels of its products.
   template <class T>
-  struct Room {
+  struct Workspace {
     Index stride;
     std::size_t panel_bytes;
-    explicit Room(const Attention& a)
+    explicit Workspace(const Attention& a)
         : stride((a.keys + 15) / 16 * 16),
           panel_bytes(std::max({cpu::gemm_bytes<T>(tile_queries, a.keys, a.head_dim),
                                 cpu::gemm_bytes<T>(tile_queries, a.head_dim, a.keys),

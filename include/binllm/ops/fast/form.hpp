@@ -17,7 +17,7 @@ concept WithFastForm = requires(const E e, typename E::value_type t) {
 
 /// The prepared form of an estimator that has none of its own.
 template <Estimator E>
-struct AtHardness {
+struct AtSharpness {
   using T = typename E::value_type;
   E estimator;
   T t;
@@ -41,7 +41,7 @@ template <Estimator E>
   } else if constexpr (WithAt<E>) {
     return e.at(t);
   } else {
-    return AtHardness<E>{e, t};
+    return AtSharpness<E>{e, t};
   }
 }
 

@@ -70,7 +70,7 @@ inline constexpr EstimatorLoops<typename E::value_type> estimator_loops{ErasedEs
                                                                         ErasedEstimator<E>::backward_with_sums,
                                                                         ErasedEstimator<E>::backward};
 
-/// An estimator chosen by name, at one hardness.
+/// An estimator chosen by name, at one sharpness.
 template <std::floating_point T>
 struct RuntimeAt {
   const EstimatorLoops<T>* loops = nullptr;

@@ -94,8 +94,8 @@ struct ScaledTanh {
   T t;
   T exponent;  ///< -2 t / ln 2, kept finite
 
-  constexpr explicit ScaledTanh(T hardness)
-      : t(hardness), exponent(std::max(T(-2.885390081777926815L) * t, std::numeric_limits<T>::lowest())) {}
+  constexpr explicit ScaledTanh(T sharpness)
+      : t(sharpness), exponent(std::max(T(-2.885390081777926815L) * t, std::numeric_limits<T>::lowest())) {}
 
   template <class X>
   [[nodiscard]] constexpr X value(const X& x) const {
