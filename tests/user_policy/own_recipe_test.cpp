@@ -3,6 +3,7 @@
 #include "user_policy/own_policies.hpp"
 
 #include <binllm/models/convert.hpp>
+#include <binllm/packed/kernels.hpp>
 #include <binllm/train/progressive.hpp>
 
 #include <doctest/doctest.h>

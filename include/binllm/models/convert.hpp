@@ -138,21 +138,26 @@ template <LinearKind K, class A, class T, StoredForm S>
   return quantised;
 }
 
+namespace detail {
+/// The one weight that does what a stored linear layer does.
+template <class Layer, class T>
+void write_dense(const Layer& layer, View<T> w) {
+  if constexpr (requires { layer.dense(w); }) {
+    layer.dense(w);
+  } else {
+    static_assert(!HasSides<typename Layer::Matrix>, "a stored form with before or after says dense(w)");
+    layer.restore(w);
+  }
+}
+}  // namespace detail
+
 /// The dense model of a stored one: what it computes, in full precision. Errors: none.
 template <class A, class T, StoredForm S>
 [[nodiscard]] CausalLm<A, T, Cpu, Dense> unpack(const CausalLm<A, T, Cpu, Stored<S>>& stored) {
   CausalLm<A, T, Cpu, Dense> dense(stored.config);
   detail::copy_outer(stored, dense);
   for_each_linear(
-      [](const auto& from, auto& to) {
-        if constexpr (requires { from.dense(to.weight.value); }) {
-          from.dense(to.weight.value);
-        } else {
-          using Layer = std::remove_cvref_t<decltype(from)>;
-          static_assert(!detail::HasSides<typename Layer::Matrix>, "a stored form with before or after says dense(w)");
-          from.restore(to.weight.value);
-        }
-      },
+      [](const auto& from, auto& to) { detail::write_dense(from, to.weight.value); },
       stored, dense);
   return dense;
 }

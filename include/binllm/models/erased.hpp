@@ -79,7 +79,7 @@ template <class A>
   with_format_of(stored, [&]<class F>(const F&) {
     if constexpr (requires { typename F::form; }) {
       dense.emplace(in_format(Dense{}, stored, [](const auto& from, auto& to) {
-        layer_as<F>(from).restore(to.weight.value);
+        detail::write_dense(layer_as<F>(from), to.weight.value);
       }));
     }
   });
