@@ -1,5 +1,7 @@
 // expect: static assertion failed.*this recipe has no stage 1
 // SPDX-License-Identifier: MIT
+#include <binllm/models/channel_search.hpp>
+#include <binllm/models/llama.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 

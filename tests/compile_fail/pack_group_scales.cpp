@@ -1,5 +1,6 @@
 // expect: MergeableScale
 // SPDX-License-Identifier: MIT
+#include <binllm/models/llama.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 

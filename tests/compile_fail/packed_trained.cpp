@@ -1,5 +1,6 @@
 // expect: Trainable
 // SPDX-License-Identifier: MIT
+#include <binllm/models/llama.hpp>
 #include <binllm/nn/packed.hpp>
 #include <binllm/train/loop.hpp>
 

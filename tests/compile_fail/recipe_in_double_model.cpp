@@ -1,5 +1,6 @@
 // expect: static assertion failed.*the recipe's scalar type must be the model's
 // SPDX-License-Identifier: MIT
+#include <binllm/models/llama.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 

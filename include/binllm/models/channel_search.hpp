@@ -26,8 +26,6 @@ void check_folds_channel_scale(const BinaryModel<R, Model>& binary) {
 template <RecipeLike R, class Model>
 [[nodiscard]] with_format<Model, ChannelSearch<R::channel_scale::sharing>> channel_search(
     const BinaryModel<R, Model>& binary) {
-  static_assert(R::channel_scale::sharing != ChannelSharing::none,
-                "this recipe has no stage 1: its channel scale is ChannelSharing::none");
   static_assert(FoldableScale<typename R::scale>,
                 "stage 1 folds S_t into rows, which only scales of Granularity::row allow");
   with_format<Model, ChannelSearch<R::channel_scale::sharing>> search(binary.model.config, {}, Ownership::borrow_first);

@@ -121,15 +121,16 @@ struct ParameterBlock {
       if (!numbered(*entry)) entry->unit = entry < layers && layers != entries.end() ? "embedding" : "rest";
     }
   }
-  /// Places the parameters of a unit, one rule after the other.
+  /// Places the parameters of a unit, one rule after the other, those with decay first.
   void place_runs(std::span<Entry> unit, bool frozen, Index& next) {
     std::vector<ParameterRule> rules;
-    for (const Entry& entry : unit) {
-      const ParameterRule& rule = entry.parameter->rule;
-      const bool known = std::find(rules.begin(), rules.end(), rule) != rules.end();
-      if (rule.frozen == frozen && !known) rules.push_back(rule);
+    for (const bool decays : {true, false}) {
+      for (const Entry& entry : unit) {
+        const ParameterRule& rule = entry.parameter->rule;
+        const bool known = std::find(rules.begin(), rules.end(), rule) != rules.end();
+        if (rule.frozen == frozen && rule.decays == decays && !known) rules.push_back(rule);
+      }
     }
-    std::stable_partition(rules.begin(), rules.end(), [](const ParameterRule& rule) { return rule.decays; });
     for (const ParameterRule& rule : rules) {
       const Index begin = next;
       for (Entry& entry : unit) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A model is made, trained, saved, loaded, and speaks: with what binllm::compiled and binllm::io hold.
 #include <binllm/compiled.hpp>
+#include <binllm/data/story_corpus.hpp>
 #include <binllm/io.hpp>
 
 #include <fmt/core.h>

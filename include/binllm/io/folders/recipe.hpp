@@ -52,7 +52,7 @@ using AboutWords = std::function<bool(std::string_view key, std::string_view one
 /// Whether two words stand for the same tensors and the same arithmetic.
 template <class Format>
 [[nodiscard]] AboutWords agreement(const Format& format) {
-  return [format](std::string_view key, std::string_view wanted, std::string_view found) {
+  return [=](std::string_view key, std::string_view wanted, std::string_view found) {
     if constexpr (requires { format.agrees(key, wanted, found); }) {
       return format.agrees(key, wanted, found);
     } else {
@@ -63,7 +63,7 @@ template <class Format>
 /// Whether a caller's word stands in place of the format's own.
 template <class Format>
 [[nodiscard]] AboutWords yielding(const Format& format) {
-  return [format]([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
+  return [=]([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
                   [[maybe_unused]] std::string_view said) {
     if constexpr (requires { format.yields(key, own, said); }) {
       return format.yields(key, own, said);
