@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Who hears of a training: a function of your own, or a line on the terminal.
 #pragma once
+#include <binllm/simd/tuned_build.hpp>
 #include <binllm/train/run.hpp>
 
 #include <fmt/core.h>
@@ -28,7 +29,8 @@ class OnReport final : public RunLog {
   F function_;
 };
 
-/// One live line on standard error: phase, step, loss, speed.
+/// One live line on standard error: phase, step, loss, speed. Before the first one, why the program is slower than it
+/// need be, where it is.
 class TerminalProgress final : public RunLog {
  public:
   /// "progressive 20/400   loss 1.2345   5120 tokens/s"
@@ -42,6 +44,9 @@ class TerminalProgress final : public RunLog {
     return text;
   }
   void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override {
+    if (const std::string reason = first_ ? slow_build_reason() : std::string(); !reason.empty())
+      fmt::print(stderr, "{}\n", reason);
+    first_ = false;
     fmt::print(stderr, "\r\x1b[K{}{}", line(phase, step, steps, metrics), step == steps ? "\n" : "");
     std::fflush(stderr);
     live_ = step != steps;
@@ -54,7 +59,7 @@ class TerminalProgress final : public RunLog {
   TerminalProgress& operator=(const TerminalProgress&) = delete;
 
  private:
-  bool live_ = false;
+  bool live_ = false, first_ = true;
 };
 
 /// The log that was chosen; without one, a line on a terminal, and elsewhere silence.
