@@ -154,7 +154,8 @@ struct Salient {
   static void store(const Parameters<T, Cpu>& from, SalientForm::Matrix<T, Cpu>& to) {
     const auto w = from.weight.value;
     for (Index i = 0; i < w.rows(); ++i) {
-      const auto m = from.mask.view().row(i), row = w.row(i);
+      const auto m = from.mask.view().row(i);
+      const auto row = w.row(i);
       pack_row(View<const T>(row.data(), Shape{to.cols}), to.signs.view().data + i * to.signs.shape().cols());
       Tensor<T> above(Shape{to.cols});  // a bit is whether a number is at least 0
       above.view().flat() = m - T(0.5);
