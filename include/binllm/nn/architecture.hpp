@@ -13,7 +13,7 @@ namespace binllm {
 ///   parallel     y = h + attention(norm_1 h) + mlp(norm_2 h)
 enum class Residual { sequential, parallel };
 
-/// What a family calls its modules in files. The defaults are Llama's at Hugging Face. An empty name adds nothing.
+/// What a family calls its modules in files. The defaults are Hugging Face's usual ones. An empty name adds nothing.
 struct DecoderNames {
   std::string_view embedding = "model.embed_tokens", layers = "model.layers", norm = "model.norm", head = "lm_head";
   std::string_view attention = "self_attn", query = "q_proj", key = "k_proj", value = "v_proj",

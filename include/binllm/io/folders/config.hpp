@@ -29,8 +29,8 @@ struct KnownBeside {
 };
 
 /// Reads config.json of a folder, or the file itself. Where a key is missing: head_dim is hidden_size /
-/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false (as
-/// Hugging Face has it for Llama), format "dense". A list of end tokens gives its first.
+/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false, format
+/// "dense". A list of end tokens gives its first.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the
 /// wrong type, a family that nobody knows, an activation, bias or rotary scaling that is not the family's);
 /// config_inconsistent (heads that do not divide, ...); unknown_name (format).
