@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "support/scaled_estimator.hpp"
 #include "user_policy/own_policies.hpp"
 
 #include <binllm/policy/estimator.hpp>
@@ -6,21 +7,10 @@
 #include <doctest/doctest.h>
 
 using namespace binllm;
+using namespace binllm::test;
 
 namespace {
 
-/// With constants of t, and formulas of scalars alone.
-struct Scaled {
-  using value_type = double;
-  struct At {
-    double factor;
-    double value(double x) const { return factor * x; }
-    double slope(double) const { return factor; }
-  };
-  static At at(double t) { return {1 + t}; }
-  static double value(double x, double t) { return at(t).value(x); }
-  static double slope(double x, double t) { return at(t).slope(x); }
-};
 struct WithoutSlope {
   using value_type = float;
   static float value(float x, float) { return x; }

@@ -1,42 +1,18 @@
 // SPDX-License-Identifier: MIT
-/// Models in files: bits of their tensors, and the small real one of the data kit.
+/// Models in files: a folder for them, and the small real one of the data kit.
 #pragma once
 #include "data_kit.hpp"
 #include "io/support.hpp"
 #include "support/any_model.hpp"
+#include "support/tensor_bytes.hpp"
 
 #include <binllm/io.hpp>
 
-#include <map>
 #include <optional>
 #include <string>
 #include <utility>
 
 namespace binllm::test {
-
-/// The raw bytes of every tensor by its name in a file.
-struct TensorBytes {
-  std::map<std::string, std::string> bytes;
-  template <class T>
-  void values(const std::string& name, View<T> view) {
-    const auto size = static_cast<std::size_t>(view.size()) * sizeof(T);
-    bytes[name] = to_string(view.shape) + std::string(reinterpret_cast<const char*>(view.data), size);
-  }
-  template <class T>
-  void bits(const std::string& name, const PackedMatrix<T>& matrix) {
-    values(name, matrix.tiles.view());
-  }
-  template <class T>
-  void optional_values(const std::string& name, const Tensor<T>& tensor, const Shape&) {
-    if (tensor) values(name, tensor.view());
-  }
-};
-template <class Model>
-std::map<std::string, std::string> tensors_of(const Model& model) {
-  TensorBytes visitor;
-  detail::for_each_tensor(model, visitor);
-  return visitor.bytes;
-}
 
 /// stories260K of the data kit with stories, or nothing (said aloud).
 struct RealModel {

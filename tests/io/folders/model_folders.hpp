@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// What the tests of model folders share: a tiny model, comparisons, and folders with something wrong in them.
 #pragma once
+#include "../../support/tensor_bytes.hpp"
 #include "../../support/tensors.hpp"
 #include "../support.hpp"
 
@@ -41,30 +42,10 @@ Llama<T> tiny_model(bool tied = true) {
   return model;
 }
 
-/// The raw bytes of every tensor by its name in a file.
-struct TensorBytes {
-  std::map<std::string, std::string> bytes;
-  template <class T>
-  void values(const std::string& name, View<T> view) {
-    const auto size = static_cast<std::size_t>(view.size()) * sizeof(T);
-    bytes[name] = to_string(view.shape) + std::string(reinterpret_cast<const char*>(view.data), size);
-  }
-  template <class T>
-  void bits(const std::string& name, const PackedMatrix<T>& matrix) {
-    values(name, matrix.tiles.view());
-  }
-  template <class T>
-  void optional_values(const std::string& name, const Tensor<T>& tensor, const Shape&) {
-    if (tensor) values(name, tensor.view());
-  }
-};
-
 template <class A, class B>
 bool same_tensors(const A& a, const B& b) {
-  TensorBytes left, right;
-  detail::for_each_tensor(a, left);
-  detail::for_each_tensor(b, right);
-  return !left.bytes.empty() && left.bytes == right.bytes;
+  const auto left = tensors_of(a), right = tensors_of(b);
+  return !left.empty() && left == right;
 }
 
 /// Logits (T,V) of a sequence, with Sign for F.

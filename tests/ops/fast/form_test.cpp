@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/estimators.hpp"
+#include "support/scaled_estimator.hpp"
 #include "user_policy/own_policies.hpp"
 
 #include <doctest/doctest.h>
@@ -11,18 +12,6 @@ using namespace binllm::test;
 
 namespace {
 
-/// With constants of t, and formulas of scalars alone.
-struct Scaled {
-  using value_type = double;
-  struct At {
-    double factor;
-    double value(double x) const { return factor * x; }
-    double slope(double) const { return factor; }
-  };
-  static At at(double t) { return {1 + t}; }
-  static double value(double x, double t) { return at(t).value(x); }
-  static double slope(double x, double t) { return at(t).slope(x); }
-};
 static_assert(Estimator<Scaled> && WithAt<Scaled>);
 static_assert(!WithFastForm<Scaled> && !WithFastForm<StraightThrough<float>> && WithFastForm<ErrorDecay<float>> &&
               WithFastForm<ProgressiveSign<double>> && WithFastForm<RuntimeEstimator<float>>);

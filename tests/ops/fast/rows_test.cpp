@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "support/scaled_estimator.hpp"
+
 #include <binllm/ops/fast/rows.hpp>
 
 #include <doctest/doctest.h>
@@ -6,26 +8,10 @@
 #include <array>
 
 using namespace binllm;
-
-namespace {
-
-/// E(x, t) = (1 + t) x
-struct Linear {
-  using value_type = double;
-  struct At {
-    double factor;
-    double value(double x) const { return factor * x; }
-    double slope(double) const { return factor; }
-  };
-  static At at(double t) { return {1 + t}; }
-  static double value(double x, double t) { return at(t).value(x); }
-  static double slope(double x, double t) { return at(t).slope(x); }
-};
-
-}  // namespace
+using namespace binllm::test;
 
 TEST_CASE("rows: forward, backward and sums, with whole packs and a rest") {
-  const auto at = prepared(Linear{}, 2.0);
+  const auto at = prepared(Scaled{}, 2.0);
   std::array<double, 40> w{}, g{}, wb{}, dw{};
   for (const Index size : {1, 31, 32, 37}) {
     wb.fill(-1), dw.fill(7);
@@ -35,7 +21,7 @@ TEST_CASE("rows: forward, backward and sums, with whole packs and a rest") {
       w[k] = static_cast<double>(i % 5) - 2, g[k] = static_cast<double>(i % 3);
       value += g[k] * 3 * w[k] / 2;
     }
-    using Rows = EstimatorRows<double, Linear::At>;
+    using Rows = EstimatorRows<double, Scaled::At>;
     EstimatorRow<double> row{w.data(), w.data(), g.data(), size, 0.5, 10, wb.data()};
     Rows::forward(at, row);
     row.out = dw.data();
