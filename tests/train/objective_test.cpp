@@ -73,6 +73,27 @@ struct CountingTeacher final : Teacher<double, Cpu> {
   [[nodiscard]] Variable<double, Cpu> head(Tape<Cpu>& tape) const override { return inner->head(tape); }
 };
 
+/// A teacher's states, and the next-token loss, of ids that are not the batch's.
+struct HiddenStatesOfOtherIds {
+  TeacherPointer<double, Cpu> teacher;
+  View<const std::int32_t> ids;
+
+  template <class T, class Device, class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
+                                                   const Batch<Device>& batch) const {
+    return HiddenStates<T, Device>{teacher, {1}}.loss(pass, model, {ids, batch.targets});
+  }
+};
+struct NextTokenOfOtherIds {
+  View<const std::int32_t> ids;
+
+  template <class T, class Device, class Model>
+  [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
+                                                   const Batch<Device>& batch) const {
+    return NextToken{}.loss(pass, model, {ids, batch.targets});
+  }
+};
+
 /// A model that counts its passes.
 struct CountingModel : Llama<double> {
   int runs = 0;
@@ -178,6 +199,7 @@ TEST_CASE("hidden states: directions, layer by layer, counted from the embedding
   CHECK(gradient_error_in(student, HiddenStates<double, Cpu>{teacher, {1, 2}}) < 1e-5);
   CHECK(id_of([&] { loss_of(student, HiddenStates<double, Cpu>{teacher, {3}}); }) == ErrorId::index_out_of_range);
   CHECK(id_of([&] { loss_of(student, HiddenStates<double, Cpu>{teacher, {}}); }) == ErrorId::empty_tensor);
+  CHECK(id_of([&] { loss_of(student, HiddenStates<double, Cpu>{{}, {1}}); }) == ErrorId::option_out_of_range);
 }
 
 TEST_CASE("a term over weights: half the squared length") {
@@ -220,6 +242,28 @@ TEST_CASE("a weighted sum: the sum of its terms, while student and teacher run o
   CHECK(gradient_error_in(student, both) < 1e-5);
 }
 
+TEST_CASE("a weighted sum: a term that asks for other ids gets the states of those") {
+  auto student = small_llama<double>();
+  auto big = bigger_teacher();
+  const auto teacher = make_teacher(big);
+  const auto other = random_ids({2, 9}, 37, 7);
+  const HiddenStates<double, Cpu> states{teacher, {1}};
+  const HiddenStatesOfOtherIds theirs{teacher, read(other.view())};
+  const NextTokenOfOtherIds next{read(other.view())};
+  const double wanted =
+      loss_of(student, states) + loss_of(student, NextToken{}) + loss_of(student, theirs) + loss_of(student, next);
+  CHECK(std::abs(loss_of(student, next) - loss_of(student, NextToken{})) > 1e-3);
+  CHECK(loss_of(student, sum(Weighted{1.0, states}, Weighted{1.0, NextToken{}}, Weighted{1.0, theirs},
+                             Weighted{1.0, next})) == doctest::Approx(wanted).epsilon(1e-12));
+}
+
+TEST_CASE("without a teacher an objective says so, alone and in a sum") {
+  auto student = small_llama<double>();
+  const Distillation<double, Cpu> none{};
+  CHECK(id_of([&] { loss_of(student, none); }) == ErrorId::option_out_of_range);
+  CHECK(id_of([&] { loss_of(student, sum(Weighted{1.0, none})); }) == ErrorId::option_out_of_range);
+}
+
 TEST_CASE("no objective holds logits of tokens x vocabulary, neither model's") {
   auto config = small_config();
   config.vocab_size = 3000;
@@ -238,5 +282,6 @@ TEST_CASE("no objective holds logits of tokens x vocabulary, neither model's") {
   const std::size_t whole = 4 * 600 * 3000 * sizeof(float);
   const std::size_t next = peak(NextToken{}), distilled = peak(Distillation{make_teacher(big), 2.0, 0.5});
   MESSAGE("whole logits ", whole, " bytes; tape with next token ", next, ", with a teacher ", distilled);
+  CHECK(next < whole);
   CHECK(distilled < next + whole / 2);
 }

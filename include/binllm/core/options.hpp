@@ -16,7 +16,7 @@
 
 namespace binllm {
 
-/// The numbers that an option may be. NaN is in no range, infinity only in `any`.
+/// The numbers that an option may be. NaN is in no range, infinity only in one that is `infinite`.
 struct OptionRange {
   double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
   bool open = false;      ///< whether `least` itself is too little

@@ -95,8 +95,8 @@ template <class T, class Device, class A, class From, class FromDevice>
   return std::move(*other);
 }
 
-/// A quantised model in the stored form of its kind; nothing where the kind has none. Errors: those of the kind's store;
-/// option_out_of_range for activations that nobody knows.
+/// A quantised model in the stored form of its kind, which is that of packed signs for all that are shipped; nothing
+/// where the kind has none. Errors: those of the kind's store.
 template <class A>
 [[nodiscard]] std::optional<ErasedModel<A, float, Cpu>> stored(const ErasedModel<A, float, Cpu>& quantised,
                                                                bool float_activations) {

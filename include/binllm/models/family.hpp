@@ -12,8 +12,9 @@
 
 namespace binllm {
 
-/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. An empty name: the file does
-/// not say, and the field keeps its default.
+/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. norm_epsilon, rotary_share and
+/// tie_word_embeddings may have an empty name, and keep their defaults; so may num_key_value_heads and head_dim, which
+/// are then num_attention_heads and hidden_size / num_attention_heads. What a file cannot say is not written.
 struct ConfigKeys {
   std::string_view vocab_size = "vocab_size", hidden_size = "hidden_size", intermediate_size = "intermediate_size",
                    num_hidden_layers = "num_hidden_layers", num_attention_heads = "num_attention_heads",

@@ -143,7 +143,7 @@ class BlockWalk {
 
   /// ids (windows, tokens). Errors: rank_unsupported, empty_tensor, option_out_of_range, token_out_of_range.
   BlockWalk(Model& model, View<const std::int32_t> ids, const WalkOptions& options)
-      : model_(model), at_once_(options.windows_at_once), windows_((check(ids, options), ids.shape[0])) {
+      : model_(model), at_once_(options.windows_at_once), windows_((check(model, ids, options), ids.shape[0])) {
     scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
     const Shape shape{windows_, ids.shape[1], model.config.hidden_size};
     full_ = Tensor<T, Device>(shape);
@@ -184,9 +184,10 @@ class BlockWalk {
   friend class RoleStep<Model>;
   using Original = detail::ModuleCopy<Device>;
 
-  static void check(View<const std::int32_t> ids, const WalkOptions& options) {
+  static void check(const Model& model, View<const std::int32_t> ids, const WalkOptions& options) {
     check_rank("walk_blocks", "ids", ids.shape, 2);
     check_not_empty("walk_blocks", "ids", ids.shape);
+    check_token_ids("walk_blocks", ids, model.config.vocab_size);
     if (options.windows_at_once < 1)
       throw Error(ErrorId::option_out_of_range, "walk_blocks", "windows_at_once", "at least 1",
                   fmt::format("{}", options.windows_at_once));

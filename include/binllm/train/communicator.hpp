@@ -10,7 +10,8 @@ namespace binllm {
 
 /// What a training step asks for. Sums are over all ranks, in place and in one order on all of them; those of views are
 /// work for the device, asked for unit by unit of the parameter block, so that they may go on while others are made.
-/// Every unit of a block divides into ParameterBlock::shares equal parts.
+/// Every unit of a block divides into ParameterBlock::shares equal parts. The step of this library sums whole units; the
+/// two of shares are for one that divides the optimiser's state among the ranks.
 template <class C>
 concept Communicator = requires(C c, View<float, Cpu> view, double number) {
   { c.rank() } -> std::convertible_to<Index>;

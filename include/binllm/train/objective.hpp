@@ -37,6 +37,13 @@ struct NextToken {
   }
 };
 
+namespace detail {
+template <class Pointer>
+void check_teacher(std::string_view objective, const Pointer& teacher) {
+  if (!teacher) throw Error(ErrorId::option_out_of_range, objective, "teacher", "a teacher", "none");
+}
+}  // namespace detail
+
 /// A teacher's predictions (ops/distillation.hpp).
 ///
 ///     (1 - mix) next-token loss  +  mix temperature^2 KL(teacher || student), both softened by the temperature
@@ -47,9 +54,11 @@ struct Distillation {
   TeacherPointer<T, Device> teacher;
   double temperature = 1, mix = 0.5;
 
+  /// Errors: option_out_of_range without a teacher; those of the op.
   template <class Model>
   [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
                                                    const Batch<Device>& batch) const {
+    detail::check_teacher("Distillation", teacher);
     const auto theirs = teacher->rows(pass.tape, batch.ids);
     const auto h = model.hidden(pass, batch.ids);
     return distillation(h, model.head(pass), batch.targets, theirs, {temperature, mix});
@@ -103,11 +112,12 @@ struct HiddenStates {
   TeacherPointer<T, Device> teacher;
   std::vector<Index> layers;
 
-  /// Errors: empty_tensor without layers, index_out_of_range, shape_mismatch.
+  /// Errors: empty_tensor without layers, option_out_of_range without a teacher, index_out_of_range, shape_mismatch.
   template <class Model>
   [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
                                                    const Batch<Device>& batch) const {
     check_not_empty("HiddenStates", "layers", Shape{static_cast<Index>(layers.size())});
+    detail::check_teacher("HiddenStates", teacher);
     const auto theirs = teacher->hidden_states(pass.tape, batch.ids, layers).behind;
     const auto ours = hidden_states(pass, model, batch.ids, std::span<const Index>(layers)).behind;
     const double weight = 1 / static_cast<double>(layers.size());

@@ -26,7 +26,7 @@ class StateBlocks {
     }
   }
   /// A block for each of the parameters whose values lie in `block`; `tensor` mirrors it, or is the values themselves.
-  /// Versions up to 0.1 wrote one block of that name for all of them, in the order of ParameterBlock::in_order.
+  /// Builds before 0.1.0 wrote one block of that name for all of them, in the order of ParameterBlock::in_order.
   template <class Model, class X>
   void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor) {
     const auto& block = model.block;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Sums of objectives. However many terms ask for it, the student runs once, and so does each teacher: those whose terms
-/// call it `teacher`, and the states that they compare `layers`. A term that asks for other states has a pass of its own.
+/// call it `teacher`, and the states that they compare `layers`. A term that asks for other states, or those of other
+/// ids, has a pass of its own.
 #pragma once
 #include <binllm/train/objective.hpp>
 
@@ -13,6 +14,10 @@ namespace detail {
 [[nodiscard]] inline bool has_all(const std::vector<Index>& all, std::span<const Index> wanted) {
   return std::all_of(wanted.begin(), wanted.end(),
                      [&](Index state) { return std::find(all.begin(), all.end(), state) != all.end(); });
+}
+template <class T, class Device>
+[[nodiscard]] bool same_place(View<const T, Device> a, View<const T, Device> b) {
+  return a.data == b.data && a.shape == b.shape;
 }
 /// Of states behind `all` those behind `wanted`, every one of which is among them.
 template <class T, class Device>
@@ -39,9 +44,11 @@ class SharedForward {
 
   SharedForward(Model& model, std::vector<Index> wanted) : model_(model), wanted_(std::move(wanted)) {}
 
-  [[nodiscard]] auto hidden(PassOf& pass, Ids ids) { return run(pass, ids).final; }
+  [[nodiscard]] auto hidden(PassOf& pass, Ids ids) {
+    return serves(ids) ? run(pass, ids).final : model_.hidden(pass, ids);
+  }
   [[nodiscard]] ForwardStates<value_type, device> states(PassOf& pass, Ids ids, std::span<const Index> wanted) {
-    if (!detail::has_all(wanted_, wanted)) return hidden_states(pass, model_, ids, wanted);
+    if (!serves(ids) || !detail::has_all(wanted_, wanted)) return hidden_states(pass, model_, ids, wanted);
     return detail::chosen(run(pass, ids), wanted_, wanted);
   }
   [[nodiscard]] auto head(PassOf& pass) { return model_.head(pass); }
@@ -51,13 +58,15 @@ class SharedForward {
   }
 
  private:
+  [[nodiscard]] bool serves(Ids ids) const { return !states_ || detail::same_place(ids_, ids); }
   [[nodiscard]] const ForwardStates<value_type, device>& run(PassOf& pass, Ids ids) {
-    if (!states_) states_ = hidden_states(pass, model_, ids, std::span<const Index>(wanted_));
+    if (!states_) states_ = hidden_states(pass, model_, ids, std::span<const Index>(wanted_)), ids_ = ids;
     return *states_;
   }
 
   Model& model_;
   std::vector<Index> wanted_;
+  Ids ids_{};  // those that states_ are of
   std::optional<ForwardStates<value_type, device>> states_;
 };
 template <class Model, class T, class Device>
@@ -71,14 +80,18 @@ template <class Model, class T, class Device>
 template <class T, class Device>
 class SharedTeacher final : public Teacher<T, Device> {
  public:
-  explicit SharedTeacher(TeacherPointer<T, Device> teacher) : teacher_(std::move(teacher)) {}
+  /// Errors: option_out_of_range without a teacher.
+  explicit SharedTeacher(TeacherPointer<T, Device> teacher) : teacher_(std::move(teacher)) {
+    detail::check_teacher("sum", teacher_);
+  }
   [[nodiscard]] bool stands_for(const TeacherPointer<T, Device>& teacher) const { return teacher_ == teacher; }
   void want(const std::vector<Index>& states) { wanted_.insert(wanted_.end(), states.begin(), states.end()); }
 
   [[nodiscard]] ForwardStates<T, Device> hidden_states(Tape<Device>& tape, View<const std::int32_t, Device> ids,
                                                        std::span<const Index> wanted) const override {
-    if (!detail::has_all(wanted_, wanted)) return teacher_->hidden_states(tape, ids, wanted);
-    if (!states_) states_ = teacher_->hidden_states(tape, ids, wanted_);
+    const bool serves = !states_ || detail::same_place(ids_, ids);
+    if (!serves || !detail::has_all(wanted_, wanted)) return teacher_->hidden_states(tape, ids, wanted);
+    if (!states_) states_ = teacher_->hidden_states(tape, ids, wanted_), ids_ = ids;
     return detail::chosen(*states_, wanted_, wanted);
   }
   [[nodiscard]] Variable<master_t<T>, Device> head(Tape<Device>& tape) const override { return teacher_->head(tape); }
@@ -86,6 +99,7 @@ class SharedTeacher final : public Teacher<T, Device> {
  private:
   TeacherPointer<T, Device> teacher_;
   std::vector<Index> wanted_;
+  mutable View<const std::int32_t, Device> ids_{};
   mutable std::optional<ForwardStates<T, Device>> states_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <binllm/io/folders/config.hpp>
 
+#include <array>
 #include <string>
 #include <utility>
 
@@ -121,6 +122,29 @@ TEST_CASE("a list of end tokens gives its first; null is missing") {
   check_error(with(R"("bos_token_id":4294967297)"), ErrorId::config_invalid, "bos_token_id");
 }
 
+TEST_CASE("a fixed key may be any JSON; a name that a family leaves empty keeps its default") {
+  static constexpr std::array<binllm::FixedKey, 2> fixed{{{"rotary_dim", "32"}, {"hidden_act", "\"silu\""}}};
+  binllm::Family family = binllm::default_family();
+  family.name = "other", family.class_name = "OtherForCausalLM", family.model_type = "other", family.fixed = fixed;
+  family.keys.norm_epsilon = family.keys.tie_word_embeddings = "";
+  const binllm::KnownBeside known{.family = &family};
+  ModelDescription model = parse(minimal);
+  model.family = &family;
+  model.config.norm_epsilon = binllm::ModelConfig{}.norm_epsilon;
+  model.config.tie_word_embeddings = binllm::ModelConfig{}.tie_word_embeddings;
+  const TemporaryFolder folder;
+  binllm::write_config(folder / "config.json", model, known);
+  CHECK(binllm::read_config(folder.path(), known) == model);
+
+  std::string text = read_text(folder / "config.json");
+  text.replace(text.find("32,"), 2, "16");
+  write_text(folder / "config.json", text);
+  const Error error = error_of([&] { (void)binllm::read_config(folder.path(), known); });
+  CHECK(error.id() == ErrorId::config_invalid);
+  CHECK(error.wanted() == "32");
+  CHECK(error.found() == "16");
+}
+
 TEST_CASE("every required field is missed by name") {
   const std::pair<const char*, const char*> fields[] = {
       {R"("vocab_size": 512,)", "vocab_size"},
@@ -199,11 +223,12 @@ TEST_CASE("the writer refuses what it could not read back, and keeps the old fil
   const auto path = folder / "config.json";
   write_text(path, "old");
   const ModelDescription good = parse(minimal);
-  ModelDescription bad_format = good, bad_key = good, bad_text = good, bad_config = good;
+  ModelDescription bad_format = good, bad_key = good, bad_text = good, bad_config = good, unsayable = good;
   bad_format.format = "ternary";
   bad_key.recipe = {{"format", "binary"}};
   bad_text.recipe = {{"a", "\xff"}};
   bad_config.config.head_dim = 0;
+  unsayable.config.rotary_share = 0.5;  // a Llama has no key for it
   const auto id_of = [&](const ModelDescription& model) {
     return error_of([&] { binllm::write_config(path, model); }).id();
   };
@@ -211,6 +236,7 @@ TEST_CASE("the writer refuses what it could not read back, and keeps the old fil
   CHECK(id_of(bad_key) == ErrorId::config_invalid);
   CHECK(id_of(bad_text) == ErrorId::config_invalid);
   CHECK(id_of(bad_config) == ErrorId::config_inconsistent);
+  CHECK(id_of(unsayable) == ErrorId::config_inconsistent);
   CHECK(error_of([&] { binllm::write_config(folder / "missing/config.json", good); }).id() == ErrorId::write_failed);
   CHECK(read_text(path) == "old");
 }

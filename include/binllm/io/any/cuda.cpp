@@ -10,7 +10,8 @@ AnyDevice AnyDevice::on_gpu(int index, Precision precision) {
                 "no NVIDIA GPU, or no driver that runs one");
   }
   cuda::use_device(index);
-  if (precision == Precision::tf32) cuda::set_matmul_precision(cuda::MatmulPrecision::tf32);
+  cuda::set_matmul_precision(precision == Precision::tf32 ? cuda::MatmulPrecision::tf32
+                                                          : cuda::MatmulPrecision::float32);
   cuda::reset_peak_memory();
   const cuda::Memory memory = cuda::memory();
   return {precision, Gpu{cuda::device_name(), memory.total, memory.free}};

@@ -66,10 +66,12 @@ class Fields {
     }
     return static_cast<std::int32_t>(token);
   }
-  /// Refuses any other text or truth; a missing field is taken as the wanted one.
+  /// Refuses any other value; a missing field is taken as the wanted one.
   void expect(const std::string& name, const json& wanted) const {
     if (!has(name)) return;
-    const json found = wanted.is_boolean() ? json(boolean(name)) : json(text(name));
+    const json& found = at(name);
+    if (wanted.is_boolean()) static_cast<void>(boolean(name));
+    if (wanted.is_string()) static_cast<void>(text(name));
     const auto shown = [](const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
     if (found != wanted) refuse(name, shown(wanted), shown(found));
   }
@@ -195,9 +197,11 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
       has(keys.num_key_value_heads) ? integer(keys.num_key_value_heads) : config.num_attention_heads;
   config.head_dim = has(keys.head_dim) ? integer(keys.head_dim) : default_head_dim(fields, family, config);
   config.max_position_embeddings = integer(keys.max_position_embeddings);
-  config.norm_epsilon = fields.number(std::string(keys.norm_epsilon));
+  if (!keys.norm_epsilon.empty()) config.norm_epsilon = fields.number(std::string(keys.norm_epsilon));
   if (has(keys.rotary_share)) config.rotary_share = fields.number(std::string(keys.rotary_share));
-  config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
+  if (!keys.tie_word_embeddings.empty()) {
+    config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
+  }
   config.bos_token_id = fields.token("bos_token_id");
   config.eos_token_id = fields.token("eos_token_id");
   if (family.rotary) read_rope(fields, config);
@@ -293,6 +297,11 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
     throw Error(ErrorId::config_invalid, "write_config", "recipe", "no key named format", "one");
   }
   nlohmann::ordered_json object = to_json(*model.family, model.config);
+  const json written = json::parse(object.dump());
+  if (read_numbers(Fields(written, file.string()), *model.family) != model.config) {
+    throw Error(ErrorId::config_inconsistent, "write_config", file.string(),
+                fmt::format("numbers that a {} can say in its file", model.family->name), "others");
+  }
   if (model.format != "dense" || !model.recipe.empty()) {
     object["binllm"] = {{"format", model.format}};
     for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;

@@ -37,7 +37,8 @@ struct KnownBeside {
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
 /// Writes a config.json that `read_config` reads back equal. Replaces the file whole or not at all.
-/// Errors: config_inconsistent, unknown_name (format), config_invalid (a recipe key named "format", text that is not UTF-8), write_failed.
+/// Errors: config_inconsistent (also numbers that the family has no key for), unknown_name (format), config_invalid (a
+/// recipe key named "format", text that is not UTF-8), write_failed.
 void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known = {});
 
 }  // namespace binllm
