@@ -183,7 +183,7 @@ void binarize(BinarizeOptions& o) {
   if (o.run.dry_run) {
     check_tokens("binarize", job.corpus, c);
     if (validation != nullptr) check_tokens("binarize", *validation, c);
-    const auto forecast = binllm::forecast_recipe(c, recipe, training, validation);
+    const auto forecast = binllm::forecast_recipe(c, recipe, training, validation, model.family());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),

@@ -89,7 +89,7 @@ void pretrain(PretrainOptions& o) {
            .parameters = model.parameter_count(),
            .tokens_per_step = batches.tokens_per_step(),
            .steps = binllm::training_steps(training, batches),
-           .training = binllm::forecast_pretraining(c, training, validation),
+           .training = binllm::forecast_pretraining(c, training, validation, model.family()),
            .resident = resident},
           o.device, o.common.json);
     return;

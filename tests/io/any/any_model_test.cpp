@@ -155,4 +155,10 @@ TEST_CASE("forecasts are those of the formats") {
   CHECK(recipe.training.total() > dense.total());
   CHECK(recipe.channel_scale.moments < recipe.training.moments);
   CHECK(dense.total() == forecast_training_memory<Llama<float>>(byte_config(), {}, options).total());
+  CHECK(AnyModel::random(byte_config(), 1).family() == "llama");
+  CHECK(forecast_pretraining(byte_config(), options, nullptr, "llama").total() == dense.total());
+  CHECK(error_of([&] { static_cast<void>(forecast_pretraining(byte_config(), options, nullptr, "mamba")); }).id() ==
+        ErrorId::unknown_name);
+  CHECK(error_of([&] { static_cast<void>(forecast_recipe(byte_config(), {}, options, nullptr, "mamba")); }).id() ==
+        ErrorId::unknown_name);
 }

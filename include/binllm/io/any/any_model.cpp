@@ -52,6 +52,7 @@ AnyModel& AnyModel::operator=(AnyModel&&) noexcept = default;
 AnyModel::~AnyModel() = default;
 
 const ModelConfig& AnyModel::config() const { return model_->config(); }
+std::string_view AnyModel::family() const { return model_->family(); }
 std::string_view AnyModel::format() const { return model_->format(); }
 Index AnyModel::parameter_count() const { return model_->parameters(); }
 

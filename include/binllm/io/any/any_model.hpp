@@ -70,6 +70,8 @@ class AnyModel {
                                        std::string_view family = TypeAt<0, ShippedFamilies>::name);
 
   [[nodiscard]] const ModelConfig& config() const;
+  /// The name of its family in ShippedFamilies.
+  [[nodiscard]] std::string_view family() const;
   /// As config.json names it.
   [[nodiscard]] std::string_view format() const;
   [[nodiscard]] Index parameter_count() const;
@@ -113,9 +115,10 @@ class AnyModel {
   std::unique_ptr<Interface> model_;
 };
 
-/// What `pretrain` takes for a model of this configuration, on the CPU in float32.
+/// What `pretrain` takes for a model of this configuration and family, on the CPU in float32. Errors: unknown_name.
 [[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                                  const TokenStream* validation = nullptr);
+                                                  const TokenStream* validation = nullptr,
+                                                  std::string_view family = TypeAt<0, ShippedFamilies>::name);
 
 /// What both stages take.
 struct RecipeForecast {
@@ -123,6 +126,7 @@ struct RecipeForecast {
   MemoryForecast channel_scale, training;  ///< stage 1, stage 2
 };
 [[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                             const TrainingOptions& options, const TokenStream* validation = nullptr);
+                                             const TrainingOptions& options, const TokenStream* validation = nullptr,
+                                             std::string_view family = TypeAt<0, ShippedFamilies>::name);
 
 }  // namespace binllm

@@ -5,20 +5,28 @@
 namespace binllm {
 
 MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                    const TokenStream* validation) {
-  return forecast_training_memory<CausalLm<TypeAt<0, ShippedFamilies>, float>>(config, {}, options, validation);
+                                    const TokenStream* validation, std::string_view family) {
+  MemoryForecast forecast;
+  with_named<ShippedFamilies>("forecast_pretraining", "family", family, [&]<class A>() {
+    forecast = forecast_training_memory<CausalLm<A, float>>(config, {}, options, validation);
+  });
+  return forecast;
 }
 
 RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
-                               const TokenStream* validation) {
+                               const TokenStream* validation, std::string_view family) {
   RecipeForecast forecast;
-  with_format_of<Int8Activations>(RecipeNames::format, recipe.words(), [&]<class F>(const F& format) {
-    using Model = CausalLm<TypeAt<0, ShippedFamilies>, float, Cpu, F>;
+  const auto of_format = [&]<class A, class F>(const F& format) {
+    using Model = CausalLm<A, float, Cpu, F>;
     if constexpr (requires { typename F::kind; }) {
-      forecast.parameters = parameter_count(CausalLm<TypeAt<0, ShippedFamilies>, float, Meta, F>(config, format));
+      forecast.parameters = parameter_count(CausalLm<A, float, Meta, F>(config, format));
       forecast.training = forecast_training_memory<Model>(config, format, options, validation);
       forecast.channel_scale = forecast_channel_scale_memory<Model>(config, format, options);
     }
+  };
+  with_named<ShippedFamilies>("forecast_recipe", "family", family, [&]<class A>() {
+    with_format_of<Int8Activations>(RecipeNames::format, recipe.words(),
+                                    [&]<class F>(const F& format) { of_format.template operator()<A>(format); });
   });
   return forecast;
 }

@@ -21,6 +21,7 @@ struct AnyModel::Interface {
 
   virtual ~Interface() = default;
   [[nodiscard]] virtual const ModelConfig& config() const = 0;
+  [[nodiscard]] virtual std::string_view family() const = 0;
   [[nodiscard]] virtual std::string_view format() const = 0;
   [[nodiscard]] virtual Index parameters() const = 0;
   [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
@@ -89,6 +90,7 @@ class ModelOf final : public AnyModel::Interface {
   }
 
   const ModelConfig& config() const override { return model_.config; }
+  std::string_view family() const override { return Model::architecture::name; }
   std::string_view format() const override { return stored_ ? format_name(stored_->format) : format_name(model_.format); }
   Index parameters() const override { return stored_ ? parameter_count(*stored_) : parameter_count(model_); }
   Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
