@@ -136,18 +136,14 @@ class FormatOf final : public AnyFormat<T, Device> {
   typename AnyFormat<T, Device>::Words words() const override {
     typename AnyFormat<T, Device>::Words words;
     const auto put = [&](std::string_view key, std::string_view value) { words.emplace_back(key, value); };
-    if constexpr (requires { F::layout; }) put("layout", F::layout);
-    if constexpr (requires { format.describe(put); }) format.describe(put);
+    put_words(format, put);
     return words;
   }
-  bool agrees([[maybe_unused]] std::string_view key, std::string_view wanted, std::string_view found) const override {
-    if constexpr (requires { F::agrees(key, wanted, found); }) return F::agrees(key, wanted, found);
-    return wanted == found;
+  bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const override {
+    return words_agree(format, key, wanted, found);
   }
-  bool yields([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
-              [[maybe_unused]] std::string_view said) const override {
-    if constexpr (requires { F::yields(key, own, said); }) return F::yields(key, own, said);
-    return false;
+  bool yields(std::string_view key, std::string_view own, std::string_view said) const override {
+    return word_yields(format, key, own, said);
   }
   double schedule([[maybe_unused]] double c) const override {
     if constexpr (requires { format.schedule(c); }) return format.schedule(c);

@@ -75,6 +75,33 @@ template <class F>
   }
 }
 
+/// Calls put(key, value) with what config.json says beside the name: the layout of its tensors, and what it describes.
+template <class F, class Put>
+void put_words([[maybe_unused]] const F& format, [[maybe_unused]] const Put& put) {
+  if constexpr (requires { F::layout; }) put("layout", F::layout);
+  if constexpr (requires { format.describe(put); }) format.describe(put);
+}
+/// Whether two words of that key stand for the same tensors and the same arithmetic.
+template <class F>
+[[nodiscard]] bool words_agree([[maybe_unused]] const F& format, [[maybe_unused]] std::string_view key, std::string_view wanted,
+                               std::string_view found) {
+  if constexpr (requires { format.agrees(key, wanted, found); }) {
+    return format.agrees(key, wanted, found);
+  } else {
+    return wanted == found;
+  }
+}
+/// Whether a word that a caller says stands in place of the format's own.
+template <class F>
+[[nodiscard]] bool word_yields([[maybe_unused]] const F& format, [[maybe_unused]] std::string_view key,
+                               [[maybe_unused]] std::string_view own, [[maybe_unused]] std::string_view said) {
+  if constexpr (requires { format.yields(key, own, said); }) {
+    return format.yields(key, own, said);
+  } else {
+    return false;
+  }
+}
+
 /// A place of a model where a format's linear layer stands: the layer's own members, and a bias where the family has
 /// one. The bias is in full precision, whatever the weights are.
 template <class T, class Device, class F>

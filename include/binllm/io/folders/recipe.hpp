@@ -19,13 +19,11 @@ namespace binllm {
 
 namespace detail {
 
-/// What config.json says about a format: what it describes, and the layout of its tensors where it has one.
+/// What config.json says about a format.
 template <class Format>
 [[nodiscard]] std::map<std::string, std::string> format_recipe(const Format& format) {
   std::map<std::string, std::string> recipe;
-  if constexpr (requires { Format::layout; }) recipe["layout"] = Format::layout;
-  const auto put = [&](std::string_view key, std::string_view value) { recipe[std::string(key)] = value; };
-  if constexpr (requires { format.describe(put); }) format.describe(put);
+  put_words(format, [&](std::string_view key, std::string_view value) { recipe[std::string(key)] = value; });
   return recipe;
 }
 
@@ -49,27 +47,16 @@ void check_format_name(const std::filesystem::path& folder, const ModelDescripti
                        std::string_view format);
 /// A question about two words of a recipe.
 using AboutWords = std::function<bool(std::string_view key, std::string_view one, std::string_view other)>;
-/// Whether two words stand for the same tensors and the same arithmetic.
 template <class Format>
 [[nodiscard]] AboutWords agreement(const Format& format) {
   return [=](std::string_view key, std::string_view wanted, std::string_view found) {
-    if constexpr (requires { format.agrees(key, wanted, found); }) {
-      return format.agrees(key, wanted, found);
-    } else {
-      return wanted == found;
-    }
+    return words_agree(format, key, wanted, found);
   };
 }
-/// Whether a caller's word stands in place of the format's own.
 template <class Format>
 [[nodiscard]] AboutWords yielding(const Format& format) {
-  return [=]([[maybe_unused]] std::string_view key, [[maybe_unused]] std::string_view own,
-                  [[maybe_unused]] std::string_view said) {
-    if constexpr (requires { format.yields(key, own, said); }) {
-      return format.yields(key, own, said);
-    } else {
-      return false;
-    }
+  return [=](std::string_view key, std::string_view own, std::string_view said) {
+    return word_yields(format, key, own, said);
   };
 }
 /// Errors: config_inconsistent for other words; config_invalid where the folder does not say; version_unsupported for
