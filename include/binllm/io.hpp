@@ -5,6 +5,7 @@
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
+#include <binllm/io/containers/tensor_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>

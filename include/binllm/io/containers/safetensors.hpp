@@ -2,9 +2,8 @@
 /// The safetensors container: eight bytes with the length of a JSON header (little-endian), the header, the data.
 /// The header maps a tensor's name to {"dtype", "shape", "data_offsets": [begin, end]} relative to the data.
 #pragma once
-#include <binllm/core/dtype.hpp>
-#include <binllm/core/shape.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
+#include <binllm/io/containers/tensor_file.hpp>
 
 #include <cstddef>
 #include <filesystem>
@@ -19,39 +18,24 @@ namespace binllm {
 /// "F32", "BF16", ...: the name of a scalar type in a file.
 [[nodiscard]] std::string_view to_string(DType dtype) noexcept;
 
-/// One tensor of a file: `bytes` bytes at `offset` of the data section.
-struct TensorInfo {
-  std::string name;
-  DType dtype;
-  Shape shape;
-  std::size_t offset = 0, bytes = 0;
-};
-
 /// A memory-mapped safetensors file; move-only. The constructor checks the whole header, so that every `TensorInfo`
 /// is inside the file, has the size of its shape, and no two overlap. Values are not looked at (NaN is the caller's).
 /// Errors, each with file and tensor: file_missing, file_unreadable, file_truncated (shorter than the header says),
 /// header_invalid (not JSON, duplicate keys, lying sizes, overlaps, holes, bytes that belong to no tensor),
 /// dtype_unsupported, rank_unsupported.
-class SafetensorsFile {
+class SafetensorsFile final : public TensorFile {
  public:
   explicit SafetensorsFile(const std::filesystem::path& path);
 
-  /// All tensors in ascending order of their offset.
-  [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept { return tensors_; }
-  /// The tensor of that name, or nullptr.
-  [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
+  /// In ascending order of their offset in the data section.
+  [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept override { return tensors_; }
+  [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept override;
+  [[nodiscard]] std::span<const std::byte> bytes(const TensorInfo& tensor) const noexcept override;
+  void read(const TensorInfo& tensor, std::span<float> out) const override;
+  void read(const TensorInfo& tensor, std::span<double> out) const override;
+  [[nodiscard]] const std::filesystem::path& path() const noexcept override { return path_; }
   /// The "__metadata__" of the header.
   [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
-
-  /// The stored bytes of a tensor of this file. The format promises no alignment: copy, do not cast.
-  [[nodiscard]] std::span<const std::byte> bytes(const TensorInfo& tensor) const noexcept;
-
-  /// Converts a tensor of this file, stored as F64, F32, F16 or BF16, to the scalar type of `out`.
-  /// Errors: shape_mismatch unless out.size() == tensor.shape.size(); dtype_unsupported for I32 and U8.
-  void read(const TensorInfo& tensor, std::span<float> out) const;
-  void read(const TensorInfo& tensor, std::span<double> out) const;
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
   std::filesystem::path path_;
