@@ -29,12 +29,7 @@ constexpr std::size_t length_bytes = sizeof(std::uint64_t);
 constexpr std::uint64_t max_header_bytes = 100'000'000;  // the limit of the reference implementation
 constexpr int header_depth = 3;                          // {name: {"shape": [...]}}
 constexpr std::string_view metadata_key = "__metadata__";
-constexpr std::array<std::pair<std::string_view, DType>, 6> dtype_names{{{"F64", DType::f64},
-                                                                         {"F32", DType::f32},
-                                                                         {"F16", DType::f16},
-                                                                         {"BF16", DType::bf16},
-                                                                         {"I32", DType::i32},
-                                                                         {"U8", DType::u8}}};
+constexpr std::array known_dtypes{DType::f64, DType::f32, DType::f16, DType::bf16, DType::i32, DType::u8};
 
 /// Throws about one file and, unless empty, one tensor of it.
 class Complaint {
@@ -71,21 +66,6 @@ std::optional<std::size_t> checked_bytes(const Shape& shape, DType dtype) {
   return bytes;
 }
 
-Shape make_shape(std::span<const Index> extents) {
-  switch (extents.size()) {
-    case 0:
-      return {};
-    case 1:
-      return {extents[0]};
-    case 2:
-      return {extents[0], extents[1]};
-    case 3:
-      return {extents[0], extents[1], extents[2]};
-    default:
-      return {extents[0], extents[1], extents[2], extents[3]};
-  }
-}
-
 /// The text between the length and the data, or an error if the file is too short to hold it.
 std::string_view header_text(std::span<const std::byte> file, const Complaint& complaint) {
   if (file.size() < length_bytes) {
@@ -117,8 +97,8 @@ Index parse_integer(const json& value, std::string_view what, const Complaint& c
 DType parse_dtype(const json& value, const Complaint& complaint) {
   if (!value.is_string()) complaint.invalid("dtype as a string", value.type_name());
   const auto& name = value.get_ref<const std::string&>();
-  for (const auto& [known, dtype] : dtype_names) {
-    if (known == name) return dtype;
+  for (const DType dtype : known_dtypes) {
+    if (to_string(dtype) == name) return dtype;
   }
   complaint.raise(ErrorId::dtype_unsupported, "dtype F64, F32, F16, BF16, I32 or U8", name.substr(0, 64));
 }
@@ -131,7 +111,7 @@ Shape parse_shape(const json& value, const Complaint& complaint) {
   std::array<Index, Shape::max_rank> extents{};
   std::transform(value.begin(), value.end(), extents.begin(),
                  [&](const json& extent) { return parse_integer(extent, "shape", complaint); });
-  return make_shape(std::span(extents).first(value.size()));
+  return Shape(std::span<const Index>(extents).first(value.size()));
 }
 
 TensorInfo parse_tensor(const std::string& name, const json& entry, const Complaint& complaint) {
@@ -220,8 +200,7 @@ void read_as(const SafetensorsFile& file, const TensorInfo& tensor, std::span<Ou
       return convert<std::uint16_t>(bytes, out, float_from_f16);
     case DType::bf16:
       return convert<std::uint16_t>(bytes, out, float_from_bf16);
-    case DType::i32:
-    case DType::u8:
+    default:
       break;
   }
   complaint.raise(ErrorId::dtype_unsupported, "a floating point tensor", std::string(to_string(tensor.dtype)));
@@ -262,13 +241,6 @@ std::string make_header(const std::filesystem::path& path, std::span<const Tenso
 }
 
 }  // namespace
-
-std::string_view to_string(DType dtype) noexcept {
-  for (const auto& [name, known] : dtype_names) {
-    if (known == dtype) return name;
-  }
-  return "unknown";
-}
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   const Complaint complaint("SafetensorsFile", path);

@@ -15,9 +15,6 @@
 
 namespace binllm {
 
-/// "F32", "BF16", ...: the name of a scalar type in a file.
-[[nodiscard]] std::string_view to_string(DType dtype) noexcept;
-
 /// A memory-mapped safetensors file; move-only. The constructor checks the whole header, so that every `TensorInfo`
 /// is inside the file, has the size of its shape, and no two overlap. Values are not looked at (NaN is the caller's).
 /// Errors, each with file and tensor: file_missing, file_unreadable, file_truncated (shorter than the header says),
