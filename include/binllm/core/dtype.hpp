@@ -16,11 +16,12 @@ template <class T>
 using master_t = typename Master<T>::type;
 
 /// Scalar types that a tensor file may hold.
-enum class DType : std::uint8_t { f64, f32, f16, bf16, i32, u8 };
+enum class DType : std::uint8_t { f64, f32, f16, bf16, i64, i32, u8, boolean };
 
 [[nodiscard]] constexpr std::size_t bytes_per_element(DType dtype) noexcept {
   switch (dtype) {
     case DType::f64:
+    case DType::i64:
       return 8;
     case DType::f32:
     case DType::i32:
@@ -29,9 +30,14 @@ enum class DType : std::uint8_t { f64, f32, f16, bf16, i32, u8 };
     case DType::bf16:
       return 2;
     case DType::u8:
+    case DType::boolean:
       return 1;
   }
   return 0;
+}
+
+[[nodiscard]] constexpr bool is_floating(DType dtype) noexcept {
+  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
 }
 
 /// Brain floating point: the upper half of a float.
