@@ -16,8 +16,26 @@ struct Master {
 template <class T>
 using master_t = typename Master<T>::type;
 
-/// How the numbers of a tensor stand in a file: one by one, or in blocks of a row that share their scales.
-enum class DType : std::uint8_t { f64, f32, f16, bf16, i32, u8, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k, q6_k, q1_0 };
+/// How the numbers of a tensor stand in a file: one by one, or (from q8_0 on) in blocks of a row that share their scales.
+enum class DType : std::uint8_t {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  u8,
+  boolean,
+  q8_0,
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q4_k,
+  q5_k,
+  q6_k,
+  q1_0
+};
 
 /// So many numbers of a row take so many bytes.
 struct StorageBlock {
@@ -27,6 +45,7 @@ struct StorageBlock {
 [[nodiscard]] constexpr StorageBlock storage_block(DType dtype) noexcept {
   switch (dtype) {
     case DType::f64:
+    case DType::i64:
       return {1, 8};
     case DType::f32:
     case DType::i32:
@@ -35,6 +54,7 @@ struct StorageBlock {
     case DType::bf16:
       return {1, 2};
     case DType::u8:
+    case DType::boolean:
       return {1, 1};
     case DType::q8_0:
       return {32, 34};
@@ -66,9 +86,14 @@ struct StorageBlock {
 
 /// "F32", "BF16", "Q4_1", ...: what files call it.
 [[nodiscard]] constexpr std::string_view to_string(DType dtype) noexcept {
-  constexpr std::string_view names[] = {"F64",  "F32",  "F16",  "BF16", "I32",  "U8",   "Q8_0", "Q4_0",
-                                        "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "Q1_0"};
+  constexpr std::string_view names[] = {"F64",  "F32",  "F16",  "BF16", "I64",  "I32",  "U8",   "BOOL", "Q8_0",
+                                        "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K", "Q1_0"};
   return names[static_cast<std::size_t>(dtype)];
+}
+
+/// Real numbers, one by one or in blocks.
+[[nodiscard]] constexpr bool is_floating(DType dtype) noexcept {
+  return dtype != DType::i64 && dtype != DType::i32 && dtype != DType::u8 && dtype != DType::boolean;
 }
 
 /// Brain floating point: the upper half of a float.

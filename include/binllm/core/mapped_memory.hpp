@@ -86,6 +86,13 @@ class MappedMemory {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return {static_cast<const std::byte*>(data_), size_};
   }
+  /// The whole pages of a part of `bytes()` need not stay in memory; who reads them again reads the file again.
+  void release(std::span<const std::byte> part) const noexcept {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto start = static_cast<std::size_t>(part.data() - static_cast<const std::byte*>(data_));
+    const std::size_t first = (start + page - 1) / page * page, last = (start + part.size()) / page * page;
+    if (first < last) ::madvise(static_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+  }
 
  private:
   void* data_ = nullptr;

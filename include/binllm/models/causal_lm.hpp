@@ -33,6 +33,7 @@ enum class Ownership { own, borrow_first };
 ///   attention_bias, attention_out_bias, mlp_bias
 ///   names                                of modules in files
 ///   folds                                where scales of input channels can go
+///   gguf                                 optional: how GGUF files have it
 template <class A>
 concept Architecture = requires {
   { A::name } -> std::convertible_to<std::string_view>;

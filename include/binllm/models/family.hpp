@@ -28,6 +28,17 @@ struct FixedKey {
   std::string_view key, value;
 };
 
+/// How GGUF files have a family, where llama.cpp knows it. Names of tensors follow from DecoderNames.
+struct GgufWords {
+  std::string_view architecture = "";  ///< "general.architecture", and what other names begin with; empty: not known there
+  std::string_view norm_epsilon = "attention.layer_norm_rms_epsilon";
+  /// Rows of each head of W_q and W_k (and their biases) stand in pairs that turn together, 2j beside 2j + 1; elsewhere
+  /// these are j and j + head_dim / 2.
+  bool rotary_pairs = false;
+  /// W_q, W_k and W_v stand one below the other in one tensor.
+  bool fused_qkv = false;
+};
+
 /// All of it as one value, for readers that are compiled once for all families.
 struct Family {
   std::string_view name, class_name, model_type;
@@ -36,7 +47,16 @@ struct Family {
   bool rotary;                  ///< whether positions are rotary: rope_theta and rope_scaling count
   Index feed_forward_matrices;  ///< linear layers of a feed-forward network
   DecoderNames names;
+  GgufWords gguf;
 };
+
+namespace detail {
+template <class A>
+[[nodiscard]] constexpr GgufWords gguf_words() {
+  if constexpr (requires { A::gguf; }) return A::gguf;
+  return {};
+}
+}  // namespace detail
 
 template <class A>
 inline constexpr Family family_of{A::name,
@@ -46,7 +66,8 @@ inline constexpr Family family_of{A::name,
                                   A::fixed,
                                   A::template Positions<float, Cpu>::rotary,
                                   A::FeedForward::matrices,
-                                  A::names};
+                                  A::names,
+                                  detail::gguf_words<A>()};
 
 /// Weights of the linear layers of the blocks, biases not counted: what becomes one bit.
 [[nodiscard]] constexpr Index block_weight_count(const Family& family, const ModelConfig& c) noexcept {

@@ -22,6 +22,7 @@ struct LlamaArchitecture {
   static constexpr bool attention_bias = false, attention_out_bias = false, mlp_bias = false;
 
   static constexpr DecoderNames names{};
+  static constexpr GgufWords gguf{.architecture = "llama", .rotary_pairs = true};
   static constexpr std::array folds{
       Fold{Role::attention_in, FoldInto::norm_before}, Fold{Role::attention_out, FoldInto::rows_of_v},
       Fold{Role::mlp_in, FoldInto::norm_before}, Fold{Role::mlp_out, FoldInto::rows_of_up}};

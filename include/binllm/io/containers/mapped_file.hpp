@@ -18,6 +18,8 @@ class MappedFile {
   explicit MappedFile(const std::filesystem::path& path) : memory_(MappedMemory::of_file(path.string())) {}
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.bytes(); }
+  /// A part of `bytes()` need not stay in memory.
+  void release(std::span<const std::byte> part) const noexcept { memory_.release(part); }
 
  private:
   MappedMemory memory_;

@@ -65,7 +65,7 @@ template <class Model>
 
 /// Loads a folder as `Model`, a CausalLm on the host of any family and format; values stored as F64, F32, F16 or BF16
 /// become T. Policies that are chosen at run time are those that the folder names; those of a compile-time format must be
-/// the folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
+/// the folder's. Errors: those of read_config and open_tensors; config_inconsistent (another format or other policies),
 /// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors
 /// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>

@@ -123,10 +123,6 @@ void decode_q1_0(Block b, float* x) {
   for (int j = 0; j < 128; ++j) x[j] = bit(b.at, j) != 0 ? d : -d;
 }
 
-void decode_f16(Block b, float* x) { *x = b.half(); }
-void decode_bf16(Block b, float* x) { *x = float_from_bf16(static_cast<std::uint16_t>(b.at[0] | b.at[1] << 8)); }
-void decode_f32(Block b, float* x) { std::memcpy(x, b.at, sizeof(float)); }
-
 template <DType dtype, void (*decode)(Block, float*)>
 void decode_each(std::span<const std::byte> stored, std::span<float> numbers) {
   constexpr StorageBlock block = storage_block(dtype);
@@ -178,12 +174,6 @@ void encode_each(std::span<const float> numbers, std::span<std::byte> stored) {
 
 void decode_blocks(DType dtype, std::span<const std::byte> stored, std::span<float> numbers) {
   switch (dtype) {
-    case DType::f32:
-      return decode_each<DType::f32, decode_f32>(stored, numbers);
-    case DType::f16:
-      return decode_each<DType::f16, decode_f16>(stored, numbers);
-    case DType::bf16:
-      return decode_each<DType::bf16, decode_bf16>(stored, numbers);
     case DType::q8_0:
       return decode_each<DType::q8_0, decode_q8_0>(stored, numbers);
     case DType::q4_0:
@@ -202,9 +192,7 @@ void decode_blocks(DType dtype, std::span<const std::byte> stored, std::span<flo
       return decode_each<DType::q6_k, decode_q6_k>(stored, numbers);
     case DType::q1_0:
       return decode_each<DType::q1_0, decode_q1_0>(stored, numbers);
-    case DType::f64:
-    case DType::i32:
-    case DType::u8:
+    default:
       break;
   }
   assert(false);

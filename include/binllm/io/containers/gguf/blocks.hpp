@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// GGUF's numbers: scalars, and blocks of a row that share their scales (ggml-common.h of ggml). In a block of
+/// Numbers in blocks of a row that share their scales (ggml-common.h of ggml). In a block of
 ///   Q8_0   x = d q                     Q4_0, Q5_0   x = d (q - 8), d (q - 16)       Q4_1, Q5_1   x = d q + m
 ///   Q4_K, Q5_K   x = d s q - m t       Q6_K         x = d s (q - 32)                Q1_0         x = +-d
 /// with d, m in half precision for the block, s, t whole numbers for parts of it, and q a whole number of the given bits.
@@ -11,10 +11,10 @@
 
 namespace binllm {
 
-/// The numbers of whole blocks, as ggml's definitions in float give them, bit for bit. Sizes fit: asserted.
+/// The numbers of whole blocks of one of these types, as ggml's definitions in float give them, bit for bit. Sizes fit: asserted.
 void decode_blocks(DType dtype, std::span<const std::byte> stored, std::span<float> numbers);
 
-/// Whether `encode_blocks` writes the type: F32, F16, BF16, Q4_0 and Q1_0.
+/// Whether `encode_blocks` writes the type: F32, F16 and BF16, which have blocks of one number, Q4_0 and Q1_0.
 [[nodiscard]] constexpr bool is_encodable(DType dtype) noexcept {
   return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || dtype == DType::q4_0 ||
          dtype == DType::q1_0;

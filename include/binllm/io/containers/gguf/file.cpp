@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/io/containers/gguf/blocks.hpp>
 #include <binllm/io/containers/gguf/file.hpp>
 #include <binllm/io/containers/gguf/types.hpp>
+#include <binllm/io/containers/values.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,8 +17,6 @@
 
 namespace binllm {
 namespace {
-
-static_assert(std::endian::native == std::endian::little, "GGUF data is little-endian and read in place");
 
 constexpr std::string_view magic = "GGUF";
 constexpr auto most_bytes = static_cast<std::uint64_t>(std::numeric_limits<Index>::max());
@@ -270,20 +268,12 @@ void check_room(const GgufFile& file, const TensorInfo& tensor, std::size_t room
 
 void GgufFile::read(const TensorInfo& tensor, std::span<float> out) const {
   check_room(*this, tensor, out.size());
-  decode_blocks(tensor.dtype, bytes(tensor), out);
+  read_values(tensor.dtype, bytes(tensor), out);
 }
 
 void GgufFile::read(const TensorInfo& tensor, std::span<double> out) const {
   check_room(*this, tensor, out.size());
-  const StorageBlock block = storage_block(tensor.dtype);
-  std::array<float, 256> some{};  // a multiple of every block
-  for (std::size_t at = 0; at < out.size(); at += some.size()) {
-    const auto numbers = std::span(some).first(std::min(some.size(), out.size() - at));
-    decode_blocks(tensor.dtype,
-                  bytes(tensor).subspan(at / block.numbers * block.bytes, numbers.size() / block.numbers * block.bytes),
-                  numbers);
-    std::copy(numbers.begin(), numbers.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
-  }
+  read_values(tensor.dtype, bytes(tensor), out);
 }
 
 }  // namespace binllm

@@ -37,6 +37,8 @@ class GgufFile final : public TensorFile {
   void read(const TensorInfo& tensor, std::span<float> out) const override;
   void read(const TensorInfo& tensor, std::span<double> out) const override;
   [[nodiscard]] const std::filesystem::path& path() const noexcept override { return path_; }
+  [[nodiscard]] std::size_t file_bytes() const noexcept override { return file_.bytes().size(); }
+  void release(const TensorInfo& tensor) const noexcept override { file_.release(bytes(tensor)); }
   [[nodiscard]] const GgufMetadata& metadata() const noexcept { return metadata_; }
 
  private:
