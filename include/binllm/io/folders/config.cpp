@@ -4,6 +4,7 @@
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/config.hpp>
+#include <binllm/io/folders/gguf/config.hpp>
 #include <binllm/models/families.hpp>
 #include <binllm/models/formats.hpp>
 
@@ -226,6 +227,7 @@ bool is_known_format(std::string_view format, const KnownBeside& known) {
 const Family& default_family() { return *shipped_families.front(); }
 
 ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
+  if (is_gguf(folder_or_file)) return detail::read_gguf_config(GgufFile(folder_or_file), known_families(known));
   std::error_code ignored;
   const bool is_folder = std::filesystem::is_directory(folder_or_file, ignored);
   const std::filesystem::path path = is_folder ? folder_or_file / "config.json" : folder_or_file;

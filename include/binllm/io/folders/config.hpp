@@ -28,7 +28,7 @@ struct KnownBeside {
   std::string_view format{};
 };
 
-/// Reads config.json of a folder, or the file itself. Where a key is missing: head_dim is hidden_size /
+/// Reads config.json of a folder, or the file itself, or the metadata of a GGUF file. Where a key is missing: head_dim is hidden_size /
 /// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false, format
 /// "dense". A list of end tokens gives its first.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the

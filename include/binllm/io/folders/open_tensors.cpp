@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
 #include <binllm/io/containers/sharded_safetensors.hpp>
+#include <binllm/io/folders/gguf/tensors.hpp>
 #include <binllm/io/folders/open_tensors.hpp>
 
 #include <functional>
@@ -120,6 +121,7 @@ class RenamedTensors final : public TensorFile {
 }  // namespace
 
 std::unique_ptr<TensorFile> open_tensors(const fs::path& folder_or_file, const ModelDescription& description) {
+  if (is_gguf(folder_or_file)) return std::make_unique<GgufModelTensors>(folder_or_file, description);
   std::error_code ignored;
   auto file = fs::is_regular_file(folder_or_file, ignored) ? open_file(folder_or_file) : open_folder(folder_or_file);
   const auto prefixes = prefixes_of(*file, description.family->names);
