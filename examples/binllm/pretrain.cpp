@@ -24,7 +24,7 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.head_dim = dim / heads;
   c.max_position_embeddings = context;
   c.bos_token_id = tokenizer.bos();
-  c.eos_token_id = tokenizer.eos();
+  if (const auto eos = tokenizer.eos()) c.eos_token_ids = {*eos};
   c.check();
   return c;
 }

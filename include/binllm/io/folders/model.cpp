@@ -28,7 +28,7 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
     description.recipe["tokenizer"] = tokenizer->name();
   }
   check_writable(folder);
-  write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
+  write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}}, Checksums::of_each_tensor);
   if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
     write_file(folder / tokenizer->file_name(), tokenizer->serialised());
   }
