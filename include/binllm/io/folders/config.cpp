@@ -245,6 +245,11 @@ const Family& default_family() { return *shipped_families.front(); }
 
 namespace {
 
+std::filesystem::path file_of(const std::filesystem::path& folder_or_file) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(folder_or_file, ignored) ? folder_or_file / "config.json" : folder_or_file;
+}
+
 json read_object(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
@@ -260,7 +265,7 @@ std::string checksum_text(json object) {
 
 /// What a generation is to end at stands in a file of its own where there is one.
 void read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
-  const std::filesystem::path path = folder / "generation_config.json";
+  const std::filesystem::path path = folder / generation_config_file;
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return;
   const json object = read_object(path);
@@ -277,14 +282,12 @@ void read_generation_config(const std::filesystem::path& folder, ModelConfig& co
 }  // namespace
 
 ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
-  std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(folder_or_file, ignored);
-  const std::filesystem::path path = is_folder ? folder_or_file / "config.json" : folder_or_file;
+  const std::filesystem::path path = file_of(folder_or_file);
   const json object = read_object(path);
   const Fields fields(object, path.string());
   const Family& family = read_family(fields, known);
   ModelDescription model{.config = read_numbers(fields, family), .recipe = {}, .family = &family};
-  if (is_folder) read_generation_config(folder_or_file, model.config);
+  if (path != folder_or_file) read_generation_config(folder_or_file, model.config);
   if (!fields.has("binllm")) return model;
 
   const Fields ours = fields.inside("binllm");
@@ -300,6 +303,12 @@ ModelDescription read_config(const std::filesystem::path& folder_or_file, const 
                 ours.text("checksum").substr(0, 64), ErrorId::header_invalid);
   }
   return model;
+}
+
+bool has_config_checksum(const std::filesystem::path& folder_or_file) {
+  const json object = read_object(file_of(folder_or_file));
+  const auto ours = object.find("binllm");
+  return ours != object.end() && ours->is_object() && ours->contains("checksum");
 }
 
 namespace {

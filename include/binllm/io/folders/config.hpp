@@ -6,11 +6,15 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace binllm {
 
 /// The family of a model that nobody says otherwise of: the first one that the library ships.
 [[nodiscard]] const Family& default_family();
+
+/// What others read beside config.json: how to generate. Of it the end tokens count.
+inline constexpr std::string_view generation_config_file = "generation_config.json";
 
 /// A model as its config.json describes it.
 struct ModelDescription {
@@ -37,6 +41,9 @@ struct KnownBeside {
 /// config_inconsistent (heads that do not divide, two rotary scalings that differ, ...); unknown_name (format);
 /// header_invalid where the file has a checksum that does not hold.
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
+
+/// Whether config.json of a folder, or the file itself, has a checksum. Errors: as read_config of files without an object.
+[[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
 
 /// Writes a config.json that `read_config` reads back equal, with a checksum. Replaces the file whole or not at all.
 /// Errors: config_inconsistent (also numbers that the family has no key for), unknown_name (format), config_invalid (a
