@@ -19,6 +19,7 @@ int main(int count, char** arguments) {
   program::add_evaluate(app, list);
   program::add_generate(app, list);
   program::add_inspect(app, list);
+  program::add_pack(app, list);
   program::add_demo(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);

@@ -24,7 +24,7 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.head_dim = dim / heads;
   c.max_position_embeddings = context;
   c.bos_token_id = tokenizer.bos();
-  c.eos_token_id = tokenizer.eos();
+  if (const auto eos = tokenizer.eos()) c.eos_token_ids = {*eos};
   c.check();
   return c;
 }
@@ -114,7 +114,7 @@ void pretrain(PretrainOptions& o) {
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
                            corpus.size(), o.device.description(), o.out.string()));
   const double last_loss = model.pretrain(corpus, training, validation, &progress);
-  model.save(o.out, {.tokenizer = &tokenizer});
+  model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   std::optional<double> nll;
   if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;
 

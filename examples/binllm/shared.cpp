@@ -132,7 +132,10 @@ Json record(const binllm::TokenStream& stream) {
 }
 
 binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
-  return binllm::load_tokenizer(option.empty() ? model : fs::path(option));
+  if (option.empty()) return binllm::load_tokenizer(model);
+  auto tokenizer = binllm::load_tokenizer(fs::path(option));
+  if (!model.empty()) binllm::check_vocabulary(tokenizer, binllm::read_config(model).config);
+  return tokenizer;
 }
 
 namespace {

@@ -45,7 +45,7 @@ TEST_CASE("decoding ends before the end-of-text token and at the last position")
   CHECK(generate_tokens(model, {1}, {.max_tokens = 1000}).size() ==
         33);  // 32 positions and the token that the last one predicts
   const auto free = generate_tokens(model, {1}, {.max_tokens = 5});
-  model.config.eos_token_id = free[3];
+  model.config.eos_token_ids = {free[3]};
   const auto first = std::find(free.begin() + 1, free.end(), free[3]);
   CHECK(generate_tokens(model, {1}, {.max_tokens = 5}) == std::vector<std::int32_t>(free.begin(), first));
   CHECK_THROWS_AS(static_cast<void>(generate_tokens(model, {}, {})), Error);

@@ -26,7 +26,7 @@ struct Perplexity {
 struct PerplexityOptions {
   Index context = 256;
   Index batch = 8;  ///< windows computed at a time; changes memory, and bits of the sum only
-  Index max_windows = std::numeric_limits<Index>::max();      ///< the first so many
+  Index max_windows = std::numeric_limits<Index>::max();       ///< the first so many
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
@@ -47,7 +47,7 @@ inline void check_perplexity(const ModelConfig& config, const TokenStream& strea
 }
 
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
-/// below 2, or beyond the model's positions), token_out_of_range.
+/// below 2, or beyond the model's positions), token_out_of_range, value_not_finite for a loss that is not.
 template <LanguageModel Model>
 [[nodiscard]] Perplexity evaluate_perplexity(const Model& model, const TokenStream& stream,
                                              const PerplexityOptions& options = {}) {
@@ -82,7 +82,12 @@ template <LanguageModel Model>
     Pass<T, Device> pass{tape, scalars};
     const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)),
                                  read(device_targets.view().middle_rows(0, count)));
-    sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);
+    const auto mean = static_cast<double>(scalar_on_host(loss.value()));
+    if (!std::isfinite(mean)) {
+      throw Error(ErrorId::value_not_finite, "evaluate_perplexity",
+                  fmt::format("windows {} to {}", first, first + count - 1), "a finite loss", fmt::format("{}", mean));
+    }
+    sum += mean * static_cast<double>(count);
   }
   Perplexity result;
   result.tokens = stream.size();

@@ -11,23 +11,27 @@
 #include <binllm/nn/pass.hpp>
 #include <binllm/ops/rotary.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <memory>
+#include <mutex>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 namespace binllm {
 
-/// theta^{-2j/D} of the D dimensions that turn, with Llama 3's stretching where the configuration has it.
+/// theta^{-2j/D} of the D dimensions that turn, stretched where the configuration says so.
 [[nodiscard]] inline std::vector<double> rotary_frequencies(const ModelConfig& c) {
   std::vector<double> frequencies;
   const Index turning = c.rotary_dim();
   for (Index j = 0; j < turning / 2; ++j) {
     double f = std::pow(c.rope_theta, -2.0 * static_cast<double>(j) / static_cast<double>(turning));
     if (c.rope_scaling) {
-      const auto& s = *c.rope_scaling;
+      const RopeScaling& s = *c.rope_scaling;
       const double turns =
           static_cast<double>(s.original_max_position_embeddings) * f / (2 * std::numbers::pi);  // o / L
-      if (turns < s.low_freq_factor) {
+      if (s.type == RopeType::linear || turns < s.low_freq_factor) {
         f /= s.factor;
       } else if (turns <= s.high_freq_factor) {
         const double smooth = (turns - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
@@ -39,23 +43,68 @@ namespace binllm {
   return frequencies;
 }
 
+/// Rotary tables of as many positions as are in use, so that memory follows the work and not the number of positions
+/// that a configuration allows. A table stays where it is when a longer one is made: recorded steps and graphs of a GPU
+/// go on reading it. Lengths at least double, so all tables together are less than twice the last. Safe to use from
+/// several threads.
+template <class T, class Device>
+class RotaryTables {
+ public:
+  RotaryTables(Index limit, std::vector<double> frequencies)
+      : state_(std::make_unique<State>()), limit_(limit), frequencies_(std::move(frequencies)) {}
+
+  /// A table of at least so many positions. Errors: index_out_of_range beyond the limit.
+  [[nodiscard]] const RotaryTable<T, Device>& of(Index positions) const {
+    if (positions > limit_) {
+      throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", limit_),
+                  fmt::format("{}", positions));
+    }
+    const std::lock_guard lock(state_->mutex);
+    auto& tables = state_->tables;
+    const Index last = tables.empty() ? 0 : tables.back()->cosine.shape().rows();
+    if (tables.empty() || positions > last) {
+      const Index length = std::max<Index>(1, std::max(positions, std::min(limit_, 2 * last)));
+      tables.push_back(std::make_unique<RotaryTable<T, Device>>(length, frequencies_));
+    }
+    return *tables.back();
+  }
+  [[nodiscard]] Index limit() const noexcept { return limit_; }
+  /// Of all tables.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    const std::lock_guard lock(state_->mutex);
+    std::size_t bytes = 0;
+    for (const auto& table : state_->tables)
+      bytes += static_cast<std::size_t>(table->cosine.size() + table->sine.size()) * sizeof(T);
+    return bytes;
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<RotaryTable<T, Device>>> tables;
+  };
+  std::unique_ptr<State> state_;
+  Index limit_;
+  std::vector<double> frequencies_;
+};
+
 /// Queries and keys turn by an angle that grows with the position (Su et al., arXiv 2104.09864).
 template <class T, class Device>
 struct RotaryPositions {
   static constexpr bool rotary = true;
   using Table = RotaryTable<master_t<T>, Device>;
-  Table table;
+  RotaryTables<master_t<T>, Device> tables;
 
-  explicit RotaryPositions(const ModelConfig& c) : table(c.max_position_embeddings, rotary_frequencies(c)) {}
+  explicit RotaryPositions(const ModelConfig& c) : tables(c.max_position_embeddings, rotary_frequencies(c)) {}
 
   [[nodiscard]] Variable<T, Device> embed(Pass<T, Device>&, Variable<T, Device> h) const { return h; }
   /// With a cache each row stands behind what its sequence has seen.
   [[nodiscard]] Variable<T, Device> rotate(Pass<T, Device>& pass, Variable<T, Device> x, Index head_dim) const {
-    return pass.cache == nullptr ? binllm::rotary(x, table, 0, head_dim) : rotate_rows(*pass.cache, x, head_dim);
+    if (pass.cache != nullptr) return rotate_rows(*pass.cache, x, head_dim);
+    check_rank("rotary", "x", x.shape(), 3);
+    return binllm::rotary(x, tables.of(x.shape()[1]), 0, head_dim);
   }
-  [[nodiscard]] std::size_t bytes() const noexcept {
-    return static_cast<std::size_t>(table.cosine.size() + table.sine.size()) * sizeof(master_t<T>);
-  }
+  [[nodiscard]] std::size_t bytes() const noexcept { return tables.bytes(); }
   template <class V, class... Self>
   static void visit(V&&, Self&...) {}
 
@@ -64,19 +113,21 @@ struct RotaryPositions {
                                                 Index head_dim) const {
     const Index rows = x.shape()[0], tokens = x.shape()[1];
     cache.check_room(rows, tokens);
-    for (const Index sequence : cache.active()) check_positions(table, cache.length(sequence), tokens);
-    return x.tape().template compute<T>(x.shape(), [=, &cache, &own = table](View<T, Device> out) {
+    Index end = 0;
+    for (const Index sequence : cache.active()) end = std::max(end, cache.length(sequence) + tokens);
+    // A table as long as the cache serves until that is full: decoding asks for no memory as it goes on.
+    const Table& table = tables.of(std::max(end, std::min(cache.capacity(), tables.limit())));
+    return x.tape().template compute<T>(x.shape(), [=, &cache, &table](View<T, Device> out) {
       const auto row_of = [](auto view, Index b) {
         return view.slice(b).reshaped(Shape{1, view.shape[1], view.shape[2]});
       };
       for (Index b = 0; b < rows; ++b) {
-        rotate_from(own, cache.length(cache.active()[static_cast<std::size_t>(b)]), head_dim,
+        rotate_from(table, cache.length(cache.active()[static_cast<std::size_t>(b)]), head_dim,
                     read(row_of(x.value(), b)), row_of(out, b));
       }
     });
   }
-  static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x,
-                          View<T, Device> y) {
+  static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x, View<T, Device> y) {
     Kernel<Rotary, Device>::forward(x, table.cosine.view(), table.sine.view(), first, head_dim, y);
   }
 };

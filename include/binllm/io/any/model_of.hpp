@@ -61,6 +61,8 @@ struct AnyModels {
   virtual ~AnyModels() = default;
   [[nodiscard]] virtual Made open(const std::filesystem::path& folder, const std::string& activations) const = 0;
   [[nodiscard]] virtual Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const = 0;
+  /// What check_folder does.
+  virtual void check(const std::filesystem::path& folder) const = 0;
 };
 [[nodiscard]] const AnyModels& models_of_cpu();
 /// Errors: device_missing in a program without CUDA.
@@ -91,7 +93,9 @@ class ModelOf final : public AnyModel::Interface {
 
   const ModelConfig& config() const override { return model_.config; }
   std::string_view family() const override { return Model::architecture::name; }
-  std::string_view format() const override { return stored_ ? format_name(stored_->format) : format_name(model_.format); }
+  std::string_view format() const override {
+    return stored_ ? format_name(stored_->format) : format_name(model_.format);
+  }
   Index parameters() const override { return stored_ ? parameter_count(*stored_) : parameter_count(model_); }
   Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
     return evaluate_perplexity(model_, stream, options);
@@ -120,8 +124,8 @@ class ModelOf final : public AnyModel::Interface {
     Made made;
     with_format_of<Int8Activations>(format, words, [&]<class F>(const F& wanted) {
       if constexpr (requires { typename F::kind; }) {
-        made = std::make_unique<ModelOf>(in_format(
-            wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
+        made = std::make_unique<ModelOf>(
+            in_format(wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
       }
     });
     if (made == nullptr) refuse("quantise", "the name of a quantised format");
@@ -140,8 +144,7 @@ class ModelOf final : public AnyModel::Interface {
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
                              const TokenStream* validation, RunLog* log) override {
-    if (!model_.format.chosen->has_schedule())
-      return Interface::train_progressively(corpus, options, validation, log);
+    if (!model_.format.chosen->has_schedule()) return Interface::train_progressively(corpus, options, validation, log);
     return binllm::train_progressively(model_, corpus, options, validation, log);
   }
   Made pack(const std::string& activations) const override {
@@ -177,22 +180,22 @@ struct ModelsOn final : AnyModels {
   Made open(const std::filesystem::path& folder, const std::string& activations) const override {
     const bool floats = wants_float(activations, !on_host);
     const ModelDescription description = read_config(folder);
-    return with_family<Made>(*description.family, [&]<class A>() -> Made {
-      Made made;
-      const auto load = [&]<class F>(const F& format) {
-        auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
-        if (!on_host && !floats && !trains(host.format))
-          throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
-        made = ModelOf<A, T, Device>::placed(std::move(host));
-      };
-      const auto get = [&](std::string_view key) -> std::string_view { return recipe_entry(description, std::string(key)); };
-      const auto of_folder = [&]<class F>() { load(format_of<F>(description)); };
-      if (floats) {
-        with_format_named<float, FloatActivations>(description.format, get, of_folder);
-      } else {
-        with_format_named<float, Int8Activations>(description.format, get, of_folder);
-      }
-      return made;
+    Made made;
+    with_types_of(description, floats, [&]<class A, class F>(const F& format) {
+      auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
+      if (!on_host && !floats && !trains(host.format))
+        throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
+      made = ModelOf<A, T, Device>::placed(std::move(host));
+    });
+    return made;
+  }
+  void check(const std::filesystem::path& folder) const override {
+    const ModelDescription description = read_config(folder);
+    with_types_of(description, false, [&]<class A, class F>(const F& format) {
+      const auto erased = any_kind<float, Cpu>(format);
+      check_format(folder, description, erased);
+      TensorLoader loader(folder, description);
+      static_cast<void>(expect_as<ErasedModel<A, float, Cpu>>(loader, description, erased));
     });
   }
   Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const override {
@@ -203,6 +206,23 @@ struct ModelsOn final : AnyModels {
       made = ModelOf<A, T, Device>::placed(std::move(model));
     });
     return made;
+  }
+
+ private:
+  /// Calls f.template operator()<A>(format) with the architecture and the format of a folder.
+  template <class Body>
+  static void with_types_of(const ModelDescription& description, bool float_activations, const Body& f) {
+    const auto get = [&](std::string_view key) -> std::string_view {
+      return recipe_entry(description, std::string(key));
+    };
+    with_family<void>(*description.family, [&]<class A>() {
+      const auto of_folder = [&]<class F>() { f.template operator()<A>(format_of<F>(description)); };
+      if (float_activations) {
+        with_format_named<float, FloatActivations>(description.format, get, of_folder);
+      } else {
+        with_format_named<float, Int8Activations>(description.format, get, of_folder);
+      }
+    });
   }
 };
 

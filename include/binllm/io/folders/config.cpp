@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/checksum.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/config.hpp>
@@ -56,16 +57,20 @@ class Fields {
     if (!at(name).is_string()) refuse(name, "a string", at(name).type_name());
     return at(name).get<std::string>();
   }
-  /// A token id, or the first of a list of them.
-  [[nodiscard]] std::optional<std::int32_t> token(const std::string& name) const {
-    if (!has(name)) return std::nullopt;
+  /// One token id, or a list of them; empty where the field is missing.
+  [[nodiscard]] std::vector<std::int32_t> tokens(const std::string& name) const {
+    if (!has(name)) return {};
     const json& value = at(name);
     if (value.is_array() && value.empty()) refuse(name, "a token or a list of tokens", "an empty list");
-    const Index token = as_integer(name, value.is_array() ? value.front() : value);
-    if (token < 0 || token > std::numeric_limits<std::int32_t>::max()) {
-      refuse(name, "a token from 0 to 2^31 - 1", fmt::format("{}", token));
+    std::vector<std::int32_t> tokens;
+    for (const json& entry : value.is_array() ? value : json::array({value})) {
+      const Index token = as_integer(name, entry);
+      if (token < 0 || token > std::numeric_limits<std::int32_t>::max()) {
+        refuse(name, "a token from 0 to 2^31 - 1", fmt::format("{}", token));
+      }
+      tokens.push_back(static_cast<std::int32_t>(token));
     }
-    return static_cast<std::int32_t>(token);
+    return tokens;
   }
   /// Refuses any other value; a missing field is taken as the wanted one.
   void expect(const std::string& name, const json& wanted) const {
@@ -135,24 +140,37 @@ const Family& read_family(const Fields& fields, const KnownBeside& known) {
 
 std::optional<RopeScaling> read_scaling(const Fields& rope) {
   const std::string key = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type";
-  const std::string type = rope.text(key);
+  const std::string type = rope.has(key) ? rope.text(key) : "default";
   if (type == "default") return std::nullopt;
-  if (type != "llama3") rope.refuse(key, "llama3 or default", type);
+  if (type == "linear") return RopeScaling{.factor = rope.number("factor"), .type = RopeType::linear};
+  if (type != "llama3") rope.refuse(key, "default, linear or llama3", type.substr(0, 64));
   return RopeScaling{.factor = rope.number("factor"),
                      .low_freq_factor = rope.number("low_freq_factor"),
                      .high_freq_factor = rope.number("high_freq_factor"),
                      .original_max_position_embeddings = rope.integer("original_max_position_embeddings")};
 }
 
-/// Newer files hold base and scaling together in "rope_parameters", older ones side by side.
-void read_rope(const Fields& fields, ModelConfig& config) {
-  const bool together = fields.has("rope_parameters");
-  const Fields rope = together ? fields.inside("rope_parameters") : fields;
+/// Newer files hold base and scaling together in "rope_parameters", older ones side by side; some have both.
+void read_rope(const Fields& fields, const Family& family, ModelConfig& config) {
+  if (fields.has("rope_theta")) config.rope_theta = fields.number("rope_theta");
+  if (fields.has("rope_scaling")) config.rope_scaling = read_scaling(fields.inside("rope_scaling"));
+  if (!fields.has("rope_parameters")) return;
+  const Fields rope = fields.inside("rope_parameters");
+  for (const auto& [key, value] : rope.object().items()) {
+    if (value.is_object()) rope.refuse(key, "the same numbers for all layers", "an object");
+  }
   if (rope.has("rope_theta")) config.rope_theta = rope.number("rope_theta");
-  if (together) {
-    config.rope_scaling = read_scaling(rope);
-  } else if (fields.has("rope_scaling")) {
-    config.rope_scaling = read_scaling(fields.inside("rope_scaling"));
+  const auto scaling = read_scaling(rope);
+  if (config.rope_scaling && scaling != config.rope_scaling) {
+    fields.refuse("rope_scaling", "what rope_parameters says", "another scaling", ErrorId::config_inconsistent);
+  }
+  config.rope_scaling = scaling;
+  const std::string share = "partial_rotary_factor";
+  if (!rope.has(share)) return;
+  if (!family.keys.rotary_share.empty()) {
+    config.rotary_share = rope.number(share);
+  } else if (rope.number(share) != 1) {
+    rope.refuse(share, "1, or none", fmt::format("{}", rope.number(share)));
   }
 }
 
@@ -203,9 +221,9 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
   if (!keys.tie_word_embeddings.empty()) {
     config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
   }
-  config.bos_token_id = fields.token("bos_token_id");
-  config.eos_token_id = fields.token("eos_token_id");
-  if (family.rotary) read_rope(fields, config);
+  if (const auto bos = fields.tokens("bos_token_id"); !bos.empty()) config.bos_token_id = bos.front();
+  config.eos_token_ids = fields.tokens("eos_token_id");
+  if (family.rotary) read_rope(fields, family, config);
   try {
     config.check();
   } catch (const Error& error) {
@@ -226,18 +244,52 @@ bool is_known_format(std::string_view format, const KnownBeside& known) {
 
 const Family& default_family() { return *shipped_families.front(); }
 
-ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
-  if (is_gguf(folder_or_file)) return detail::read_gguf_config(GgufFile(folder_or_file), known_families(known));
+namespace {
+
+std::filesystem::path file_of(const std::filesystem::path& folder_or_file) {
   std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(folder_or_file, ignored);
-  const std::filesystem::path path = is_folder ? folder_or_file / "config.json" : folder_or_file;
+  return std::filesystem::is_directory(folder_or_file, ignored) ? folder_or_file / "config.json" : folder_or_file;
+}
+
+json read_object(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const json object =
-      detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "read_config", path.string()});
+  return detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "read_config", path.string()});
+}
+
+/// Of all that a configuration says but for the checksum itself: blanks and the order of keys do not count.
+std::string checksum_text(json object) {
+  if (object.contains("binllm")) object["binllm"].erase("checksum");
+  const std::string text = object.dump();
+  return fmt::format("{:016x}", checksum_of("config.json", std::as_bytes(std::span(text))));
+}
+
+/// What a generation is to end at stands in a file of its own where there is one.
+void read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
+  const std::filesystem::path path = folder / generation_config_file;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return;
+  const json object = read_object(path);
+  const Fields fields(object, path.string());
+  if (!fields.has("eos_token_id")) return;
+  config.eos_token_ids = fields.tokens("eos_token_id");
+  for (const std::int32_t token : config.eos_token_ids) {
+    if (token < config.vocab_size) continue;
+    fields.refuse("eos_token_id", fmt::format("a token below vocab_size {}", config.vocab_size),
+                  fmt::format("{}", token), ErrorId::config_inconsistent);
+  }
+}
+
+}  // namespace
+
+ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
+  if (is_gguf(folder_or_file)) return detail::read_gguf_config(GgufFile(folder_or_file), known_families(known));
+  const std::filesystem::path path = file_of(folder_or_file);
+  const json object = read_object(path);
   const Fields fields(object, path.string());
   const Family& family = read_family(fields, known);
   ModelDescription model{.config = read_numbers(fields, family), .recipe = {}, .family = &family};
+  if (path != folder_or_file) read_generation_config(folder_or_file, model.config);
   if (!fields.has("binllm")) return model;
 
   const Fields ours = fields.inside("binllm");
@@ -246,9 +298,19 @@ ModelDescription read_config(const std::filesystem::path& folder_or_file, const 
     ours.refuse("format", format_names(known), model.format, ErrorId::unknown_name);
   }
   for (const auto& [key, value] : ours.object().items()) {
-    if (key != "format") model.recipe.emplace(key, ours.text(key));
+    if (key != "format" && key != "checksum") model.recipe.emplace(key, ours.text(key));
+  }
+  if (ours.has("checksum") && ours.text("checksum") != checksum_text(object)) {
+    ours.refuse("checksum", checksum_text(object) + ", or none in a file that was changed on purpose",
+                ours.text("checksum").substr(0, 64), ErrorId::header_invalid);
   }
   return model;
+}
+
+bool has_config_checksum(const std::filesystem::path& folder_or_file) {
+  const json object = read_object(file_of(folder_or_file));
+  const auto ours = object.find("binllm");
+  return ours != object.end() && ours->is_object() && ours->contains("checksum");
 }
 
 namespace {
@@ -274,17 +336,22 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
     object["rope_theta"] = config.rope_theta;
     object["rope_scaling"] = nullptr;
     if (const auto& scaling = config.rope_scaling) {
-      object["rope_scaling"] = {{"rope_type", "llama3"},
-                                {"factor", scaling->factor},
-                                {"low_freq_factor", scaling->low_freq_factor},
-                                {"high_freq_factor", scaling->high_freq_factor},
-                                {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+      const bool linear = scaling->type == RopeType::linear;
+      object["rope_scaling"] = {{"rope_type", linear ? "linear" : "llama3"}, {"factor", scaling->factor}};
+      if (!linear) {
+        object["rope_scaling"].update(
+            {{"low_freq_factor", scaling->low_freq_factor},
+             {"high_freq_factor", scaling->high_freq_factor},
+             {"original_max_position_embeddings", scaling->original_max_position_embeddings}});
+      }
     }
   }
   for (const FixedKey& fixed : family.fixed) put(fixed.key, nlohmann::ordered_json::parse(fixed.value));
   put(keys.tie_word_embeddings, config.tie_word_embeddings);
   if (config.bos_token_id) object["bos_token_id"] = *config.bos_token_id;
-  if (config.eos_token_id) object["eos_token_id"] = *config.eos_token_id;
+  const auto& ends = config.eos_token_ids;
+  if (ends.size() == 1) object["eos_token_id"] = ends.front();
+  if (ends.size() > 1) object["eos_token_id"] = ends;
   return object;
 }
 
@@ -295,8 +362,9 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
   if (!is_known_format(model.format, known)) {
     throw Error(ErrorId::unknown_name, "write_config", "format", format_names(known), model.format);
   }
-  if (model.recipe.contains("format")) {
-    throw Error(ErrorId::config_invalid, "write_config", "recipe", "no key named format", "one");
+  for (const char* key : {"format", "checksum"}) {
+    if (!model.recipe.contains(key)) continue;
+    throw Error(ErrorId::config_invalid, "write_config", "recipe", fmt::format("no key named {}", key), "one");
   }
   nlohmann::ordered_json object = to_json(*model.family, model.config);
   const json written = json::parse(object.dump());
@@ -304,12 +372,11 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
     throw Error(ErrorId::config_inconsistent, "write_config", file.string(),
                 fmt::format("numbers that a {} can say in its file", model.family->name), "others");
   }
-  if (model.format != "dense" || !model.recipe.empty()) {
-    object["binllm"] = {{"format", model.format}};
-    for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;
-  }
+  object["binllm"] = {{"format", model.format}};
+  for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;
   std::string text;
   try {
+    object["binllm"]["checksum"] = checksum_text(json::parse(object.dump()));
     text = object.dump(2) + '\n';
   } catch (const json::exception&) {
     throw Error(ErrorId::config_invalid, "write_config", file.string(), "a recipe in UTF-8", "other bytes");

@@ -33,6 +33,14 @@ const Shape& matrix_shape(const GgufFile& file, const GgufMetadataReader& values
   return tensor->shape;
 }
 
+/// Frequencies that are all divided by a number.
+std::optional<RopeScaling> read_linear_scaling(const GgufMetadataReader& values, const std::string& prefix) {
+  const std::string type = prefix + "rope.scaling.type", factor = prefix + "rope.scaling.factor";
+  if (!values.has(type) || values.text(type) == "none") return std::nullopt;
+  if (values.text(type) != "linear") values.refuse(type, "none or linear", values.text(type).substr(0, 64));
+  return RopeScaling{.factor = values.number(factor), .type = RopeType::linear};
+}
+
 /// GGUF keeps the factors of Llama 3's stretching and not the numbers that they come from. All models of it have the
 /// same but for the largest factor.
 std::optional<RopeScaling> read_scaling(const GgufFile& file, const GgufMetadataReader& values,
@@ -60,14 +68,12 @@ void refuse_unknown_arithmetic(const GgufMetadataReader& values, const std::stri
     if (values.has(prefix + count) && values.integer(prefix + count) != 0)
       values.refuse(prefix + count, "none or 0", "another");
   }
-  const std::string type = prefix + "rope.scaling.type";
-  if (values.has(type) && values.text(type) != "none") values.refuse(type, "none", values.text(type).substr(0, 64));
 }
 
 }  // namespace
 
 std::vector<float> rotary_factors(const ModelConfig& config) {
-  if (!config.rope_scaling) return {};
+  if (!config.rope_scaling || config.rope_scaling->type != RopeType::llama3) return {};
   ModelConfig plain = config;
   plain.rope_scaling.reset();
   const std::vector<double> stretched = rotary_frequencies(config);
@@ -102,7 +108,7 @@ ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* 
   config.norm_epsilon = values.number(prefix + std::string(family.gguf.norm_epsilon));
   config.tie_word_embeddings = file.find("output.weight") == nullptr;
   config.bos_token_id = values.token("tokenizer.ggml.bos_token_id");
-  config.eos_token_id = values.token("tokenizer.ggml.eos_token_id");
+  if (const auto eos = values.token("tokenizer.ggml.eos_token_id")) config.eos_token_ids = {*eos};
   try {
     if (family.rotary) {
       if (values.has(prefix + "rope.freq_base")) config.rope_theta = values.number(prefix + "rope.freq_base");
@@ -113,7 +119,8 @@ ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* 
         values.refuse(prefix + "rope.dimension_count", fmt::format("{}, the whole head", config.head_dim),
                       fmt::format("{}", turning));
       }
-      config.rope_scaling = read_scaling(file, values, config);
+      config.rope_scaling = read_linear_scaling(values, prefix);
+      if (!config.rope_scaling) config.rope_scaling = read_scaling(file, values, config);
     }
     config.check();
   } catch (const Error& error) {
@@ -147,9 +154,13 @@ GgufMetadata gguf_config(const ModelDescription& description) {
   if (family.rotary) {
     metadata.emplace(prefix + "rope.dimension_count", count(c.rotary_dim()));
     metadata.emplace(prefix + "rope.freq_base", static_cast<float>(c.rope_theta));
+    if (c.rope_scaling && c.rope_scaling->type == RopeType::linear) {
+      metadata.emplace(prefix + "rope.scaling.type", std::string("linear"));
+      metadata.emplace(prefix + "rope.scaling.factor", static_cast<float>(c.rope_scaling->factor));
+    }
   }
   if (c.bos_token_id) metadata.emplace("tokenizer.ggml.bos_token_id", count(*c.bos_token_id));
-  if (c.eos_token_id) metadata.emplace("tokenizer.ggml.eos_token_id", count(*c.eos_token_id));
+  if (!c.eos_token_ids.empty()) metadata.emplace("tokenizer.ggml.eos_token_id", count(c.eos_token_ids.front()));
   return metadata;
 }
 
