@@ -31,6 +31,7 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
   write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
   if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
     write_file(folder / tokenizer->file_name(), tokenizer->serialised());
+    for (const auto& [name, content] : tokenizer->other_files()) write_file(folder / name, content);
   }
   write_config(folder / "config.json", description, {description.family, description.format});
 }
