@@ -14,7 +14,7 @@ unsigned char byte_at(std::string_view text, std::size_t i) noexcept { return st
 void AddedTokens::add(const AddedToken& token, std::string_view text) {
   if (text.empty()) return;
   if (token.single_word && !word_character_) {
-    word_character_.emplace(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}])");  // \w of Unicode (UTS #18)
+    word_character_.emplace(R"([\p{Alphabetic}\p{L}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}])");  // \w of Unicode
   }
   std::uint32_t node = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
