@@ -25,6 +25,11 @@ class Tokenizer {
     std::size_t length, consumed;
   };
 
+  /// A file of a model folder.
+  struct StoredFile {
+    std::string_view name, content;
+  };
+
   /// What a kind of tokenizer supplies. Ids handed to it are in range.
   class Interface {
    public:
@@ -43,6 +48,7 @@ class Tokenizer {
     [[nodiscard]] virtual Cut cut(std::string_view text, std::size_t) const { return {text.size(), text.size()}; }
     [[nodiscard]] virtual std::string_view file_name() const { return {}; }
     [[nodiscard]] virtual std::string_view serialised() const { return {}; }
+    [[nodiscard]] virtual std::vector<StoredFile> other_files() const { return {}; }
   };
 
   explicit Tokenizer(std::shared_ptr<const Interface> implementation) : implementation_(std::move(implementation)) {}
@@ -84,12 +90,14 @@ class Tokenizer {
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
   /// The id that ends a text, where the vocabulary has one.
   [[nodiscard]] std::optional<std::int32_t> eos() const { return implementation_->eos(); }
-  /// "byte" or "sentencepiece".
+  /// "byte", "sentencepiece" or "byte-pair".
   [[nodiscard]] std::string_view name() const { return implementation_->name(); }
   /// The file that a model folder keeps it in; empty where the name alone says everything.
   [[nodiscard]] std::string_view file_name() const { return implementation_->file_name(); }
   /// The bytes of that file; valid as long as a copy of this tokenizer lives.
   [[nodiscard]] std::string_view serialised() const { return implementation_->serialised(); }
+  /// What a model folder keeps besides, for other programs and for what that file has no place for; as long valid.
+  [[nodiscard]] std::vector<StoredFile> other_files() const { return implementation_->other_files(); }
 
  private:
   void check(const char* operation, std::span<const std::int32_t> ids) const {

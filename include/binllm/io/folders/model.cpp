@@ -42,6 +42,9 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
   write_tensors(folder / "model.safetensors");
   if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
     write_file(folder / tokenizer->file_name(), std::as_bytes(std::span(tokenizer->serialised())));
+    for (const auto& [name, content] : tokenizer->other_files()) {
+      write_file(folder / name, std::as_bytes(std::span(content)));
+    }
   }
   keep_generation_config(options.source, folder);
   write_config(folder / "config.json", description, {description.family, description.format});
