@@ -120,6 +120,7 @@ DType parse_dtype(const json& value, const Complaint& complaint) {
   for (const auto& [known, dtype] : dtype_names) {
     if (known == name) return dtype;
   }
+  if (name == "BOOL") return DType::u8;  // a byte each: masks that other programs store
   complaint.raise(ErrorId::dtype_unsupported, "dtype F64, F32, F16, BF16, I32 or U8", name.substr(0, 64));
 }
 

@@ -16,8 +16,7 @@ void write_file(const std::filesystem::path& path, std::string_view content) {
 }  // namespace
 
 void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options,
-                 const AboutWords& yields) {
+                 const std::vector<TensorSource>& tensors, const SaveOptions& options, const AboutWords& yields) {
   for (const auto& [key, value] : options.recipe) {
     std::string& entry = description.recipe[key];
     if (entry.empty() || yields(key, entry, value)) entry = value;
@@ -28,7 +27,10 @@ void write_model(const std::filesystem::path& folder, ModelDescription descripti
     description.recipe["tokenizer"] = tokenizer->name();
   }
   check_writable(folder);
-  write_safetensors(folder / "model.safetensors", tensors, {{"format", "pt"}});
+  std::vector<std::vector<std::byte>> memory;
+  const bool full_precision = description.format == ModelDescription{}.format;
+  write_safetensors(folder / "model.safetensors",
+                    full_precision ? with_fused_rows(description, tensors, memory) : tensors, {{"format", "pt"}});
   if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
     write_file(folder / tokenizer->file_name(), tokenizer->serialised());
   }

@@ -3,9 +3,11 @@
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/tensors.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -36,20 +38,72 @@ void copy_bytes(std::span<const std::byte> from, View<T> to) {
   if (!from.empty()) std::memcpy(to.data, from.data(), from.size());
 }
 
+/// Reads numbers that are `before` numbers into their tensor.
 template <class T>
-void read_finite(const SafetensorsFile& file, const std::string& name, View<T> to) {
-  file.read(*file.find(name), std::span(to.data, static_cast<std::size_t>(to.size())));
+void read_finite(const SafetensorsFile& file, const TensorInfo& tensor, View<T> to, Index before = 0) {
+  file.read(tensor, std::span(to.data, static_cast<std::size_t>(to.size())));
   for (Index i = 0; i < to.size(); ++i) {
     if (std::isfinite(to.data[i])) continue;
-    throw Error(ErrorId::value_not_finite, "load_model", fmt::format("{}: tensor {}", file.path().string(), name),
-                "finite values", fmt::format("{} at index {}", to.data[i], i));
+    throw Error(ErrorId::value_not_finite, "load_model",
+                fmt::format("{}: tensor {}", file.path().string(), tensor.name), "finite values",
+                fmt::format("{} at index {}", to.data[i], before + i));
   }
 }
 
+/// Numbers in a row of a matrix, in an element of a vector.
+Index row_size(const Shape& shape) { return shape.rank() == 1 ? 1 : shape.cols(); }
+
 }  // namespace
 
+std::optional<FusedRows> FusedRows::of(const DecoderNames& names, std::string_view tensor) {
+  if (names.query_key_value.empty()) return std::nullopt;
+  Index third = 0;
+  for (const std::string_view own : {names.query, names.key, names.value}) {
+    for (const std::string_view leaf : {"weight", "bias"}) {
+      const std::string end = fmt::format(".{}.{}.{}", names.attention, own, leaf);
+      if (!tensor.ends_with(end)) continue;
+      tensor.remove_suffix(end.size());
+      return FusedRows{fmt::format("{}.{}.{}.{}", tensor, names.attention, names.query_key_value, leaf), third};
+    }
+    ++third;
+  }
+  return std::nullopt;
+}
+
+std::vector<TensorSource> with_fused_rows(const ModelDescription& description, const std::vector<TensorSource>& tensors,
+                                          std::vector<std::vector<std::byte>>& memory) {
+  const Index head_dim = description.config.head_dim;
+  std::vector<TensorSource> result;
+  std::map<std::string, std::vector<std::byte>*> made;
+  memory.reserve(tensors.size());
+  for (const TensorSource& tensor : tensors) {
+    const auto fused = FusedRows::of(description.family->names, tensor.name);
+    if (!fused) {
+      result.push_back(tensor);
+      continue;
+    }
+    const auto head_bytes =
+        static_cast<std::size_t>(head_dim * row_size(tensor.shape)) * bytes_per_element(tensor.dtype);
+    const Index heads = tensor.shape[0] / head_dim;
+    auto& bytes = made[fused->name];
+    if (bytes == nullptr) {
+      bytes = &memory.emplace_back(3 * static_cast<std::size_t>(heads) * head_bytes);
+      result.push_back({fused->name, tensor.dtype, FusedRows::whole(tensor.shape), bytes->data()});
+    }
+    const auto* const from = static_cast<const std::byte*>(tensor.data);
+    for (Index h = 0; h < heads; ++h) {
+      const auto to = static_cast<std::size_t>(fused->first(h, head_dim) / head_dim) * head_bytes;
+      std::copy_n(from + static_cast<std::size_t>(h) * head_bytes, head_bytes, bytes->data() + to);
+    }
+  }
+  return result;
+}
+
 TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescription& description)
-    : file_(folder / "model.safetensors") {
+    : file_(folder / "model.safetensors"),
+      names_(description.family->names),
+      head_dim_(description.config.head_dim),
+      full_precision_(description.format == ModelDescription{}.format) {
   // The most generous reading of the file: one bit a weight, and shapes that are off by a factor of 8.
   const std::size_t bytes = file_.tensors().empty() ? 0 : file_.tensors().back().offset + file_.tensors().back().bytes;
   const double bits = 64 * (static_cast<double>(bytes) + 0x1p20);
@@ -64,8 +118,18 @@ TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescr
   }
 }
 
+std::optional<FusedRows> TensorLoader::fused(const std::string& name) const {
+  auto rows = FusedRows::of(names_, name);
+  if (rows && !has(rows->name) && (has(name) || !full_precision_)) rows.reset();
+  return rows;
+}
+
 void TensorLoader::expect_values(const std::string& name, const Shape& shape, DType dtype) {
-  expected_.push_back({name, shape, 0, dtype});
+  if (const auto rows = fused(name)) {
+    expected_.push_back({rows->name, FusedRows::whole(shape), 0, dtype});
+  } else {
+    expected_.push_back({name, shape, 0, dtype});
+  }
 }
 
 void TensorLoader::expect_signs(const std::string& name, const Shape& shape, Index cols) {
@@ -117,8 +181,7 @@ void TensorLoader::check() const {
     if (!complaint.empty()) complaints.push_back(std::move(complaint));
   };
   for (const Expected& expected : expected_) {
-    known.insert(expected.name);
-    complain(mismatch(expected));
+    if (known.insert(expected.name).second) complain(mismatch(expected));
   }
   if (!copy_.empty()) {
     known.insert(copy_);
@@ -135,8 +198,24 @@ void TensorLoader::check() const {
               fmt::format("{} that differ:{}", complaints.size(), list));
 }
 
-void TensorLoader::read(const std::string& name, View<float> to) const { read_finite(file_, name, to); }
-void TensorLoader::read(const std::string& name, View<double> to) const { read_finite(file_, name, to); }
+template <class T>
+void TensorLoader::read_numbers(const std::string& name, View<T> to) const {
+  const auto rows = fused(name);
+  if (!rows) return read_finite(file_, *file_.find(name), to);
+  const TensorInfo& whole = *file_.find(rows->name);
+  const Index width = row_size(to.shape), count = head_dim_ * width;
+  const std::size_t row_bytes = whole.bytes / static_cast<std::size_t>(whole.shape[0]);
+  for (Index h = 0; h < to.shape[0] / head_dim_; ++h) {
+    const Index first = rows->first(h, head_dim_);
+    TensorInfo head = whole;
+    head.shape = Shape{count};
+    head.offset += static_cast<std::size_t>(first) * row_bytes;
+    head.bytes = static_cast<std::size_t>(head_dim_) * row_bytes;
+    read_finite(file_, head, View<T>(to.data + h * count, head.shape), first * width);
+  }
+}
+void TensorLoader::read(const std::string& name, View<float> to) const { read_numbers(name, to); }
+void TensorLoader::read(const std::string& name, View<double> to) const { read_numbers(name, to); }
 void TensorLoader::read(const std::string& name, View<std::uint8_t> to) const { copy_bytes(bytes(name), to); }
 void TensorLoader::read(const std::string& name, View<std::int32_t> to) const { copy_bytes(bytes(name), to); }
 std::span<const std::byte> TensorLoader::bytes(const std::string& name) const { return file_.bytes(*file_.find(name)); }
