@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
 
