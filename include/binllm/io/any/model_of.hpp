@@ -25,6 +25,8 @@ struct AnyModel::Interface {
   [[nodiscard]] virtual std::string_view format() const = 0;
   [[nodiscard]] virtual Index parameters() const = 0;
   [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
+  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&,
+                                            const TaskOptions&) const = 0;
   /// `last` says that the model is used no more.
   [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
                                                   const GenerateOptions&, TextReceiver*, bool last) = 0;
@@ -91,10 +93,16 @@ class ModelOf final : public AnyModel::Interface {
 
   const ModelConfig& config() const override { return model_.config; }
   std::string_view family() const override { return Model::architecture::name; }
-  std::string_view format() const override { return stored_ ? format_name(stored_->format) : format_name(model_.format); }
+  std::string_view format() const override {
+    return stored_ ? format_name(stored_->format) : format_name(model_.format);
+  }
   Index parameters() const override { return stored_ ? parameter_count(*stored_) : parameter_count(model_); }
   Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
     return evaluate_perplexity(model_, stream, options);
+  }
+  TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
+                      const TaskOptions& options) const override {
+    return evaluate_task(model_, tokenizer, items, options);
   }
   GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                             const GenerateOptions& options, TextReceiver* receiver, bool last) override {
@@ -120,8 +128,8 @@ class ModelOf final : public AnyModel::Interface {
     Made made;
     with_format_of<Int8Activations>(format, words, [&]<class F>(const F& wanted) {
       if constexpr (requires { typename F::kind; }) {
-        made = std::make_unique<ModelOf>(in_format(
-            wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
+        made = std::make_unique<ModelOf>(
+            in_format(wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
       }
     });
     if (made == nullptr) refuse("quantise", "the name of a quantised format");
@@ -140,8 +148,7 @@ class ModelOf final : public AnyModel::Interface {
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
                              const TokenStream* validation, RunLog* log) override {
-    if (!model_.format.chosen->has_schedule())
-      return Interface::train_progressively(corpus, options, validation, log);
+    if (!model_.format.chosen->has_schedule()) return Interface::train_progressively(corpus, options, validation, log);
     return binllm::train_progressively(model_, corpus, options, validation, log);
   }
   Made pack(const std::string& activations) const override {
@@ -185,7 +192,9 @@ struct ModelsOn final : AnyModels {
           throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
         made = ModelOf<A, T, Device>::placed(std::move(host));
       };
-      const auto get = [&](std::string_view key) -> std::string_view { return recipe_entry(description, std::string(key)); };
+      const auto get = [&](std::string_view key) -> std::string_view {
+        return recipe_entry(description, std::string(key));
+      };
       const auto of_folder = [&]<class F>() { load(format_of<F>(description)); };
       if (floats) {
         with_format_named<float, FloatActivations>(description.format, get, of_folder);
