@@ -13,7 +13,11 @@
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/meta.hpp>
+#include <binllm/eval/continuations.hpp>
 #include <binllm/eval/perplexity.hpp>
+#include <binllm/eval/protocol.hpp>
+#include <binllm/eval/task_scores.hpp>
+#include <binllm/eval/tasks.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>

@@ -9,8 +9,10 @@
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
+#include <binllm/io/folders/task_file.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/llama.hpp>

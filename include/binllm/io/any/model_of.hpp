@@ -47,6 +47,10 @@ class ModelOf final : public AnyModel::Interface {
   Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
     return evaluate_perplexity(model_, stream, options);
   }
+  TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
+                      const TaskOptions& options) const override {
+    return evaluate_task(model_, tokenizer, items, options);
+  }
   GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                             const GenerateOptions& options, TextReceiver* receiver, bool last) override {
     std::vector<std::vector<std::int32_t>> ids;

@@ -21,6 +21,8 @@ struct AnyModel::Interface {
   [[nodiscard]] virtual std::string_view format() const = 0;
   [[nodiscard]] virtual Index parameters() const = 0;
   [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
+  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&,
+                                            const TaskOptions&) const = 0;
   /// `last` says that the model is used no more.
   [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
                                                   const GenerateOptions&, TextReceiver*, bool last) = 0;
