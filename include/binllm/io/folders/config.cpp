@@ -151,12 +151,12 @@ std::optional<RopeScaling> read_scaling(const Fields& rope) {
 }
 
 /// Newer files hold base, scaling and share together in "rope_parameters", older ones side by side.
-void read_rope(const Fields& fields, const ConfigKeys& keys, ModelConfig& config) {
+void read_rope(const Fields& fields, const Family& family, ModelConfig& config) {
   const bool together = fields.has("rope_parameters");
   const Fields rope = together ? fields.inside("rope_parameters") : fields;
-  const std::string base(together ? "rope_theta" : keys.rope_theta), share = "partial_rotary_factor";
+  const std::string base(together ? "rope_theta" : family.keys.rope_theta), share = "partial_rotary_factor";
   if (rope.has(base)) config.rope_theta = rope.number(base);
-  if (keys.rotary_share.empty()) {
+  if (family.keys.rotary_share.empty()) {
     rope.expect(share, 1);
   } else if (together && rope.has(share)) {
     config.rotary_share = rope.number(share);
@@ -223,7 +223,7 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
   config.mlp_bias = boolean(keys.mlp_bias, false);
   config.bos_token_id = fields.token("bos_token_id");
   config.eos_token_id = fields.token("eos_token_id");
-  if (family.rotary) read_rope(fields, keys, config);
+  if (family.rotary) read_rope(fields, family, config);
   try {
     config.check();
   } catch (const Error& error) {
