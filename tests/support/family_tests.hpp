@@ -192,7 +192,12 @@ template <class A>
 void check_family() {
   auto dense = family_model<A>();
   const auto ids = random_ids({1, 11}, 37, 4);
-  SUBCASE("gradients are those of finite differences") { check_gradients(dense, 0, every_parameter); }
+  SUBCASE("gradients are those of finite differences") {
+    check_gradients(
+        dense, 0, [](const std::string& name) {  // keys that do not turn: the softmax is blind to their bias
+          return A::template Positions<double, Cpu>::rotary || !name.ends_with(std::string(A::names.key) + ".bias");
+        });
+  }
   SUBCASE("decoding with a cache gives the logits of one pass") {
     CHECK(largest_difference(decoded_logits(dense, ids.view()), logits_of(dense, ids.view())) < 1e-9);
     check_rows_of_different_lengths(dense);

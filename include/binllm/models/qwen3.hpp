@@ -8,7 +8,7 @@
 namespace binllm {
 
 struct Qwen3Architecture {
-  static constexpr std::string_view name = "qwen3", summary = "Llama with an RMSNorm of each head of queries and keys";
+  static constexpr std::string_view name = "qwen3", summary = "RMSNorm, also of each head of q and k, rotary, SwiGLU";
   static constexpr std::string_view class_name = "Qwen3ForCausalLM", model_type = "qwen3";
   static constexpr ConfigKeys keys{.attention_bias = "attention_bias"};
   static constexpr std::array<FixedKey, 2> fixed{{{"hidden_act", "\"silu\""}, {"use_sliding_window", "false"}}};

@@ -4,7 +4,7 @@
 
     python3 tests/golden/families/make.py            (torch, transformers and safetensors from PyPI)
 
-Weights are no file: value i of the tensor NAME is a function of NAME and i, which tests/models/family_golden_test.cpp
+Weights are no file: value i of the tensor NAME is a function of NAME and i, which tests/support/family_tests.hpp
 computes too. CASE.json is the config.json that transformers writes; CASE.txt holds, line by line,
     tensor NAME DIM...      of the checkpoint that transformers writes
     ids ID...               what the model reads

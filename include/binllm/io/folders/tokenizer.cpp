@@ -71,7 +71,9 @@ Tokenizer byte_pair_of(BytePairModel model, const ModelConfig* config) {
     return is_piece || is_added ? id : std::nullopt;
   };
   if (config != nullptr && !model.bos) model.bos = known(config->bos_token_id);
-  if (config != nullptr && !model.eos) model.eos = known(config->eos_token_id);
+  if (config != nullptr && !model.eos && !config->eos_token_ids.empty()) {
+    model.eos = known(config->eos_token_ids.front());
+  }
   return byte_pair_tokenizer(std::move(model));
 }
 Tokenizer load_json_file(const fs::path& path, const ModelConfig* config) {
