@@ -63,6 +63,15 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   state_ = before;
 }
 
+void AtomicFile::write_at(std::size_t position, std::span<const std::byte> bytes) {
+  const off_t end = ::lseek(file_.get(), 0, SEEK_CUR);
+  if (end < 0 || ::lseek(file_.get(), static_cast<off_t>(position), SEEK_SET) < 0) {
+    detail::throw_write_failed("AtomicFile::write_at", path_, errno);
+  }
+  write(bytes);
+  if (::lseek(file_.get(), end, SEEK_SET) < 0) detail::throw_write_failed("AtomicFile::write_at", path_, errno);
+}
+
 void AtomicFile::commit() {
   if (state_ != State::open) {
     throw Error(ErrorId::write_failed, "AtomicFile::commit", path_.string(), "a file whose every write succeeded",
