@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// One long sequence of token ids: what training and evaluation read.
 #pragma once
+#include <binllm/core/fnv.hpp>
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
@@ -23,7 +24,10 @@ class TokenStream {
   /// unlinked temporary file ($TMPDIR, else /tmp; 4 bytes per token) that is mapped in turn.
   /// Errors: file_missing, file_unreadable, write_failed (no room for the ids).
   [[nodiscard]] static TokenStream from_text(const std::string& path, const Tokenizer& tokenizer) {
-    const MappedMemory text = MappedMemory::of_file(path);
+    return from_text(MappedMemory::of_file(path), tokenizer);
+  }
+  /// The same of a text that is mapped already.
+  [[nodiscard]] static TokenStream from_text(const MappedMemory& text, const Tokenizer& tokenizer) {
     const std::string_view characters(reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size());
     TemporaryFile file;
     auto block = std::make_shared<Block>();
@@ -34,6 +38,20 @@ class TokenStream {
     block->mapped = file.map();
     const auto bytes = block->mapped.bytes();
     block->tokens = {reinterpret_cast<const std::int32_t*>(bytes.data()), bytes.size() / sizeof(std::int32_t)};
+    return TokenStream(std::move(block));
+  }
+
+  /// Ids in mapped memory, made of so many bytes of text by this tokenizer (BOS included, where it adds one); `hash`
+  /// is what `hash()` says.
+  [[nodiscard]] static TokenStream from_mapped(MappedMemory memory, std::span<const std::int32_t> ids,
+                                               const Tokenizer& tokenizer, std::uint64_t text_bytes,
+                                               std::uint64_t hash) {
+    auto block = std::make_shared<Block>();
+    block->mapped = std::move(memory);
+    block->tokens = ids;
+    block->tokenizer = tokenizer;
+    block->text_bytes = text_bytes;
+    block->hash = hash;
     return TokenStream(std::move(block));
   }
 
@@ -52,7 +70,7 @@ class TokenStream {
     auto block = std::make_shared<Block>();
     block->owned = std::move(ids);
     block->tokens = block->owned;
-    block->hash = extend(block->hash, block->tokens);
+    block->hash = fnv_extend(block->hash, block->tokens);
     return TokenStream(std::move(block));
   }
 
@@ -82,7 +100,7 @@ class TokenStream {
     std::span<const std::int32_t> tokens;
     std::optional<Tokenizer> tokenizer;
     std::uint64_t text_bytes = 0;
-    std::uint64_t hash = 0xcbf29ce484222325u;
+    std::uint64_t hash = fnv_of_nothing;
   };
 
   explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}
@@ -95,19 +113,9 @@ class TokenStream {
     if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
     do {
       text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
-      block.hash = extend(block.hash, ids);
+      block.hash = fnv_extend(block.hash, ids);
       sink(ids);
     } while (!text.empty());
-  }
-
-  static std::uint64_t extend(std::uint64_t hash, std::span<const std::int32_t> ids) noexcept {
-    for (const std::int32_t id : ids) {
-      for (int shift = 0; shift < 32; shift += 8) {
-        hash ^= (static_cast<std::uint32_t>(id) >> shift) & 0xffu;
-        hash *= 0x100000001b3u;
-      }
-    }
-    return hash;
   }
 
   std::shared_ptr<const Block> block_;
