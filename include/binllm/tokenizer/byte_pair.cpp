@@ -124,6 +124,13 @@ class BytePair final : public Tokenizer::Interface {
     return {{"tokenizer_config.json", files().config}};
   }
 
+  [[nodiscard]] BytePairModel model() const {
+    BytePairModel model = model_;
+    const auto piece = [&](std::int32_t id) { return model_.pieces[static_cast<std::size_t>(id)]; };
+    for (const Merger::Merge& merge : merges_) model.merges.emplace_back(piece(merge.left), piece(merge.right));
+    return model;
+  }
+
   [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
     if (cutter_.cuts_after_words() && target < text.size()) {
       const Borrowed memory(*this);
@@ -267,6 +274,11 @@ class BytePair final : public Tokenizer::Interface {
 
 Tokenizer byte_pair_tokenizer(BytePairModel model) {
   return Tokenizer(std::make_shared<const BytePair>(std::move(model)));
+}
+
+std::optional<BytePairModel> byte_pair_model(const Tokenizer& tokenizer) {
+  const auto* const own = dynamic_cast<const BytePair*>(&tokenizer.implementation());
+  return own == nullptr ? std::nullopt : std::optional(own->model());
 }
 
 }  // namespace binllm

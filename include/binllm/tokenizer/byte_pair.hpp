@@ -58,6 +58,8 @@ struct WordRules {
 /// They are those of the original tokenizer where llama.cpp simplifies (NFC, which it leaves out).
 /// Errors: unknown_name; the message lists the names.
 [[nodiscard]] WordRules word_rules(std::string_view llama_cpp_name);
+/// The first of these names that stands for the rules; nothing where none does.
+[[nodiscard]] std::optional<std::string_view> llama_cpp_name(const WordRules& rules);
 
 /// A token that is found in the text as it stands, before words are cut.
 struct AddedToken {
@@ -98,5 +100,8 @@ struct BytePairModel {
 /// pattern that PCRE2 does not understand, no ByteLevelStep). `encode` throws tokenizer_invalid for bytes that no piece
 /// has where there is no `unknown`, and for a single word above 16 MiB.
 [[nodiscard]] Tokenizer byte_pair_tokenizer(BytePairModel model);
+
+/// What a tokenizer of `byte_pair_tokenizer` was made of; nothing for another kind.
+[[nodiscard]] std::optional<BytePairModel> byte_pair_model(const Tokenizer& tokenizer);
 
 }  // namespace binllm

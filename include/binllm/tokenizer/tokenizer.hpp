@@ -98,6 +98,8 @@ class Tokenizer {
   [[nodiscard]] std::string_view serialised() const { return implementation_->serialised(); }
   /// What a model folder keeps besides, for other programs and for what that file has no place for; as long valid.
   [[nodiscard]] std::vector<StoredFile> other_files() const { return implementation_->other_files(); }
+  /// For those who know a kind of tokenizer and want what only it has.
+  [[nodiscard]] const Interface& implementation() const noexcept { return *implementation_; }
 
  private:
   void check(const char* operation, std::span<const std::int32_t> ids) const {

@@ -2,6 +2,7 @@
 #include <binllm/core/error.hpp>
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/io/folders/config.hpp>
+#include <binllm/io/folders/gguf/tokenizer.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #ifdef BINLLM_WITH_SENTENCEPIECE
@@ -149,8 +150,15 @@ Tokenizer load_tokenizer(const fs::path& byte_file_or_folder, const KnownBeside&
   if (byte_file_or_folder == "byte") return byte_tokenizer();
   if (!is_there(byte_file_or_folder)) {
     throw Error(ErrorId::file_missing, "load_tokenizer", byte_file_or_folder.string(),
-                "\"byte\", a SentencePiece model, a tokenizer.json, or a folder with a tokenizer",
+                "\"byte\", a SentencePiece model, a tokenizer.json, a GGUF file, or a folder with a tokenizer",
                 "nothing of that name");
+  }
+  if (is_gguf(byte_file_or_folder)) {
+    const GgufFile file(byte_file_or_folder);
+    Tokenizer tokenizer = detail::read_gguf_tokenizer(file);
+    const bool alone = file.tensors().empty();  // without a model
+    if (!alone) check_vocabulary(tokenizer, read_config(byte_file_or_folder, known).config);
+    return tokenizer;
   }
   if (std::error_code ignored; !fs::is_directory(byte_file_or_folder, ignored)) return load_file(byte_file_or_folder);
   if (!is_there(byte_file_or_folder / "config.json")) return load_of_folder(byte_file_or_folder, "", nullptr);

@@ -8,8 +8,8 @@
 
 namespace binllm {
 
-/// Loads "byte", the path of a SentencePiece model or of a tokenizer.json, or the tokenizer of a folder: of the kind
-/// that its config.json names in "binllm.tokenizer", else the first of
+/// Loads "byte", the path of a SentencePiece model, of a tokenizer.json or of a GGUF file, or the tokenizer of a folder:
+/// of the kind that its config.json names in "binllm.tokenizer", else the first of
 /// 1. tokenizer.model, if it is no list of ranks (Llama 2 has a tokenizer.json beside it, which says the same);
 /// 2. tokenizer.json (byte-level BPE, see `read_tokenizer_json`);
 /// 3. vocab.json with merges.txt (see `read_vocabulary_and_merges`);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
+#include <binllm/io/containers/gguf/file.hpp>
 #include <binllm/io/folders/open_tensors.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 #include <binllm/io/folders/verify.hpp>
@@ -28,10 +29,11 @@ Verification verify_folder(const std::filesystem::path& folder, const KnownBesid
     (held ? result.verified : result.not_verified).push_back(std::move(sentence));
   };
   const ModelDescription description = read_config(folder, known);
-  say(true, "config.json: well formed");
-  const bool summed = has_config_checksum(folder);
-  say(summed, summed ? "config.json: checksum" : "config.json: has no checksum");
-
+  if (!is_gguf(folder)) {  // there one header says all
+    say(true, "config.json: well formed");
+    const bool summed = has_config_checksum(folder);
+    say(summed, summed ? "config.json: checksum" : "config.json: has no checksum");
+  }
   const auto file = open_tensors(folder, description);
   std::size_t sums = 0, numbers = 0;
   for (const TensorInfo& tensor : file->tensors()) {

@@ -17,8 +17,8 @@ constexpr std::string_view of_gpt2;
 constexpr NamedRules named_rules[] = {
     {"gpt-2", false, false, of_gpt2, false},
     {"phi-2", false, false, of_gpt2, false},
-    {"gpt-neox", true, false, of_gpt2, false},
     {"olmo", true, false, of_gpt2, false},  // what llama.cpp's converter calls GPT-NeoX and Pythia too
+    {"gpt-neox", true, false, of_gpt2, false},
     {"mpt", true, false, of_gpt2, false},
     {"smollm", false, true, of_gpt2, false},
     {"starcoder", false, true, of_gpt2, false},
@@ -34,20 +34,30 @@ constexpr NamedRules named_rules[] = {
     {"stablelm2", true, false, detail::qwen2_pattern, false},
 };
 
+WordRules rules_of(const NamedRules& named) {
+  WordRules rules{.nfc = named.nfc, .steps = {}, .ignore_merges = named.ignore_merges};
+  if (named.digits) rules.steps.push_back(DigitsStep{.individual = true});
+  if (!named.pattern.empty()) rules.steps.push_back(SplitStep{.pattern = std::string(named.pattern)});
+  rules.steps.push_back(ByteLevelStep{.add_prefix_space = false, .use_regex = named.pattern.empty()});
+  return rules;
+}
+
 }  // namespace
 
 WordRules word_rules(std::string_view llama_cpp_name) {
   std::string names;
   for (const NamedRules& known : named_rules) {
     names += (names.empty() ? "one of " : ", ") + std::string(known.name);
-    if (known.name != llama_cpp_name) continue;
-    WordRules rules{.nfc = known.nfc, .steps = {}, .ignore_merges = known.ignore_merges};
-    if (known.digits) rules.steps.push_back(DigitsStep{.individual = true});
-    if (!known.pattern.empty()) rules.steps.push_back(SplitStep{.pattern = std::string(known.pattern)});
-    rules.steps.push_back(ByteLevelStep{.add_prefix_space = false, .use_regex = known.pattern.empty()});
-    return rules;
+    if (known.name == llama_cpp_name) return rules_of(known);
   }
   throw Error(ErrorId::unknown_name, "word_rules", "tokenizer.ggml.pre", names, llama_cpp_name.substr(0, 64));
+}
+
+std::optional<std::string_view> llama_cpp_name(const WordRules& rules) {
+  for (const NamedRules& known : named_rules) {
+    if (rules_of(known) == rules) return known.name;
+  }
+  return std::nullopt;
 }
 
 }  // namespace binllm
