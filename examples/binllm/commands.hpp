@@ -22,6 +22,7 @@ void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
+void add_convert(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
 /// pretrain: the shape of a Llama as the command line gives it.

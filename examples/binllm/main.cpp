@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// binllm: pre-train, make 1 bit, evaluate, generate, inspect.
+/// binllm: pre-train, make 1 bit, evaluate, generate, inspect, convert.
 #include "commands.hpp"
 
 #include <binllm/core/error.hpp>
@@ -20,6 +20,7 @@ int main(int count, char** arguments) {
   program::add_generate(app, list);
   program::add_inspect(app, list);
   program::add_pack(app, list);
+  program::add_convert(app, list);
   program::add_demo(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);
