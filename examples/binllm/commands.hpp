@@ -24,6 +24,7 @@ void add_generate(CLI::App& app, std::string& list);
 void add_tokenize(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
+void add_convert(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// binllm: pre-train, make 1 bit, evaluate, generate, tokenize, inspect.
+/// binllm: pre-train, make 1 bit, evaluate, generate, and what goes with it: tokenize, inspect, pack, convert.
 #include "commands.hpp"
 
 #include <binllm/core/error.hpp>
@@ -21,6 +21,7 @@ int main(int count, char** arguments) {
   program::add_tokenize(app, list);
   program::add_inspect(app, list);
   program::add_pack(app, list);
+  program::add_convert(app, list);
   program::add_demo(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);

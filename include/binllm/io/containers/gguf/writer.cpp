@@ -3,6 +3,7 @@
 #include <binllm/io/containers/gguf/blocks.hpp>
 #include <binllm/io/containers/gguf/types.hpp>
 #include <binllm/io/containers/gguf/writer.hpp>
+#include <binllm/io/containers/values.hpp>
 
 #include <algorithm>
 #include <array>
@@ -150,6 +151,9 @@ void GgufWriter::write(std::span<const float> numbers) {
   }
   stored_.resize(bytes);
   encode_blocks(tensor.dtype, numbers, stored_);
+  again_.resize(numbers.size());
+  read_values(tensor.dtype, stored_, std::span(again_));
+  roundings_[tensor.dtype].add(numbers, again_);
   file_.write(stored_);
   written_ += bytes;
   fill_up();

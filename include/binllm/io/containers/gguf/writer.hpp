@@ -3,10 +3,12 @@
 #pragma once
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/gguf/metadata.hpp>
+#include <binllm/io/containers/gguf/rounding.hpp>
 #include <binllm/io/containers/tensor_file.hpp>
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -26,6 +28,8 @@ class GgufWriter {
   void write(std::span<const float> numbers);
   /// Errors: write_failed; shape_mismatch where tensors are not complete.
   void commit();
+  /// What was lost so far, by type.
+  [[nodiscard]] const std::map<DType, Rounding>& roundings() const noexcept { return roundings_; }
 
  private:
   void fill_up();
@@ -35,6 +39,8 @@ class GgufWriter {
   std::vector<TensorInfo> tensors_;
   std::size_t current_ = 0, written_ = 0;  ///< bytes of the current tensor
   std::vector<std::byte> stored_;
+  std::vector<float> again_;
+  std::map<DType, Rounding> roundings_;
 };
 
 }  // namespace binllm

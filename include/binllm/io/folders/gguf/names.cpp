@@ -95,11 +95,4 @@ Index rotary_heads(std::string_view in_gguf, const ModelConfig& config) {
   return part == "attn_q" ? config.num_attention_heads : part == "attn_k" ? config.num_key_value_heads : 0;
 }
 
-Index input_channels(std::string_view in_gguf, const ModelConfig& config) {
-  const std::string_view part = block_part(in_gguf);
-  return part == "attn_output" ? config.num_attention_heads * config.head_dim
-         : part == "ffn_down"  ? config.intermediate_size
-                               : config.hidden_size;
-}
-
 }  // namespace binllm::detail

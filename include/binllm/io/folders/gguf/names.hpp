@@ -36,7 +36,5 @@ struct GgufPart {
 
 /// Heads whose rows a tensor of that name holds, where it is W_q or W_k or a bias of them; 0 for others.
 [[nodiscard]] Index rotary_heads(std::string_view in_gguf, const ModelConfig& config);
-/// Input channels of a linear layer of a block.
-[[nodiscard]] Index input_channels(std::string_view in_gguf, const ModelConfig& config);
 
 }  // namespace binllm::detail
