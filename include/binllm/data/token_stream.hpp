@@ -30,10 +30,12 @@ class TokenStream {
   [[nodiscard]] static TokenStream from_text(const MappedMemory& text, const Tokenizer& tokenizer) {
     const std::string_view characters(reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size());
     TemporaryFile file;
+    ReadOnce pages(text);
     auto block = std::make_shared<Block>();
-    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char* position) {
       file.append(ids.data(), ids.size() * sizeof(std::int32_t));
       ids.clear();
+      pages.passed(position);
     });
     block->mapped = file.map();
     const auto bytes = block->mapped.bytes();
@@ -57,7 +59,7 @@ class TokenStream {
 
   [[nodiscard]] static TokenStream from_string(std::string_view text, const Tokenizer& tokenizer) {
     auto block = std::make_shared<Block>();
-    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char*) {
       block->owned.insert(block->owned.end(), ids.begin(), ids.end());
       ids.clear();
     });
@@ -114,7 +116,7 @@ class TokenStream {
     do {
       text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
       block.hash = fnv_extend(block.hash, ids);
-      sink(ids);
+      sink(ids, text.data());
     } while (!text.empty());
   }
 
