@@ -32,10 +32,12 @@ class TokenStream {
   [[nodiscard]] static TokenStream from_text(const MappedMemory& text, const Tokenizer& tokenizer) {
     const std::string_view characters(reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size());
     TemporaryFile file;
+    ReadOnce pages(text);
     auto block = std::make_shared<Block>();
-    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char* position) {
       file.append(ids.data(), ids.size() * sizeof(std::int32_t));
       ids.clear();
+      pages.passed(position);
     });
     block->mapped = file.map();
     const auto bytes = block->mapped.bytes();
@@ -59,7 +61,7 @@ class TokenStream {
 
   [[nodiscard]] static TokenStream from_string(std::string_view text, const Tokenizer& tokenizer) {
     auto block = std::make_shared<Block>();
-    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char*) {
       block->owned.insert(block->owned.end(), ids.begin(), ids.end());
       ids.clear();
     });
@@ -128,7 +130,7 @@ class TokenStream {
         block.known_bytes += tokenizer.bytes_of(ids);
         block.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
       }
-      sink(ids);
+      sink(ids, text.data());
     } while (!text.empty());
   }
 

@@ -39,18 +39,23 @@ class Writer {
     if (const auto bos = tokenizer.bos()) file_.append({&*bos, 1});
   }
 
-  void add_text(std::string_view text) {
+  void add_text(const MappedMemory& file) {
+    std::string_view text = characters(file.bytes());
+    ReadOnce pages(file);
     while (separator_ && !text.empty()) {
       const std::size_t length = up_to_separator(text);
       if (length == text.size()) break;
-      add_document(text.substr(0, length));
+      encode(text.substr(0, length), &pages);
+      end_document();
       text.remove_prefix(length);
       static_cast<void>(take_line(text));
     }
-    encode(text);
+    encode(text, &pages);
   }
 
-  void add_json_lines(std::string_view text, const std::filesystem::path& path) {
+  void add_json_lines(const MappedMemory& file, const std::filesystem::path& path) {
+    std::string_view text = characters(file.bytes());
+    ReadOnce pages(file);
     for (std::size_t number = 1; !text.empty(); ++number) {
       const std::string_view line = take_line(text);
       if (line.find_first_not_of(" \t") == line.npos) continue;
@@ -63,7 +68,9 @@ class Writer {
                     fmt::format("a text in the field \"{}\"", options_.field),
                     field == object.end() ? "no such field" : field->type_name());
       }
-      add_document(field->get_ref<const std::string&>());
+      encode(field->get_ref<const std::string&>(), nullptr);
+      end_document();
+      pages.passed(text.data());
     }
   }
 
@@ -96,17 +103,18 @@ class Writer {
     return text.size();
   }
 
-  void add_document(std::string_view text) {
-    encode(text);
+  void end_document() {
     if (separator_) file_.append({&*separator_, 1});
   }
 
-  void encode(std::string_view text) {
+  /// `pages`: of a text that is a part of them.
+  void encode(std::string_view text, ReadOnce* pages) {
     text_bytes_ += text.size();
     while (!text.empty()) {
       text.remove_prefix(tokenizer_.encode_piece(text, ids_));
       file_.append(ids_);
       ids_.clear();
+      if (pages != nullptr) pages->passed(text.data());
     }
   }
 
@@ -153,9 +161,9 @@ TokenFileHeader write_token_file(const std::vector<std::filesystem::path>& texts
       throw Error(ErrorId::config_invalid, "write_token_file", path.string(), "a text", "token ids");
     }
     if (has_json_lines(path)) {
-      writer.add_json_lines(characters(text.bytes()), path);
+      writer.add_json_lines(text, path);
     } else {
-      writer.add_text(characters(text.bytes()));
+      writer.add_text(text);
     }
   }
   return writer.finish(out);
