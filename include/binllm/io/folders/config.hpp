@@ -33,16 +33,16 @@ struct KnownBeside {
 };
 
 /// Reads config.json of a folder, or the file itself. Where a key is missing or null: head_dim is hidden_size /
-/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, a type of rotary scaling "default",
-/// tie_word_embeddings false, format "dense". Where rope_parameters lacks rope_theta, the key beside it counts. End tokens
-/// are those of generation_config.json in the folder, else those of config.json.
+/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, a type of rotary scaling
+/// "default", tie_word_embeddings false, format "dense". Where rope_parameters lacks rope_theta, the key beside it counts. End
+/// tokens are those of generation_config.json in the folder, else those of config.json.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the
 /// wrong type, a family that nobody knows, an activation, bias or rotary scaling that is not the family's);
 /// config_inconsistent (heads that do not divide, two rotary scalings that differ, ...); unknown_name (format);
 /// header_invalid where the file has a checksum that does not hold.
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
-/// Whether config.json of a folder, or the file itself, has a checksum. Errors: as read_config of files without an object.
+/// Whether config.json of a folder, or the file itself, has a checksum. Errors: those of read_config about a file.
 [[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
 
 /// Writes a config.json that `read_config` reads back equal, with a checksum. Replaces the file whole or not at all.
