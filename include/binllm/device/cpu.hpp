@@ -68,8 +68,8 @@ inline void advise_huge_pages([[maybe_unused]] void* block, [[maybe_unused]] std
 #endif
 }
 
-/// Drops the whole pages of a large block of private memory, which then read as zero and are not resident until they are
-/// written. Returns the pages; none where the system does not say that it did.
+/// Drops the whole pages of a large block of private memory, which then read as zero and are not resident until they
+/// are written. Returns the pages; none where the system does not say that it did.
 inline std::span<std::byte> drop_pages([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
 #if defined(__linux__)
   constexpr std::size_t large = std::size_t{1} << 22, page = std::size_t{1} << 16;  // a multiple of every page size

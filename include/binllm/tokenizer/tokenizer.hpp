@@ -87,8 +87,8 @@ class Tokenizer {
   }
 
   [[nodiscard]] Index vocab_size() const { return implementation_->vocab_size(); }
-  /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be told
-  /// from the id.
+  /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be
+  /// told from the id.
   [[nodiscard]] std::optional<std::int32_t> unknown() const { return implementation_->unknown(); }
   /// The id that opens every stream, where this tokenizer adds one.
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
