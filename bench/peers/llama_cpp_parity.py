@@ -5,7 +5,9 @@
 Prints one line of JSON. Needs the package llama-cpp-python; without it it says so and exits with 3. llama.cpp keeps keys
 and values in F32 here. It multiplies weights of F16, BF16 and Q types with activations that are rounded too (to F16, or
 to eight bits), which binllm does not: beside F32 the losses agree to that rounding.
+With --check it exits with 1 unless ids and greedy text are the same and the losses differ by no more than that.
 usage: llama_cpp_parity.py FILE.gguf TEXT [--program build/release/examples/binllm] [--context 256] [--windows 8]
+                           [--check 1e-5]
 """
 import argparse
 import json
@@ -58,6 +60,7 @@ def main():
     parser.add_argument("--windows", type=int, default=8)
     parser.add_argument("--prompt", default="Once upon a time")
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--check", type=float)
     options = parser.parse_args()
 
     text = pathlib.Path(options.text).read_bytes()[: 16 * options.context * options.windows]
@@ -88,6 +91,9 @@ def main():
                       "nll": {"llama.cpp": mean, "binllm": judged["nll"]}, "difference": mean - judged["nll"],
                       "same_greedy_text": peer_text == our_text,
                       "greedy": {"llama.cpp": peer_text, "binllm": our_text}}))
+    agree = len(ids) == judged["tokens"] and peer_text == our_text
+    if options.check is not None and not (agree and abs(mean - judged["nll"]) <= options.check):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
