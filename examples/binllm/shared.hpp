@@ -131,8 +131,8 @@ struct RunFlags {
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
 
-/// "byte", a SentencePiece file, or what the model folder has. Errors: those of load_tokenizer; config_inconsistent where
-/// the model, if there is one, has fewer tokens.
+/// "byte", a SentencePiece file, or what the model folder has. Errors: those of load_tokenizer; config_inconsistent
+/// where the model, if there is one, has fewer tokens.
 [[nodiscard]] binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model);
 
 /// The command line as a user would type it again.

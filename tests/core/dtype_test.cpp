@@ -111,6 +111,10 @@ TEST_CASE("sizes of elements and types of training state") {
   CHECK(bytes_per_element(DType::f16) == 2);
   CHECK(bytes_per_element(DType::bf16) == 2);
   CHECK(bytes_per_element(DType::u8) == 1);
+  CHECK(bytes_per_element(DType::i64) == 8);
+  CHECK(bytes_per_element(DType::boolean) == 1);
+  CHECK(binllm::is_floating(DType::bf16));
+  CHECK_FALSE(binllm::is_floating(DType::i32));
   static_assert(std::is_same_v<binllm::master_t<float>, float>);
   static_assert(std::is_same_v<binllm::master_t<double>, double>);
 }

@@ -4,6 +4,8 @@
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -64,15 +66,21 @@ class TokenStream {
   [[nodiscard]] std::uint64_t hash() const noexcept { return block_->hash; }
 
   /// Bytes of text that tokens [first, first + count) stand for (a tokenizer's dummy prefix counts as one byte);
-  /// 0 for a stream made from ids. Errors: index_out_of_range.
+  /// 0 for a stream made from ids. Unknown tokens share what no other token of the stream stands for, each as much, so
+  /// that all together have the bytes of the text. Errors: index_out_of_range.
   [[nodiscard]] std::uint64_t bytes_of(Index first, Index count) const {
     if (first < 0 || count < 0 || first > size() - count) {
       throw Error(ErrorId::index_out_of_range, "TokenStream::bytes_of", "first, count",
                   fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
     }
     if (!block_->tokenizer) return 0;
-    return block_->tokenizer->bytes_of(
-        tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    const auto part = tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    const std::uint64_t known = block_->tokenizer->bytes_of(part);
+    if (block_->unknown_tokens == 0) return known;
+    const auto unknown = std::count(part.begin(), part.end(), *block_->tokenizer->unknown());
+    const double each = static_cast<double>(block_->text_bytes - std::min(block_->text_bytes, block_->known_bytes)) /
+                        static_cast<double>(block_->unknown_tokens);
+    return known + static_cast<std::uint64_t>(std::llround(each * static_cast<double>(unknown)));
   }
 
  private:
@@ -82,6 +90,8 @@ class TokenStream {
     std::span<const std::int32_t> tokens;
     std::optional<Tokenizer> tokenizer;
     std::uint64_t text_bytes = 0;
+    std::uint64_t known_bytes = 0;  ///< that tokens stand for of which that can be told
+    std::int64_t unknown_tokens = 0;
     std::uint64_t hash = 0xcbf29ce484222325u;
   };
 
@@ -96,6 +106,10 @@ class TokenStream {
     do {
       text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
       block.hash = extend(block.hash, ids);
+      if (const auto unknown = tokenizer.unknown()) {
+        block.known_bytes += tokenizer.bytes_of(ids);
+        block.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
+      }
       sink(ids);
     } while (!text.empty());
   }

@@ -47,7 +47,7 @@ inline void check_perplexity(const ModelConfig& config, const TokenStream& strea
 }
 
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
-/// below 2, or beyond the model's positions), token_out_of_range, value_not_finite for a loss that is not.
+/// below 2, or beyond the model's positions), token_out_of_range, value_not_finite.
 template <LanguageModel Model>
 [[nodiscard]] Perplexity evaluate_perplexity(const Model& model, const TokenStream& stream,
                                              const PerplexityOptions& options = {}) {
@@ -82,17 +82,16 @@ template <LanguageModel Model>
     Pass<T, Device> pass{tape, scalars};
     const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)),
                                  read(device_targets.view().middle_rows(0, count)));
-    const auto mean = static_cast<double>(scalar_on_host(loss.value()));
-    if (!std::isfinite(mean)) {
-      throw Error(ErrorId::value_not_finite, "evaluate_perplexity",
-                  fmt::format("windows {} to {}", first, first + count - 1), "a finite loss", fmt::format("{}", mean));
-    }
-    sum += mean * static_cast<double>(count);
+    sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);
   }
   Perplexity result;
   result.tokens = stream.size();
   result.scored = windows * (n - 1);
   result.nll = sum / static_cast<double>(windows);
+  if (!std::isfinite(result.nll)) {
+    throw Error(ErrorId::value_not_finite, "evaluate_perplexity", "loss", "a finite mean over the windows",
+                fmt::format("{}", result.nll));
+  }
   result.perplexity = std::exp(result.nll);
   result.bits_per_byte =
       bytes == 0 ? std::numeric_limits<double>::quiet_NaN()

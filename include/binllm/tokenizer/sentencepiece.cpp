@@ -69,6 +69,7 @@ class SentencePiece final : public Tokenizer::Interface {
   [[nodiscard]] Index vocab_size() const override { return processor_.GetPieceSize(); }
   [[nodiscard]] std::string_view name() const override { return "sentencepiece"; }
   [[nodiscard]] std::size_t bytes_of(std::int32_t id) const override { return bytes_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] std::optional<std::int32_t> unknown() const override { return defined(processor_.unk_id()); }
   [[nodiscard]] std::optional<std::int32_t> bos() const override { return defined(processor_.bos_id()); }
   [[nodiscard]] std::optional<std::int32_t> eos() const override { return defined(processor_.eos_id()); }
   [[nodiscard]] std::string_view file_name() const override { return "tokenizer.model"; }
@@ -97,7 +98,7 @@ class SentencePiece final : public Tokenizer::Interface {
   }
 
   [[nodiscard]] std::size_t surface_bytes(int id) const {
-    if (processor_.IsControl(id)) return 0;
+    if (processor_.IsControl(id) || processor_.IsUnknown(id)) return 0;
     if (processor_.IsByte(id)) return 1;
     const std::string& piece = processor_.IdToPiece(id);
     std::size_t bytes = piece.size();

@@ -39,8 +39,9 @@ class Tokenizer {
     [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
     [[nodiscard]] virtual Index vocab_size() const = 0;
     [[nodiscard]] virtual std::string_view name() const = 0;
-    /// Bytes of text that an id stands for in the middle of a text.
+    /// Bytes of text that an id stands for in the middle of a text; 0 of the unknown piece.
     [[nodiscard]] virtual std::size_t bytes_of(std::int32_t id) const = 0;
+    [[nodiscard]] virtual std::optional<std::int32_t> unknown() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> eos() const { return std::nullopt; }
     /// Where a text may be cut after about `target` bytes so that the ids of the parts, one after the other,
@@ -86,6 +87,9 @@ class Tokenizer {
   }
 
   [[nodiscard]] Index vocab_size() const { return implementation_->vocab_size(); }
+  /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be
+  /// told from the id.
+  [[nodiscard]] std::optional<std::int32_t> unknown() const { return implementation_->unknown(); }
   /// The id that opens every stream, where this tokenizer adds one.
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
   /// The id that ends a text, where the vocabulary has one.

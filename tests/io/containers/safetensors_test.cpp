@@ -14,10 +14,10 @@
 #include <vector>
 
 using namespace binllm::test;
+using binllm::Checksums;
 using binllm::DType;
 using binllm::Error;
 using binllm::ErrorId;
-using binllm::Checksums;
 using binllm::SafetensorsFile;
 using binllm::SafetensorsWriter;
 using binllm::Shape;

@@ -128,6 +128,11 @@ class EditedTensors {
       tensors_[info.name] = {info.dtype, info.shape, {bytes.begin(), bytes.end()}};
     }
   }
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, tensor] : tensors_) all.push_back(name);
+    return all;
+  }
   struct Stored {
     DType dtype;
     Shape shape;
@@ -147,6 +152,7 @@ class EditedTensors {
     return *this;
   }
   EditedTensors& rename(const std::string& from, const std::string& to) {
+    if (from == to) return *this;
     tensors_[to] = (*this)[from];
     return remove(from);
   }

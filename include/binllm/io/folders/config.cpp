@@ -140,7 +140,8 @@ const Family& read_family(const Fields& fields, const KnownBeside& known) {
 
 std::optional<RopeScaling> read_scaling(const Fields& rope) {
   const std::string key = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type";
-  const std::string type = rope.has(key) ? rope.text(key) : "default";
+  // Without a type nothing is stretched; a factor without one was meant to stretch.
+  const std::string type = rope.has(key) || rope.has("factor") ? rope.text(key) : "default";
   if (type == "default") return std::nullopt;
   if (type == "linear") return RopeScaling{.factor = rope.number("factor"), .type = RopeType::linear};
   if (type != "llama3") rope.refuse(key, "default, linear or llama3", type.substr(0, 64));

@@ -42,7 +42,7 @@ struct KnownBeside {
 /// header_invalid where the file has a checksum that does not hold.
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
-/// Whether config.json of a folder, or the file itself, has a checksum. Errors: as read_config of files without an object.
+/// Whether config.json of a folder, or the file itself, has a checksum. Errors: those of read_config about a file.
 [[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
 
 /// Writes a config.json that `read_config` reads back equal, with a checksum. Replaces the file whole or not at all.

@@ -14,8 +14,8 @@ struct Verification {
   std::vector<std::string> verified, not_verified;  ///< sentences
 };
 
-/// Compares all checksums of a folder and looks at every number. Whether the tensors are those that its config.json asks
-/// for is load_model's to say.
+/// Compares all checksums of a folder and looks at every number. Whether the tensors are those that its config.json
+/// asks for is load_model's to say.
 /// Errors: those of read_config, open_tensors and load_tokenizer; header_invalid where a checksum does not hold;
 /// value_not_finite with file and tensor.
 [[nodiscard]] Verification verify_folder(const std::filesystem::path& folder, const KnownBeside& known = {});
