@@ -136,7 +136,8 @@ struct AddFlags {
     const auto read = [name, &value](const std::string& text) {
       if (!detail::parse(text, value)) throw CLI::ConversionError({text}, name);
     };
-    return command.add_option_function<std::string>(with_former_name(name), read, fmt::format("{} ({})", help, flag.text()))
+    return command
+        .add_option_function<std::string>(with_former_name(name), read, fmt::format("{} ({})", help, flag.text()))
         ->type_name(detail::type_name<N>())
         ->default_str(fmt::format("{}", value));
   }

@@ -39,8 +39,6 @@ struct GgufWords {
   /// Rows of each head of W_q and W_k (and their biases) stand in pairs that turn together, 2j beside 2j + 1; elsewhere
   /// these are j and j + head_dim / 2.
   bool rotary_pairs = false;
-  /// W_q, W_k and W_v stand one below the other in one tensor.
-  bool fused_qkv = false;
 };
 
 /// All of it as one value, for readers that are compiled once for all families.

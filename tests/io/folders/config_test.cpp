@@ -289,6 +289,10 @@ TEST_CASE("files that are no JSON object, or hold a key twice") {
   CHECK(error_of([&] { (void)binllm::read_config(folder / "none.json"); }).id() == ErrorId::file_missing);
 }
 
+TEST_CASE("nothing may follow behind a zero byte") {
+  check_error(minimal + std::string("\0\xff{", 3), ErrorId::config_invalid, "config.json");
+}
+
 TEST_CASE("cut at any byte: an error that names the file") {
   const TemporaryFolder folder;
   for (std::size_t size = 0; size < minimal.size(); ++size) {

@@ -194,6 +194,22 @@ TEST_CASE("rounding a folder to signs keeps signs and mean magnitudes of rows, a
   CHECK_FALSE(fs::exists(to / "again"));
 }
 
+TEST_CASE("generation_config.json is kept, but never that of another model") {
+  auto model = tiny_model<float>();
+  model.config.eos_token_ids = {3, 7};
+  const TemporaryFolder from, to;
+  const auto generation = to / "generation_config.json";
+  write_text(from / "generation_config.json", R"({"eos_token_id":[3,7],"top_k":5})");
+  save(model, to.path(), {.source = from.path()});
+  CHECK(read_text(generation) == read_text(from / "generation_config.json"));
+  save(model, to.path());
+  CHECK(fs::exists(generation));
+  model.config.eos_token_ids = {3};
+  save(model, to.path());
+  CHECK_FALSE(fs::exists(generation));
+  CHECK(read_config(to.path()).config == model.config);
+}
+
 TEST_CASE("a folder is verified as far as it has checksums") {
   const DenseFolder folder;
   const auto said = [](const std::vector<std::string>& sentences, const std::string& part) {

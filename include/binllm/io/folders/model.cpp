@@ -14,14 +14,12 @@ void write_file(const std::filesystem::path& path, std::span<const std::byte> co
   file.commit();
 }
 
-/// Where the source has none, one of another model must not stay either.
-void keep_generation_config(const std::filesystem::path& source, const std::filesystem::path& folder) {
-  const std::filesystem::path to = folder / generation_config_file;
-  std::error_code ignored;
-  if (!source.empty() && std::filesystem::exists(source / generation_config_file, ignored)) {
-    write_file(to, MappedFile(source / generation_config_file).bytes());
-  } else {
-    std::filesystem::remove(to, ignored);
+/// Whether a folder says what the description does; not where another model has left its generation_config.json.
+bool reads_back(const std::filesystem::path& folder, const ModelDescription& description) {
+  try {
+    return read_config(folder, {description.family, description.format}).config == description.config;
+  } catch (const Error&) {
+    return false;
   }
 }
 
@@ -46,8 +44,13 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
       write_file(folder / name, std::as_bytes(std::span(content)));
     }
   }
-  keep_generation_config(options.source, folder);
+  std::error_code ignored;
+  const std::filesystem::path source = options.source / generation_config_file;
+  if (!options.source.empty() && std::filesystem::exists(source, ignored)) {
+    write_file(folder / generation_config_file, MappedFile(source).bytes());
+  }
   write_config(folder / "config.json", description, {description.family, description.format});
+  if (!reads_back(folder, description)) std::filesystem::remove(folder / generation_config_file, ignored);
 }
 
 }  // namespace binllm::detail

@@ -41,7 +41,7 @@ std::optional<RopeScaling> read_linear_scaling(const GgufMetadataReader& values,
   return RopeScaling{.factor = values.number(factor), .type = RopeType::linear};
 }
 
-/// GGUF keeps the factors of the scaling llama3 and not the numbers that they come from. All models of it have the
+/// GGUF keeps the factors of Llama 3's stretching and not the numbers that they come from. All models of it have the
 /// same but for the largest factor.
 std::optional<RopeScaling> read_scaling(const GgufFile& file, const GgufMetadataReader& values,
                                         const ModelConfig& plain) {
@@ -57,7 +57,7 @@ std::optional<RopeScaling> read_scaling(const GgufFile& file, const GgufMetadata
   const std::vector<float> wanted = rotary_factors(stretched);
   const auto close = [](float a, float b) { return std::abs(a - b) <= 1e-4f * b; };
   if (!std::equal(found.begin(), found.end(), wanted.begin(), wanted.end(), close)) {
-    values.refuse(rope_factors, "the factors of type llama3 (from wavelengths of 2048 to 8192)", "others");
+    values.refuse(rope_factors, "factors that go from 1 at wavelengths of 2048 to the largest at 8192", "others");
   }
   return stretched.rope_scaling;
 }

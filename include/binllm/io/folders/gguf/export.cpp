@@ -108,8 +108,7 @@ class Exporter {
       result_.losses.push_back("the tokenizer: the source has none");
       return;
     }
-    std::string loss = add_gguf_tokenizer(metadata, *tokenizer, config.vocab_size);
-    if (!loss.empty()) result_.losses.push_back(std::move(loss));
+    result_.losses = add_gguf_tokenizer(metadata, *tokenizer, config.vocab_size);
     // Where both know an end, the model's counts.
     for (auto& [name, value] : gguf_config(description_)) {
       if (name.starts_with("tokenizer.")) metadata.insert_or_assign(name, value);

@@ -100,7 +100,7 @@ Tokenizer read_byte_pair(const GgufFile& file, const GgufMetadataReader& values)
   }
 }
 
-std::string add_byte_pair(GgufMetadata& metadata, const BytePairModel& model, Index vocab_size) {
+std::vector<std::string> add_byte_pair(GgufMetadata& metadata, const BytePairModel& model, Index vocab_size) {
   std::vector<std::string> tokens = model.pieces, merges;
   std::vector<std::int32_t> types(tokens.size(), normal);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -123,10 +123,15 @@ std::string add_byte_pair(GgufMetadata& metadata, const BytePairModel& model, In
   put_tokens(metadata, std::move(tokens), std::move(types), vocab_size);
   metadata.insert_or_assign(prefix + "merges", GgufArray(std::move(merges)));
   put_ids(metadata, model.bos, model.eos, model.unknown, model.adds_bos);
-  if (!words) return "the tokenizer's words: llama.cpp has no name for its patterns, those of gpt-2 are written";
-  return exact
-             ? ""
-             : "added tokens that take blanks beside them, or stand between words alone: llama.cpp finds them anywhere";
+  std::vector<std::string> losses;
+  if (!words)
+    losses.push_back("the tokenizer's words: llama.cpp has no name for its patterns, those of gpt-2 are written");
+  if (model.words.nfc) losses.push_back("Unicode's form NFC: llama.cpp takes texts as they are");
+  if (!exact) {
+    losses.push_back(
+        "added tokens that take blanks beside them, or stand between words alone: llama.cpp finds them anywhere");
+  }
+  return losses;
 }
 
 #endif
@@ -154,7 +159,7 @@ Tokenizer read_sentencepiece(const GgufFile& file, const GgufMetadataReader& val
   return sentencepiece_tokenizer(serialise_sentencepiece(model), file.path().string());
 }
 
-std::string add_sentencepiece(GgufMetadata& metadata, const SentencePieceModel& model, Index vocab_size) {
+std::vector<std::string> add_sentencepiece(GgufMetadata& metadata, const SentencePieceModel& model, Index vocab_size) {
   std::vector<std::string> tokens;
   std::vector<std::int32_t> types;
   std::vector<float> scores;
@@ -172,8 +177,8 @@ std::string add_sentencepiece(GgufMetadata& metadata, const SentencePieceModel& 
   metadata.insert_or_assign(prefix + "remove_extra_whitespaces", model.removes_blanks);
   put_tokens(metadata, std::move(tokens), std::move(types), vocab_size);
   put_ids(metadata, known(model.bos), known(model.eos), known(model.unknown), model.bos >= 0);
-  return model.rewriting.empty() ? ""
-                                 : "the tokenizer's rewriting of characters (its normaliser): llama.cpp has none here";
+  if (model.rewriting.empty()) return {};
+  return {"the tokenizer's rewriting of characters (its normaliser): llama.cpp has none here"};
 }
 
 #endif
@@ -182,6 +187,9 @@ std::string add_sentencepiece(GgufMetadata& metadata, const SentencePieceModel& 
 
 Tokenizer read_gguf_tokenizer(const GgufFile& file) {
   const GgufMetadataReader values(file, "load_tokenizer", ErrorId::tokenizer_invalid);
+  if (!values.has(prefix + "model")) {
+    values.refuse(prefix + "model", "a tokenizer in the metadata", "none", ErrorId::file_missing);
+  }
   const std::string& kind = values.text(prefix + "model");
 #ifdef BINLLM_WITH_BYTE_PAIR
   if (kind == byte_pair_name) return read_byte_pair(file, values);
@@ -196,7 +204,7 @@ Tokenizer read_gguf_tokenizer(const GgufFile& file) {
       kind.substr(0, 64) + (known ? "; binllm was built without libsentencepiece, or PCRE2 and utf8proc" : ""));
 }
 
-std::string add_gguf_tokenizer(GgufMetadata& metadata, const Tokenizer& tokenizer, Index vocab_size) {
+std::vector<std::string> add_gguf_tokenizer(GgufMetadata& metadata, const Tokenizer& tokenizer, Index vocab_size) {
 #ifdef BINLLM_WITH_BYTE_PAIR
   if (const auto model = byte_pair_model(tokenizer)) return add_byte_pair(metadata, *model, vocab_size);
 #endif
@@ -207,7 +215,7 @@ std::string add_gguf_tokenizer(GgufMetadata& metadata, const Tokenizer& tokenize
   }
 #endif
   metadata.insert_or_assign(prefix + "model", std::string(no_tokenizer));
-  return fmt::format("the tokenizer: GGUF has no place for this kind ({})", tokenizer.name());
+  return {fmt::format("the tokenizer: GGUF has no place for this kind ({})", tokenizer.name())};
 }
 
 }  // namespace binllm::detail
