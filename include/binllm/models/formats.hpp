@@ -23,7 +23,7 @@ decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {
 }
 
 using ShippedFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
-/// Every type that one of these names stands for.
+/// Every type that one of these names stands for, those that train first.
 using ShippedFormatTypes = TypeList<Dense, RuntimeBinary<float>, RuntimeBinary<float, ChannelSharing::per_linear>,
                                     PackedFormat<Int8Activations>, PackedFormat<FloatActivations>>;
 
