@@ -37,7 +37,9 @@ struct ModelConfig {
   std::optional<std::int32_t> bos_token_id{}, eos_token_id{};
 
   /// Dimensions of a head that turn.
-  [[nodiscard]] Index rotary_dim() const { return static_cast<Index>(rotary_share * static_cast<double>(head_dim)); }
+  [[nodiscard]] Index rotary_dim() const {
+    return static_cast<Index>(rotary_share * static_cast<double>(head_dim));
+  }
   /// Errors: config_inconsistent with the name of the field.
   void check() const;
 
@@ -113,8 +115,7 @@ inline void ModelConfig::check() const {
     detail::refuse_config("head_dim", "an even number (rotary pairs)", fmt::format("{}", head_dim));
   }
   if (!(rotary_share > 0 && rotary_share <= 1) || rotary_dim() < 2 || rotary_dim() % 2 != 0) {
-    detail::refuse_config("rotary_share", "a share of head_dim that is an even number",
-                          fmt::format("{}", rotary_share));
+    detail::refuse_config("rotary_share", "a share of head_dim that is an even number", fmt::format("{}", rotary_share));
   }
   detail::check_positive("norm_epsilon", norm_epsilon);
   detail::check_positive("rope_theta", rope_theta);
