@@ -30,7 +30,7 @@ enum class Ownership { own, borrow_first };
 ///   Norm<T, D>, Positions<T, D>          modules
 ///   FeedForward                          Gated<Activation> or Ungated<Activation>
 ///   residual                             sequential or parallel
-///   attention_bias, attention_out_bias, mlp_bias      that every model of the family has; its ModelConfig may ask for more
+///   attention_bias, attention_out_bias, mlp_bias      of every model; a ModelConfig may ask for more
 ///   HeadNorm<T, D>                       optional: a norm of each head of queries and keys
 ///   names                                of modules in files
 ///   folds                                where scales of input channels can go

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// Causal self-attention with grouped query heads: y = r + W_o attention(W_q x, W_k x, W_v x), the linear layers in the
-/// model's format, queries and keys at their positions. An architecture may have a norm of each head of W_q x and W_k x,
+/// model's format, queries and keys at their positions. An architecture may have a norm of each head of both,
 /// HeadNorm<T, D>.
 #pragma once
 #include <binllm/autodiff/stage.hpp>

@@ -33,19 +33,11 @@ template class LinearOf<TypeAt<1, ShippedFormatTypes>, float, Cuda>;
 template class FormatOf<TypeAt<1, ShippedFormatTypes>, float, Cuda>;
 template class LinearOf<TypeAt<2, ShippedFormatTypes>, float, Cuda>;
 template class FormatOf<TypeAt<2, ShippedFormatTypes>, float, Cuda>;
-template class LinearOf<TypeAt<3, ShippedFormatTypes>, float, Cuda>;
-template class FormatOf<TypeAt<3, ShippedFormatTypes>, float, Cuda>;
-template class LinearOf<TypeAt<4, ShippedFormatTypes>, float, Cuda>;
-template class FormatOf<TypeAt<4, ShippedFormatTypes>, float, Cuda>;
 template class LinearOf<TypeAt<0, ShippedFormatTypes>, bf16, Cuda>;
 template class FormatOf<TypeAt<0, ShippedFormatTypes>, bf16, Cuda>;
 template class LinearOf<TypeAt<1, ShippedFormatTypes>, bf16, Cuda>;
 template class FormatOf<TypeAt<1, ShippedFormatTypes>, bf16, Cuda>;
 template class LinearOf<TypeAt<2, ShippedFormatTypes>, bf16, Cuda>;
 template class FormatOf<TypeAt<2, ShippedFormatTypes>, bf16, Cuda>;
-template class LinearOf<TypeAt<3, ShippedFormatTypes>, bf16, Cuda>;
-template class FormatOf<TypeAt<3, ShippedFormatTypes>, bf16, Cuda>;
-template class LinearOf<TypeAt<4, ShippedFormatTypes>, bf16, Cuda>;
-template class FormatOf<TypeAt<4, ShippedFormatTypes>, bf16, Cuda>;
 
 }  // namespace binllm

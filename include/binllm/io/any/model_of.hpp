@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The one template that implements AnyModel, by calling the functions that programs call who know their types. Its
-/// linear layers are erased one by one, so there is one model type for each family, device and scalar type, whatever the
-/// formats. The build makes a unit of each, which says `template struct FamilyOn<A, T, Device>;`.
+/// linear layers are erased one by one, so there is one model type for each family, device and scalar type, whatever
+/// the formats. The build makes a unit of each, which says `template struct FamilyOn<A, T, Device>;`.
 #pragma once
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/models_on.hpp>

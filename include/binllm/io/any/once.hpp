@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What does not depend on the family: layers of the shipped formats, and the ops that all or several families use. It is
-/// compiled once, in once.cpp and for GPUs in cuda.cpp, and not again in the units of each family.
+/// What does not depend on the family: layers of the shipped formats, and the ops that all or several families use. It
+/// is compiled once, in once.cpp and for GPUs in cuda.cpp, and not again in the units of each family.
 #pragma once
 #include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/erased.hpp>

@@ -4,8 +4,8 @@
 ///   a binarised layer   "X.weight", "X.scale" (S_l), "X.input_scale" (S_t)
 ///   a packed layer      "X.signs" (one bit a weight, in the layout that config.json names), "X.scale",
 ///                       and, where there is one, "X.input_scale"
-/// Where other programs hold query, key and value in one tensor, dense folders do so too (DecoderNames); others have them
-/// one by one.
+/// Where other programs hold query, key and value in one tensor, dense folders do so too (DecoderNames); others have
+/// them one by one.
 #pragma once
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/recipe.hpp>
