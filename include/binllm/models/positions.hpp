@@ -66,17 +66,18 @@ struct RotaryPositions {
     cache.check_room(rows, tokens);
     for (const Index sequence : cache.active()) check_positions(table, cache.length(sequence), tokens);
     return x.tape().template compute<T>(x.shape(), [=, &cache, &own = table](View<T, Device> out) {
-      const auto row_of = [](auto view, Index b) {
-        return view.slice(b).reshaped(Shape{1, view.shape[1], view.shape[2]});
-      };
-      for (Index b = 0; b < rows; ++b) {
-        rotate_from(own, cache.length(cache.active()[static_cast<std::size_t>(b)]), head_dim,
-                    read(row_of(x.value(), b)), row_of(out, b));
+      const auto seen = [&cache](Index b) { return cache.length(cache.active()[static_cast<std::size_t>(b)]); };
+      for (Index first = 0, last = 0; first < rows; first = last) {  // neighbours of the same length turn together
+        while (last < rows && seen(last) == seen(first)) ++last;
+        const auto part = [=](auto view) {
+          return view.middle_rows(first * tokens, (last - first) * tokens)
+              .reshaped(Shape{last - first, tokens, view.cols()});
+        };
+        rotate_from(own, seen(first), head_dim, read(part(x.value())), part(out));
       }
     });
   }
-  static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x,
-                          View<T, Device> y) {
+  static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x, View<T, Device> y) {
     Kernel<Rotary, Device>::forward(x, table.cosine.view(), table.sine.view(), first, head_dim, y);
   }
 };

@@ -78,13 +78,13 @@ struct SelfAttention {
                                  : attend_to_cache(*pass.cache, layer, q, k, v);
   }
   /// Keys and values go to the cache; each row sees what its sequence has there.
-  [[nodiscard]] Variable<T, Device> attend_to_cache(KeyValueCache<T, Device>& cache, Index layer,
-                                                    Variable<T, Device> q, Variable<T, Device> k,
-                                                    Variable<T, Device> v) const {
+  [[nodiscard]] Variable<T, Device> attend_to_cache(KeyValueCache<T, Device>& cache, Index layer, Variable<T, Device> q,
+                                                    Variable<T, Device> k, Variable<T, Device> v) const {
     cache.check_room(q.shape()[0], q.shape()[1]);
     auto& stored = cache.layer(layer);
     cache.append(stored.keys, read(k.value()));
     cache.append(stored.values, read(v.value()));
+    if (cache.fresh()) return attention(q, k, v, shape.heads, shape.kv_heads);
     const CachedAttention a{q.shape()[0],   q.shape()[1],     shape.heads,           shape.kv_heads,
                             shape.head_dim, cache.capacity(), cache.active().data(), cache.lengths().data()};
     return cached_attention(a, q, read(stored.keys.view()), read(stored.values.view()));
