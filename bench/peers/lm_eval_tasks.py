@@ -8,8 +8,8 @@ usage: lm_eval_tasks.py MODEL_FOLDER --tasks-data DIR [--tasks boolq,piqa] [--it
 
 Needs lm-eval (0.4.2 and 0.4.13 have been tried), torch, transformers; without them it says so and exits with 3. Nothing
 is downloaded: the tasks are defined here on local files of rows {query, choices, gold}, with the harness's prompts, and
-its own code tokenises, scores and aggregates. A folder with a `tokenizer.model` alone is read as a Llama tokenizer that
-adds BOS.
+its own code splits, scores and aggregates. A folder with a `tokenizer.model` alone is tokenised by SentencePiece itself,
+with BOS: transformers 5 converts such files, and does not take over that a model drops repeated blanks.
 
 Prints a line of JSON for each task: items, acc, acc_norm, their standard errors, seconds (of scoring, tokenising
 included). --out writes a line an item as binllm does. --compare lists the items whose choice differs or whose
@@ -77,9 +77,19 @@ def task_of(ConfigurableTask, name, folder):
 def tokenizer_of(folder):
     from transformers import AutoTokenizer, LlamaTokenizer
 
-    if (folder / "tokenizer.model").exists() and not (folder / "tokenizer.json").exists():
-        return LlamaTokenizer.from_pretrained(folder, add_bos_token=True)
-    return AutoTokenizer.from_pretrained(folder)
+    file = folder / "tokenizer.model"
+    if not file.exists() or (folder / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(folder)
+    import sentencepiece
+
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    tokenizer = LlamaTokenizer.from_pretrained(folder, add_bos_token=True)
+
+    def encode(text, add_special_tokens=True, **_):
+        return [pieces.bos_id()] * bool(add_special_tokens) + pieces.encode(text)
+
+    tokenizer.encode = encode
+    return tokenizer
 
 
 def run(options):
