@@ -12,7 +12,7 @@ its own code splits, scores and aggregates. A folder with a `tokenizer.model` al
 with BOS: transformers 5 converts such files, and does not take over that a model drops repeated blanks.
 
 Prints a line of JSON for each task: items, acc, acc_norm, their standard errors, seconds (of scoring, tokenising
-included). --out writes a line an item as binllm does. --compare lists the items whose choice differs or whose
+included), and those that its threads were at work. --out writes a line an item as binllm does. --compare lists the items whose choice differs or whose
 log-probabilities differ by more than the tolerance, and a table; exits with 1 where there are any.
 """
 import argparse
@@ -116,13 +116,14 @@ def run(options):
     for name in options.tasks:
         task = task_of(ConfigurableTask, name, options.tasks_data)
         task.build_all_requests(limit=options.items, rank=0, world_size=1)
-        seconds = [0.0]
+        seconds, processor = [0.0], [0.0]
         score = lm.loglikelihood
 
         def timed(requests, **keywords):
-            start = time.monotonic()
+            start, processor_start = time.monotonic(), time.process_time()
             result = score(requests, **keywords)
             seconds[0] += time.monotonic() - start
+            processor[0] += time.process_time() - processor_start
             return result
 
         lm.loglikelihood = timed
@@ -145,6 +146,7 @@ def run(options):
                     "batch_size": options.batch_size,
                     "threads": options.threads,
                     "seconds": seconds[0],
+                    "processor_seconds": processor[0],
                 }
             ),
             flush=True,
