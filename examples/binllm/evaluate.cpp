@@ -102,19 +102,26 @@ void evaluate_text(EvaluateOptions& o) {
   const bool bos = tokenizer.bos().has_value();
   if (!o.common.json) {
     fmt::print(
-        "tokens         {}\nwindows        {} of {} tokens\nscored         {}, which stand for {} bytes\nnll           "
+        "tokens         {}\ntext bytes     {}\nwindows        {} of {} tokens\nscored         {}, which stand for {} "
+        "bytes\nnll           "
         " "
         "{:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\ntokens/s       {:.0f}\ndevice         {}\npeak memory   "
         " "
         "{}\nBOS            {}\nprotocol       {}: {}\n",
-        result.tokens, result.windows, result.context, result.scored, result.bytes, result.nll, result.perplexity,
-        result.bits_per_byte, speed, o.device.description(), o.device.peaks(),
+        result.tokens, stream.text_bytes(), result.windows, result.context, result.scored, result.bytes, result.nll,
+        result.perplexity, result.bits_per_byte, speed, o.device.description(), o.device.peaks(),
         bos ? "the first token of the text" : "none", protocol.name, described);
     return;
   }
-  Json line{{"tokens", result.tokens}, {"windows", result.windows},      {"context", result.context},
-            {"scored", result.scored}, {"bytes", result.bytes},          {"bos", bos},
-            {"nll", result.nll},       {"perplexity", result.perplexity}};
+  Json line{{"tokens", result.tokens},
+            {"text_bytes", stream.text_bytes()},
+            {"windows", result.windows},
+            {"context", result.context},
+            {"scored", result.scored},
+            {"bytes", result.bytes},
+            {"bos", bos},
+            {"nll", result.nll},
+            {"perplexity", result.perplexity}};
   line["bits_per_byte"] = std::isfinite(result.bits_per_byte) ? Json(result.bits_per_byte) : Json(nullptr);
   line["tokens_per_second"] = speed;
   line["protocol_name"] = protocol.name;

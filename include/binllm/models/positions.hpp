@@ -123,12 +123,14 @@ struct RotaryPositions {
     // A table as long as the cache serves until that is full: decoding asks for no memory as it goes on.
     const Table& table = tables.of(std::max(end, std::min(cache.capacity(), tables.limit())));
     return x.tape().template compute<T>(x.shape(), [=, &cache, &table](View<T, Device> out) {
-      const auto row_of = [](auto view, Index b) {
-        return view.slice(b).reshaped(Shape{1, view.shape[1], view.shape[2]});
-      };
-      for (Index b = 0; b < rows; ++b) {
-        rotate_from(table, cache.length(cache.active()[static_cast<std::size_t>(b)]), head_dim,
-                    read(row_of(x.value(), b)), row_of(out, b));
+      const auto seen = [&cache](Index b) { return cache.length(cache.active()[static_cast<std::size_t>(b)]); };
+      for (Index first = 0, last = 0; first < rows; first = last) {  // neighbours of the same length turn together
+        while (last < rows && seen(last) == seen(first)) ++last;
+        const auto part = [=](auto view) {
+          return view.middle_rows(first * tokens, (last - first) * tokens)
+              .reshaped(Shape{last - first, tokens, view.cols()});
+        };
+        rotate_from(table, seen(first), head_dim, read(part(x.value())), part(out));
       }
     });
   }

@@ -115,6 +115,7 @@ struct SelfAttention {
     auto& stored = cache.layer(layer);
     cache.append(stored.keys, read(k.value()));
     cache.append(stored.values, read(v.value()));
+    if (cache.fresh()) return attention(q, k, v, shape.heads, shape.kv_heads);
     const CachedAttention a{q.shape()[0],   q.shape()[1],     shape.heads,           shape.kv_heads,
                             shape.head_dim, cache.capacity(), cache.active().data(), cache.lengths().data()};
     return cached_attention(a, q, read(stored.keys.view()), read(stored.values.view()));

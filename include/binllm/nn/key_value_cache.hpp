@@ -72,6 +72,10 @@ class KeyValueCache {
     active_.assign(chosen.begin(), chosen.end());
   }
   [[nodiscard]] std::span<const Index> active() const noexcept { return active_; }
+  /// None of the active sequences has seen anything.
+  [[nodiscard]] bool fresh() const noexcept {
+    return std::all_of(active_.begin(), active_.end(), [&](Index sequence) { return length(sequence) == 0; });
+  }
 
   /// The batch must have a row for each active sequence, and each must have room for as many tokens more.
   /// Errors: shape_mismatch, index_out_of_range.
