@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """The peer of bench/tokenize.cpp: the same text through Hugging Face's `tokenizers` on one thread.
 
-Prints one line of JSON: the number of tokens, and megabytes a second of the whole text in one call and of its lines, one
-after the other in a batch (fewer bytes a call suit the library; the ids of lines are not quite those of the whole).
+Prints one line of JSON: the number of tokens, and megabytes a second of the whole text in one call and of its lines,
+one after the other in a batch (fewer bytes a call suit the library; the ids of lines are not quite those of the whole).
 """
 import os
 
