@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Megabytes of text a second that a tokenizer encodes on one thread; bench/peers/hf_tokenize.py is the same in Hugging
-// Face's `tokenizers`, and bench/tokenize.sh runs both. With --documents it prints ids instead, a line for each document
-// of the text (4 bytes of length, little-endian, before each), once whole and once in pieces of a few bytes; --save
-// writes the files that a model folder would keep. tests/golden/tokenizers/parity.py compares all that.
+// Face's `tokenizers`, and bench/tokenize.sh runs both. With --documents it prints ids instead, two lines for each
+// document of the text (4 bytes of length, little-endian, before each), once whole and once in pieces of a few bytes;
+// --save writes the files that a model folder would keep. tests/golden/tokenizers/parity.py compares all that.
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 

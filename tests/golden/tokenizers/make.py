@@ -30,8 +30,10 @@ SENTENCES = [
 TEXTS = SENTENCES + [
     "", " ", "  ", "\n", "\r\n\r\n", "   x", "x   ", " \n x", "a  b   c    d",
     "don't DON'T we'LL he'S 'tis ''s '", "1 12 123 1234 12345 123456 1234567", "x12y34z ٣٤٥ Ⅷ ½ ²³",
-    "e\u0301 \u00e9 A\u030a \u212b \u1e69 s\u0323\u0307 \u0958 \u1112\u1161\u11ab", "\u200b\u00a0\u2003\u3000x\u180ey\u0085z",
-    "<|begin|>Hello<|end|> <|end|>\n<|end|> user <tool> x<tool>y", "naïve café\u0301 coöperate", "\ufffd \ufeffbom \x00nul \x7f",
+    "e\u0301 \u00e9 A\u030a \u212b \u1e69 s\u0323\u0307 \u0958 \u1112\u1161\u11ab",
+    "\u200b\u00a0\u2003\u3000x\u180ey\u0085z",
+    "<|begin|>Hello<|end|> <|end|>\n<|end|> user <tool> x<tool>y", "naïve café\u0301 coöperate",
+    "\ufffd \ufeffbom \x00nul \x7f",
     "https://example.org/a_b?c=d&e=f#g", "ALL CAPS AND camelCase and snake_case", "한국어 조선말 \u1100\u1161",
 ]
 
@@ -39,7 +41,8 @@ TEXTS = SENTENCES + [
 def llama3():
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(LLAMA3), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        pre_tokenizers.Split(Regex(LLAMA3), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     return tokenizer
 
 
@@ -47,7 +50,8 @@ def qwen2():
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(QWEN2), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+        pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     return tokenizer
 
 
@@ -66,7 +70,8 @@ def neox():
 
 
 def finish(name, tokenizer):
-    trainer = trainers.BpeTrainer(vocab_size=420, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=420, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+                                  show_progress=False)
     tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|begin|>", "<|end|>"])

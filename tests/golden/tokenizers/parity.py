@@ -20,8 +20,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 BLANKS = " \t\n\r\v\f\u0085\u00a0\u1680\u180e\u2003\u2009\u2028\u2029\u202f\u205f\u3000\u200b\ufeff"
 EMOJI = ["😀", "👍🏽", "👩‍👩‍👧‍👦", "🇫🇷", "☃️", "🏳️‍🌈", "\U0001fae8", "\u200d", "\ufe0f"]
-MARKS = [chr(c) for c in [*range(0x300, 0x370), 0x591, 0x64b, 0x93c, 0x94d, 0x9be, 0xe31, 0x302a, 0x3099, 0x309a, 0x1d165]]
-WORDS = ("the of Hello WORLD don't DON'T they'll We'RE I'm it's o'clock 's 'S 'LL 'ſ K'K ’s naïve über Straße été ﬁ ß İ ı "
+MARKS = [chr(c) for c in [*range(0x300, 0x370), 0x591, 0x64b, 0x93c, 0x94d, 0x9be, 0xe31, 0x302a, 0x3099, 0x309a,
+                          0x1d165]]
+WORDS = ("the of Hello WORLD don't DON'T they'll We'RE I'm it's o'clock 's 'S 'LL 'ſ K'K ’s naïve über Straße été "
+         "ﬁ ß İ ı "
          "привет мир 今天 天气 東京 です 안녕 세계 مرحبا नमस्ते สวัสดี snake_case camelCase x=y; (a+b)*c // ... --- "
          "http://a.b/c?d=e <div> \\n {} [] ;` \u212b \u2126 \u212a \u037e \u1fef \u0958 \ufb1d").split(" ")
 NUMBERS = ["0", "7", "12", "123", "1234567", "3.14", "1,000", "٣", "४२", "Ⅷ", "½", "²", "①", "\U0001d7d8", "\U00010d45"]

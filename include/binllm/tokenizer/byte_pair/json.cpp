@@ -126,10 +126,11 @@ std::string to_tokenizer_json(const BytePairModel& model, const std::vector<Merg
               : fmt::format(R"("pre_tokenizer":{{"type":"Sequence","pretokenizers":[{}]}},)", pre_tokenizer);
   text += fmt::format(R"("post_processor":{},)", post_processor(model));
   text += R"("decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true},)";
-  text += fmt::format(
-      R"("model":{{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
-      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},"vocab":{{{}}},"merges":[)",
-      model.unknown ? quoted(text_of(model, *model.unknown)) : "null", model.words.ignore_merges, vocabulary(model));
+  text += fmt::format(R"("model":{{"type":"BPE","dropout":null,"unk_token":{},"continuing_subword_prefix":null,)"
+                      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
+                      R"("vocab":{{{}}},"merges":[)",
+                      model.unknown ? quoted(text_of(model, *model.unknown)) : "null", model.words.ignore_merges,
+                      vocabulary(model));
   text += joined(merges, ",", [&](const Merger::Merge& merge) {
     return quoted(fmt::format("{} {}", model.pieces[static_cast<std::size_t>(merge.left)],
                               model.pieces[static_cast<std::size_t>(merge.right)]));

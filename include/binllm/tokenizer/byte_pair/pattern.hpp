@@ -31,7 +31,8 @@ class MatchMemory {
 };
 
 /// A regular expression as the files of Hugging Face have it, in the syntax of Oniguruma, compiled for this processor.
-/// `\s`, `\d`, `\p{L}`, `\p{M}`, `\p{N}` and `\p{Nd}` are those of Unicode 16, which Hugging Face's library knows, whatever PCRE2 knows.
+/// `\s`, `\d`, `\p{L}`, `\p{M}`, `\p{N}` and `\p{Nd}` are those of Unicode 16, which Hugging Face's library knows,
+/// whatever PCRE2 knows.
 class Pattern {
  public:
   /// Errors: tokenizer_invalid for what PCRE2 does not understand, and for escapes that the two read differently.

@@ -21,8 +21,8 @@ namespace binllm::detail {
 [[nodiscard]] std::size_t leading_blanks(std::string_view text) noexcept;
 [[nodiscard]] std::size_t trailing_blanks(std::string_view text) noexcept;
 
-/// Normalisation form C (UAX #15) of valid UTF-8, by Unicode 9, as Hugging Face's library has it. A text that needs no work is returned as it is; else `storage` holds
-/// the result.
+/// Normalisation form C (UAX #15) of valid UTF-8, by Unicode 9, as Hugging Face's library has it. A text that needs no
+/// work is returned as it is; else `storage` holds the result.
 [[nodiscard]] std::string_view nfc(std::string_view text, std::string& storage);
 
 }  // namespace binllm::detail
