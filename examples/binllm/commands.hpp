@@ -20,6 +20,7 @@ void add_pretrain(CLI::App& app, std::string& list);
 void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
+void add_tokenize(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);

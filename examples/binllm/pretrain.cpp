@@ -52,7 +52,7 @@ struct PretrainOptions {
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
     v("out", self.out, "folder of the run and the model", required());
     v("model", self.model, "go on from the model in this folder instead of random weights", any);
-    v("tokenizer", self.tokenizer, "'byte' (default without --model) or a SentencePiece file", any);
+    v("tokenizer", self.tokenizer, "'byte' (default without --model), a tokenizer file or a folder with one", any);
     v("size", self.size, "", any);
     v("training", self.training, "", any);
     v("run", self.run, "", any);

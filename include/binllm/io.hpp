@@ -6,12 +6,16 @@
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/tensor_file.hpp>
+#include <binllm/io/containers/text_file.hpp>
+#include <binllm/io/containers/token_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
+#include <binllm/io/folders/byte_pair_files.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
+#include <binllm/io/folders/tokens.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/llama.hpp>
 

@@ -99,6 +99,28 @@ class MappedMemory {
   std::size_t size_ = 0;
 };
 
+/// Keeps the memory of a reader bounded who goes through mapped pages once, from the first to the last: pages behind
+/// them are given back to the system. Whoever reads them again reads the file again.
+class ReadOnce {
+ public:
+  explicit ReadOnce(const MappedMemory& memory) : pages_(memory.bytes()) {}
+
+  /// All before this byte of the memory has been read.
+  void passed(const void* position) noexcept {
+    const auto done = static_cast<std::size_t>(static_cast<const std::byte*>(position) - pages_.data());
+    const std::size_t end = done / step * step;
+    if (end <= given_back_) return;
+    ::madvise(const_cast<std::byte*>(pages_.data()) + given_back_, end - given_back_, MADV_DONTNEED);
+    given_back_ = end;
+  }
+
+ private:
+  static constexpr std::size_t step = std::size_t{1} << 24;  // whole pages of any size
+
+  std::span<const std::byte> pages_;
+  std::size_t given_back_ = 0;
+};
+
 /// A file without a name in $TMPDIR (or /tmp): it vanishes with its last user, however the process ends.
 class TemporaryFile {
  public:
