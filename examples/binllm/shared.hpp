@@ -132,7 +132,7 @@ struct RunFlags {
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
 
-/// "byte", a tokenizer's file or folder, or what the model folder has. Errors: those of load_tokenizer;
+/// "byte", a file or folder of a tokenizer, or what the model folder has. Errors: those of load_tokenizer;
 /// config_inconsistent where the model, if there is one, has fewer tokens.
 [[nodiscard]] binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model);
 

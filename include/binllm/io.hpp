@@ -12,8 +12,10 @@
 #include <binllm/io/folders/byte_pair_files.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
+#include <binllm/io/folders/task_file.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 #include <binllm/io/folders/tokens.hpp>
 #include <binllm/models/formats.hpp>

@@ -41,8 +41,8 @@ BEGIN {
   sees["nn"] = sees["packed"] " packed"
   sees["models"] = sees["nn"] " nn"
   siblings = "optim data infer eval"
-  sees["optim"] = sees["eval"] = sees["models"] " models " siblings
-  sees["data"] = sees["infer"] = sees["optim"] " tokenizer"
+  sees["optim"] = sees["models"] " models " siblings
+  sees["data"] = sees["infer"] = sees["eval"] = sees["optim"] " tokenizer"
   sees["train"] = sees["models"] " models " siblings
   sees["io/containers"] = base
   sees["io/folders"] = sees["train"] " train tokenizer io/containers"

@@ -77,3 +77,15 @@ TEST_CASE("a text shorter than one window and a window beyond the model are refu
   CHECK(id_of(100, 34) == ErrorId::option_out_of_range);
   CHECK(id_of(100, 1) == ErrorId::option_out_of_range);
 }
+
+TEST_CASE("a loss that is not finite is an error, and no perplexity") {
+  auto model = small_llama<float>();
+  model.norm.weight.value.data[0] = std::numeric_limits<float>::infinity();
+  ErrorId id = ErrorId::empty_tensor;
+  try {
+    static_cast<void>(evaluate_perplexity(model, toy_stream(100), {.context = 16}));
+  } catch (const Error& error) {
+    id = error.id();
+  }
+  CHECK(id == ErrorId::value_not_finite);
+}

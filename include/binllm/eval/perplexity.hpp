@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Perplexity, by the protocol of GPTQ and FBI-LLM.
+/// Perplexity, by the protocol of GPTQ and FBI-LLM: e to the mean over windows of their mean losses. (There each window
+/// counts `context` times its mean, and the sum is divided by windows * context, which is the same.)
 #pragma once
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/host.hpp>
@@ -13,10 +14,12 @@
 namespace binllm {
 
 struct Perplexity {
-  Index tokens = 0;          ///< of the stream
+  Index tokens = 0;  ///< of the stream
+  Index windows = 0, context = 0;
   Index scored = 0;          ///< windows * (context - 1)
   double nll = 0;            ///< mean natural-log loss per scored token
   double perplexity = 0;     ///< e^nll
+  std::uint64_t bytes = 0;   ///< of the scored tokens; 0 if they are unknown
   double bits_per_byte = 0;  ///< nll * scored / (ln 2 * bytes of the scored tokens); NaN if the bytes are unknown
   static constexpr std::string_view protocol =
       "text tokenised once; windows of `context` tokens without overlap, remainder dropped; first token of each window "
@@ -86,6 +89,8 @@ template <LanguageModel Model>
   }
   Perplexity result;
   result.tokens = stream.size();
+  result.windows = windows;
+  result.context = n;
   result.scored = windows * (n - 1);
   result.nll = sum / static_cast<double>(windows);
   if (!std::isfinite(result.nll)) {
@@ -93,6 +98,7 @@ template <LanguageModel Model>
                 fmt::format("{}", result.nll));
   }
   result.perplexity = std::exp(result.nll);
+  result.bytes = bytes;
   result.bits_per_byte =
       bytes == 0 ? std::numeric_limits<double>::quiet_NaN()
                  : result.nll * static_cast<double>(result.scored) / (std::log(2.0) * static_cast<double>(bytes));

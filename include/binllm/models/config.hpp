@@ -36,6 +36,7 @@ struct ModelConfig {
   double norm_epsilon = 1e-5, rope_theta = 10000;
   double rotary_share = 1;  ///< of a head's dimensions that turn with the position, where positions are rotary
   bool tie_word_embeddings = true;
+  bool attention_bias = false, mlp_bias = false;  ///< beside the biases that every model of the architecture has
   std::optional<RopeScaling> rope_scaling{};
   std::optional<std::int32_t> bos_token_id{};
   std::vector<std::int32_t> eos_token_ids{};  ///< each ends a text

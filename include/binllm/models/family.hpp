@@ -12,20 +12,24 @@
 
 namespace binllm {
 
-/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. norm_epsilon, rotary_share and
-/// tie_word_embeddings may have an empty name, and keep their defaults; so may num_key_value_heads and head_dim, which
-/// are then num_attention_heads and hidden_size / num_attention_heads. What a file cannot say is not written.
+/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. norm_epsilon, rotary_share,
+/// tie_word_embeddings and the biases may have an empty name, and keep their defaults; so may num_key_value_heads and
+/// head_dim, which are then num_attention_heads and hidden_size / num_attention_heads. What a file cannot say is not
+/// written.
 struct ConfigKeys {
   std::string_view vocab_size = "vocab_size", hidden_size = "hidden_size", intermediate_size = "intermediate_size",
                    num_hidden_layers = "num_hidden_layers", num_attention_heads = "num_attention_heads",
                    num_key_value_heads = "num_key_value_heads", head_dim = "head_dim",
                    max_position_embeddings = "max_position_embeddings", norm_epsilon = "rms_norm_eps",
-                   rotary_share = "", tie_word_embeddings = "tie_word_embeddings";
+                   rope_theta = "rope_theta", rotary_share = "", tie_word_embeddings = "tie_word_embeddings",
+                   attention_bias = "", mlp_bias = "";
+  double rotary_share_if_absent = 1;
+  bool tied_if_absent = false;
 };
 
-/// A key that may be absent and otherwise has this value, as JSON writes it.
+/// A key that may be absent and otherwise has this value, as JSON writes it, or that of another key.
 struct FixedKey {
-  std::string_view key, value;
+  std::string_view key, value, same_as{};
 };
 
 /// How GGUF files have a family, where llama.cpp knows it. Names of tensors follow from DecoderNames.
@@ -88,8 +92,9 @@ inline constexpr Family family_of{A::name,
     }
     return !rest.empty();
   };
-  return is(n.attention, n.query) || is(n.attention, n.key) || is(n.attention, n.value) ||
-         is(n.attention, n.attention_output) || is(n.mlp, n.gate) || is(n.mlp, n.up) || is(n.mlp, n.down);
+  return is(n.attention, n.query_key_value) || is(n.attention, n.query) || is(n.attention, n.key) ||
+         is(n.attention, n.value) || is(n.attention, n.attention_output) || is(n.mlp, n.gate) || is(n.mlp, n.up) ||
+         is(n.mlp, n.down);
 }
 
 }  // namespace binllm

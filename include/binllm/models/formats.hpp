@@ -27,5 +27,8 @@ using FullPrecision = Dense;
 using OneBit = Packed;
 
 using ShippedFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
+/// Every type that one of these names stands for, those that train first.
+using ShippedFormatTypes = TypeList<Dense, RuntimeBinary<float>, RuntimeBinary<float, ChannelSharing::per_linear>,
+                                    PackedFormat<Int8Activations>, PackedFormat<FloatActivations>>;
 
 }  // namespace binllm

@@ -5,17 +5,22 @@
 ///   bytes()                      of its tables; and it is a module
 #pragma once
 #include <binllm/autodiff/stage.hpp>
+#include <binllm/device/host.hpp>
 #include <binllm/models/config.hpp>
 #include <binllm/nn/key_value_cache.hpp>
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
+#include <binllm/ops/add.hpp>
+#include <binllm/ops/embedding.hpp>
 #include <binllm/ops/rotary.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <numbers>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -118,17 +123,76 @@ struct RotaryPositions {
     // A table as long as the cache serves until that is full: decoding asks for no memory as it goes on.
     const Table& table = tables.of(std::max(end, std::min(cache.capacity(), tables.limit())));
     return x.tape().template compute<T>(x.shape(), [=, &cache, &table](View<T, Device> out) {
-      const auto row_of = [](auto view, Index b) {
-        return view.slice(b).reshaped(Shape{1, view.shape[1], view.shape[2]});
-      };
-      for (Index b = 0; b < rows; ++b) {
-        rotate_from(table, cache.length(cache.active()[static_cast<std::size_t>(b)]), head_dim,
-                    read(row_of(x.value(), b)), row_of(out, b));
+      const auto seen = [&cache](Index b) { return cache.length(cache.active()[static_cast<std::size_t>(b)]); };
+      for (Index first = 0, last = 0; first < rows; first = last) {  // neighbours of the same length turn together
+        while (last < rows && seen(last) == seen(first)) ++last;
+        const auto part = [=](auto view) {
+          return view.middle_rows(first * tokens, (last - first) * tokens)
+              .reshaped(Shape{last - first, tokens, view.cols()});
+        };
+        rotate_from(table, seen(first), head_dim, read(part(x.value())), part(out));
       }
     });
   }
   static void rotate_from(const Table& table, Index first, Index head_dim, View<const T, Device> x, View<T, Device> y) {
     Kernel<Rotary, Device>::forward(x, table.cosine.view(), table.sine.view(), first, head_dim, y);
+  }
+};
+
+/// A row of a table is added to the token at each position (Radford et al., 2018):
+///   h[b,t,:] + table[p + offset,:],   p = t, with a cache behind what sequence b has seen
+/// Rows before the offset are in files and serve nothing.
+template <class T, class Device, Index offset = 0>
+struct LearnedPositions {
+  static constexpr bool rotary = false;
+  Parameter<master_t<T>, Device> weight;  ///< (positions + offset, C)
+  Tensor<std::int32_t, Device> rows;      ///< 0, 1, ...: ids of the rows of the table
+
+  explicit LearnedPositions(const ModelConfig& c)
+      : weight({c.max_position_embeddings + offset, c.hidden_size}), rows(Shape{weight.shape()[0]}) {
+    Tensor<std::int32_t> count(rows.shape());
+    std::iota(count.view().data, count.view().data + count.size(), 0);
+    copy_to_device(read(count.view()), rows.view());
+  }
+
+  /// Errors: index_out_of_range beyond the last position.
+  [[nodiscard]] Variable<T, Device> embed(Pass<T, Device>& pass, Variable<T, Device> h) const {
+    const Index batch = h.shape()[0], tokens = h.shape()[1], channels = h.shape()[2];
+    if (pass.cache != nullptr) return add(h, behind(*pass.cache, h));
+    const auto added = embedding<T>(ids(0, tokens), pass.tape.use(weight));
+    const Shape all_tokens{tokens * channels};  // one row for all sequences of the batch
+    return add(h.reshaped({batch, tokens * channels}), added.reshaped(all_tokens)).reshaped(h.shape());
+  }
+  [[nodiscard]] Variable<T, Device> rotate(Pass<T, Device>&, Variable<T, Device> x, Index) const { return x; }
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return static_cast<std::size_t>(rows.size()) * sizeof(std::int32_t);
+  }
+  template <class V, class... Self>
+  static void visit(V&& v, Self&... self) {
+    v("weight", self.weight...);
+  }
+
+ private:
+  /// Of the rows for `count` tokens from position `first` on.
+  [[nodiscard]] View<const std::int32_t, Device> ids(Index first, Index count) const {
+    const Index positions = rows.size() - offset;
+    if (first + count > positions) {
+      throw Error(ErrorId::index_out_of_range, "LearnedPositions", "position",
+                  fmt::format("at most {} positions", positions), fmt::format("{}", first + count));
+    }
+    return {rows.view().data + first + offset, Shape{count}};
+  }
+  /// Rows of the table for tokens that stand behind those in a cache.
+  [[nodiscard]] Variable<T, Device> behind(const KeyValueCache<T, Device>& cache, Variable<T, Device> h) const {
+    const Index tokens = h.shape()[1];
+    cache.check_room(h.shape()[0], tokens);
+    for (const Index sequence : cache.active()) static_cast<void>(ids(cache.length(sequence), tokens));
+    return h.tape().template compute<T>(h.shape(), [=, this, &cache](View<T, Device> out) {
+      for (Index b = 0; b < out.shape[0]; ++b) {
+        const Index seen = cache.length(cache.active()[static_cast<std::size_t>(b)]);
+        Kernel<Embedding, Device>::forward(ids(seen, tokens), read(weight.value), out.slice(b));
+      }
+    });
   }
 };
 

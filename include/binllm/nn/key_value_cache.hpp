@@ -33,7 +33,25 @@ class KeyValueCache {
   [[nodiscard]] Index length(Index sequence = 0) const noexcept { return lengths_[static_cast<std::size_t>(sequence)]; }
   [[nodiscard]] std::span<const Index> lengths() const noexcept { return lengths_; }
   /// Forgets what a sequence has seen.
-  void restart(Index sequence) noexcept { lengths_[static_cast<std::size_t>(sequence)] = 0; }
+  void restart(Index sequence) noexcept { keep(sequence, 0); }
+  /// The same but for the first `tokens`, of which it has seen as many or more.
+  void keep(Index sequence, Index tokens) noexcept { lengths_[static_cast<std::size_t>(sequence)] = tokens; }
+  /// Sequence `to` has seen what sequence `from` has.
+  void copy(Index from, Index to) {
+    using K = Kernel<StridedCopy, Device>;
+    const Index used = length(from);
+    for (Layer& one : layers_) {
+      for (Tensor<T, Device>* const store : {&one.keys, &one.values}) {
+        const Index heads = store->shape()[1], of_head = capacity_ * store->shape()[3],
+                    taken = used * store->shape()[3];
+        T* const data = store->view().data;
+        if (used > 0)
+          K::forward(Elements<T>{data + from * heads * of_head, of_head},
+                     Target<T>(data + to * heads * of_head, heads, taken, of_head));
+      }
+    }
+    keep(to, used);
+  }
   [[nodiscard]] Layer& layer(Index index) { return layers_[static_cast<std::size_t>(index)]; }
   /// Bytes of all keys and values.
   [[nodiscard]] std::size_t bytes() const noexcept {
@@ -54,6 +72,10 @@ class KeyValueCache {
     active_.assign(chosen.begin(), chosen.end());
   }
   [[nodiscard]] std::span<const Index> active() const noexcept { return active_; }
+  /// None of the active sequences has seen anything.
+  [[nodiscard]] bool fresh() const noexcept {
+    return std::all_of(active_.begin(), active_.end(), [&](Index sequence) { return length(sequence) == 0; });
+  }
 
   /// The batch must have a row for each active sequence, and each must have room for as many tokens more.
   /// Errors: shape_mismatch, index_out_of_range.

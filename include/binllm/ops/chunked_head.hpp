@@ -100,8 +100,9 @@ struct GenericKernel<ChunkedHead<Rows>, Device> {
  private:
   /// Calls body(dz or what is left of the logits, rows of h, their first) for each chunk; then writes the loss.
   template <class T, class Body>
-  static void over_chunks(const Rows& row_loss, const HeadArguments<T, Device>& in, const HeadWorkspace<T, Device>& memory, bool gradient,
-                          View<master_t<T>, Device> loss, const Body& body) {
+  static void over_chunks(const Rows& row_loss, const HeadArguments<T, Device>& in,
+                          const HeadWorkspace<T, Device>& memory, bool gradient, View<master_t<T>, Device> loss,
+                          const Body& body) {
     using B = Backend<Device>;
     using M = master_t<T>;
     const Index rows = in.hidden.rows(), chunk = memory.logits.rows();
@@ -146,6 +147,36 @@ void check_head(std::string_view operation, Variable<T, Device> h, Variable<mast
   check_token_ids(operation, targets, w.shape()[0]);
 }
 
+/// Calls body(HeadWorkspace) with memory for the chunks of h (N,C) against `words` rows of the vocabulary.
+template <class Rows, class T, class Device, class Body>
+void with_head_workspace(Variable<T, Device> h, Index words, View<master_t<T>, Device> losses, const Body& body) {
+  using M = master_t<T>;
+  constexpr Index sorts = Rows::with_teacher ? 2 : 1;
+  Tape<Device>& tape = h.tape();
+  const Index chunk = LogitChunk::rows<Device>(h.shape().rows(), sorts * words, sizeof(T));
+  const Temporary<T, Device> logits(tape, Shape{chunk, words}), hidden(tape, {chunk, h.shape().cols()}),
+      others(tape, Shape{sorts == 2 ? chunk : 0, words});
+  const Temporary<M, Device> memory(tape, Shape{Kernel<Rows, Device>::workspace(chunk)});
+  body(HeadWorkspace<T, Device>{logits.view(), others.view(), hidden.view(), losses, memory.view()});
+}
+
+/// The losses (N) of the rows one by one, for those who want no gradient.
+template <class Rows, class T, class Device>
+[[nodiscard]] Variable<master_t<T>, Device> row_losses(const Rows& row_loss, Variable<T, Device> h,
+                                                       Variable<master_t<T>, Device> w,
+                                                       View<const std::int32_t, Device> targets) {
+  using K = Kernel<ChunkedHead<Rows>, Device>;
+  using M = master_t<T>;
+  static_assert(!Rows::with_teacher, "rows that are compared with a teacher's have a mean alone");
+  return h.tape().template compute<M>({h.shape().rows()}, [=](View<M, Device> losses) {
+    const InComputeType<T, Device> weight(h.tape(), read(w.value()));
+    const HeadArguments<T, Device> arguments{read(h.value()), weight.view(), targets, {}, {}};
+    const Temporary<M, Device> mean(h.tape(), Shape{1});
+    with_head_workspace<Rows>(h, w.shape()[0], losses,
+                              [&](const auto& memory) { K::forward(row_loss, arguments, memory, mean.view()); });
+  });
+}
+
 /// The op of a row loss. `teacher` holds one TeacherRows where the row loss wants it, else nothing.
 template <class Rows, class T, class Device, class... Teacher>
 [[nodiscard]] Variable<master_t<T>, Device> chunked_head(const Rows& row_loss, Variable<T, Device> h,
@@ -153,16 +184,10 @@ template <class Rows, class T, class Device, class... Teacher>
                                                          View<const std::int32_t, Device> targets, Teacher... teacher) {
   using K = Kernel<ChunkedHead<Rows>, Device>;
   using M = master_t<T>;
-  constexpr Index sorts = Rows::with_teacher ? 2 : 1;
-  const Index rows = h.shape().rows(), words = w.shape()[0],
-              chunk = LogitChunk::rows<Device>(rows, sorts * words, sizeof(T));
+  const Index rows = h.shape().rows(), words = w.shape()[0];
   const auto with_workspace = [=](const auto& body) {
-    Tape<Device>& tape = h.tape();
-    const Temporary<T, Device> logits(tape, Shape{chunk, words}), hidden(tape, {chunk, w.shape()[1]}),
-        others(tape, Shape{sorts == 2 ? chunk : 0, words});
-    const Temporary<M, Device> losses(tape, Shape{rows});
-    const Temporary<M, Device> memory(tape, Shape{Kernel<Rows, Device>::workspace(chunk)});
-    body(HeadWorkspace<T, Device>{logits.view(), others.view(), hidden.view(), losses.view(), memory.view()});
+    const Temporary<M, Device> losses(h.tape(), Shape{rows});
+    with_head_workspace<Rows>(h, words, losses.view(), body);
   };
   const auto with_arguments = [=](const auto& body) {
     const auto hidden = read(h.value());

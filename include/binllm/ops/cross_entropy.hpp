@@ -11,6 +11,7 @@
 ///          The targets must outlive the tape's round.
 /// Cost     6 N V C operations in backward; 2 N V C where the value is asked for without or before it.
 /// Memory   one chunk of logits, at most LogitChunk::Limits::bytes where the vocabulary allows, and one of h.
+/// `cross_entropy_of_rows` gives the N terms of the sum.
 #pragma once
 #include <binllm/ops/chunked_head.hpp>
 #include <binllm/ops/softmax.hpp>
@@ -69,6 +70,15 @@ template <class T, class Device>
                                                           View<const std::int32_t, Device> targets) {
   detail::check_head<CrossEntropyRows>("cross_entropy", h, w, targets);
   return detail::chunked_head(CrossEntropyRows{}, h, w, targets);
+}
+
+/// The losses (N) of single rows, log sum_v e^{z[n,v]} - z[n,target_n]. No gradient goes through them.
+template <class T, class Device>
+[[nodiscard]] Variable<master_t<T>, Device> cross_entropy_of_rows(Variable<T, Device> h,
+                                                                  Variable<master_t<T>, Device> w,
+                                                                  View<const std::int32_t, Device> targets) {
+  detail::check_head<CrossEntropyRows>("cross_entropy_of_rows", h, w, targets);
+  return detail::row_losses(CrossEntropyRows{}, h, w, targets);
 }
 
 }  // namespace binllm

@@ -254,11 +254,12 @@ TEST_CASE("wrong types and foreign models are refused by field") {
   check_error(replaced("512,", "18446744073709551615,"), ErrorId::config_invalid, "vocab_size");
   check_error(replaced("1e-05", "\"1e-05\""), ErrorId::config_invalid, "rms_norm_eps");
   check_error(with(R"("tie_word_embeddings":1)"), ErrorId::config_invalid, "tie_word_embeddings");
-  check_error(replaced("LlamaForCausalLM", "OPTForCausalLM"), ErrorId::config_invalid, "architectures");
+  check_error(replaced("LlamaForCausalLM", "MistralForCausalLM"), ErrorId::config_invalid, "architectures");
   check_error(replaced("\"llama\"", "\"mistral\""), ErrorId::config_invalid, "model_type");
   check_error(with(R"("hidden_act":"gelu")"), ErrorId::config_invalid, "hidden_act");
-  check_error(with(R"("attention_bias":true)"), ErrorId::config_invalid, "attention_bias");
-  check_error(with(R"("mlp_bias":true)"), ErrorId::config_invalid, "mlp_bias");
+  check_error(with(R"("attention_bias":"yes")"), ErrorId::config_invalid, "attention_bias");
+  check_error(with(R"("mlp_bias":1)"), ErrorId::config_invalid, "mlp_bias");
+  check_error(with(R"("partial_rotary_factor":0.5)"), ErrorId::config_invalid, "partial_rotary_factor");
   check_error(with(R"("rope_scaling":{"rope_type":"yarn","factor":2})"), ErrorId::config_invalid,
               "rope_scaling.rope_type");
   check_error(with(R"("rope_scaling":{"type":"dynamic","factor":2})"), ErrorId::config_invalid, "rope_scaling.type");

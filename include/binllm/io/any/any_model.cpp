@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
 
@@ -60,6 +60,10 @@ Index AnyModel::parameter_count() const { return model_->parameters(); }
 
 Perplexity AnyModel::evaluate(const TokenStream& stream, const PerplexityOptions& options) const {
   return model_->evaluate(stream, options);
+}
+TaskScores AnyModel::evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
+                              const TaskOptions& options) const {
+  return model_->evaluate(tokenizer, items, options);
 }
 GenerationReport AnyModel::generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                                     const GenerateOptions& options, TextReceiver* receiver) const& {

@@ -8,6 +8,7 @@
 ///   model.pack("float").save("one-bit");
 #pragma once
 #include <binllm/eval/perplexity.hpp>
+#include <binllm/eval/task_scores.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/texts.hpp>
 #include <binllm/io/any/any_device.hpp>
@@ -78,6 +79,9 @@ class AnyModel {
 
   /// Errors: those of evaluate_perplexity.
   [[nodiscard]] Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const;
+  /// By the items of a multiple-choice task. Errors: those of evaluate_task.
+  [[nodiscard]] TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
+                                    const TaskOptions& options = {}) const;
   /// Continues prompts. A model that is given away need not keep two vocabularies where it decodes with one in fewer
   /// bits. Errors: those of generate_texts.
   [[nodiscard]] GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace binllm {
 
@@ -18,6 +19,9 @@ class MappedFile {
   explicit MappedFile(const std::filesystem::path& path) : memory_(MappedMemory::of_file(path.string())) {}
 
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return memory_.bytes(); }
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes().data()), bytes().size()};
+  }
   /// A part of `bytes()` need not stay in memory.
   void release(std::span<const std::byte> part) const noexcept { memory_.release(part); }
 

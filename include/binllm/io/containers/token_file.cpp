@@ -89,7 +89,7 @@ void TokenFileWriter::append(std::span<const std::int32_t> ids) {
 
 void TokenFileWriter::commit(std::uint64_t text_bytes) {
   header_.text_bytes = text_bytes;
-  file_.write_at(0, std::as_bytes(std::span(&header_, 1)));
+  file_.overwrite(0, std::as_bytes(std::span(&header_, 1)));
   file_.commit();
 }
 

@@ -107,6 +107,13 @@ std::vector<const Family*> known_families(const KnownBeside& known) {
   return families;
 }
 
+/// What must stand at a fixed key, beside the others.
+json value_of(const FixedKey& fixed, const auto& object) {
+  if (fixed.same_as.empty()) return json::parse(fixed.value);
+  const std::string other(fixed.same_as);
+  return object.contains(other) ? json(object[other]) : json();
+}
+
 /// The family that the file names, by class or by type. What stands beside the name must be the family's too.
 const Family& read_family(const Fields& fields, const KnownBeside& known) {
   const auto families = known_families(known);
@@ -134,7 +141,7 @@ const Family& read_family(const Fields& fields, const KnownBeside& known) {
         [&](std::string_view name) { return name == type; });
   }
   fields.expect("model_type", std::string(family->model_type));
-  for (const FixedKey& fixed : family->fixed) fields.expect(std::string(fixed.key), json::parse(fixed.value));
+  for (const FixedKey& fixed : family->fixed) fields.expect(std::string(fixed.key), value_of(fixed, fields.object()));
   return *family;
 }
 
@@ -153,7 +160,9 @@ std::optional<RopeScaling> read_scaling(const Fields& rope) {
 
 /// Newer files hold base and scaling together in "rope_parameters", older ones side by side; some have both.
 void read_rope(const Fields& fields, const Family& family, ModelConfig& config) {
-  if (fields.has("rope_theta")) config.rope_theta = fields.number("rope_theta");
+  const std::string base(family.keys.rope_theta), share = "partial_rotary_factor";
+  if (family.keys.rotary_share.empty()) fields.expect(share, 1);
+  if (fields.has(base)) config.rope_theta = fields.number(base);
   if (fields.has("rope_scaling")) config.rope_scaling = read_scaling(fields.inside("rope_scaling"));
   if (!fields.has("rope_parameters")) return;
   const Fields rope = fields.inside("rope_parameters");
@@ -166,12 +175,10 @@ void read_rope(const Fields& fields, const Family& family, ModelConfig& config) 
     fields.refuse("rope_scaling", "what rope_parameters says", "another scaling", ErrorId::config_inconsistent);
   }
   config.rope_scaling = scaling;
-  const std::string share = "partial_rotary_factor";
-  if (!rope.has(share)) return;
-  if (!family.keys.rotary_share.empty()) {
+  if (family.keys.rotary_share.empty()) {
+    rope.expect(share, 1);
+  } else if (rope.has(share)) {
     config.rotary_share = rope.number(share);
-  } else if (rope.number(share) != 1) {
-    rope.refuse(share, "1, or none", fmt::format("{}", rope.number(share)));
   }
 }
 
@@ -187,6 +194,7 @@ std::string key_of(const Family& family, const std::string& field) {
                                                             {"head_dim", k.head_dim},
                                                             {"max_position_embeddings", k.max_position_embeddings},
                                                             {"norm_epsilon", k.norm_epsilon},
+                                                            {"rope_theta", k.rope_theta},
                                                             {"rotary_share", k.rotary_share}};
   for (const auto& [name, key] : names) {
     if (name == field && !key.empty()) return std::string(key);
@@ -218,10 +226,15 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
   config.head_dim = has(keys.head_dim) ? integer(keys.head_dim) : default_head_dim(fields, family, config);
   config.max_position_embeddings = integer(keys.max_position_embeddings);
   if (!keys.norm_epsilon.empty()) config.norm_epsilon = fields.number(std::string(keys.norm_epsilon));
-  if (has(keys.rotary_share)) config.rotary_share = fields.number(std::string(keys.rotary_share));
-  if (!keys.tie_word_embeddings.empty()) {
-    config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
-  }
+  config.rotary_share =
+      has(keys.rotary_share) ? fields.number(std::string(keys.rotary_share)) : keys.rotary_share_if_absent;
+  const auto boolean = [&](std::string_view key, bool absent) {
+    return has(key) ? fields.boolean(std::string(key)) : absent;
+  };
+  if (!keys.tie_word_embeddings.empty())
+    config.tie_word_embeddings = boolean(keys.tie_word_embeddings, keys.tied_if_absent);
+  config.attention_bias = boolean(keys.attention_bias, false);
+  config.mlp_bias = boolean(keys.mlp_bias, false);
   if (const auto bos = fields.tokens("bos_token_id"); !bos.empty()) config.bos_token_id = bos.front();
   config.eos_token_ids = fields.tokens("eos_token_id");
   if (family.rotary) read_rope(fields, family, config);
@@ -334,7 +347,7 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
   put(keys.norm_epsilon, config.norm_epsilon);
   put(keys.rotary_share, config.rotary_share);
   if (family.rotary) {
-    object["rope_theta"] = config.rope_theta;
+    put(keys.rope_theta, config.rope_theta);
     object["rope_scaling"] = nullptr;
     if (const auto& scaling = config.rope_scaling) {
       const bool linear = scaling->type == RopeType::linear;
@@ -347,7 +360,9 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
       }
     }
   }
-  for (const FixedKey& fixed : family.fixed) put(fixed.key, nlohmann::ordered_json::parse(fixed.value));
+  for (const FixedKey& fixed : family.fixed) put(fixed.key, value_of(fixed, object));
+  put(keys.attention_bias, config.attention_bias);
+  put(keys.mlp_bias, config.mlp_bias);
   put(keys.tie_word_embeddings, config.tie_word_embeddings);
   if (config.bos_token_id) object["bos_token_id"] = *config.bos_token_id;
   const auto& ends = config.eos_token_ids;

@@ -4,6 +4,8 @@
 ///   a binarised layer   "X.weight", "X.scale" (S_l), "X.input_scale" (S_t)
 ///   a packed layer      "X.signs" (one bit a weight, in the layout that config.json names), "X.scale",
 ///                       and, where there is one, "X.input_scale"
+/// Where other programs hold query, key and value in one tensor, dense folders do so too (DecoderNames); others have
+/// them one by one.
 #pragma once
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/recipe.hpp>
@@ -124,12 +126,14 @@ void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path&
   std::vector<TensorSource> tensors;
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
-  detail::write_folder(
-      folder,
-      {model.config, std::string(format_name(model.format)), detail::format_recipe(model.format), &family_of<A>},
-      options, detail::yielding(model.format), [&](const std::filesystem::path& file) {
-        write_safetensors(file, tensors, {{"format", "pt"}}, Checksums::of_each_tensor);
-      });
+  const ModelDescription description{model.config, std::string(format_name(model.format)),
+                                     detail::format_recipe(model.format), &family_of<A>};
+  std::vector<std::vector<std::byte>> fused;
+  if (description.format == ModelDescription{}.format) tensors = detail::with_fused_rows(description, tensors, fused);
+  detail::write_folder(folder, description, options, detail::yielding(model.format),
+                       [&](const std::filesystem::path& file) {
+                         write_safetensors(file, tensors, {{"format", "pt"}}, Checksums::of_each_tensor);
+                       });
 }
 
 }  // namespace binllm

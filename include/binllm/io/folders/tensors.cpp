@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -37,15 +38,12 @@ void copy_bytes(std::span<const std::byte> from, View<T> to) {
 }
 
 template <class T>
-void read_finite(const TensorFile& file, const std::string& name, View<T> to) {
-  const TensorInfo& tensor = *file.find(name);
-  file.verify(tensor);
-  file.read(tensor, std::span(to.data, static_cast<std::size_t>(to.size())));
-  file.release(tensor);
-  for (Index i = 0; i < to.size(); ++i) {
-    if (std::isfinite(to.data[i])) continue;
+void check_finite(const TensorFile& file, const std::string& name, std::span<const T> values,
+                  const auto& index_in_file) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
     throw Error(ErrorId::value_not_finite, "load_model", fmt::format("{}: tensor {}", file.path().string(), name),
-                "finite values", fmt::format("{} at index {}", to.data[i], i));
+                "finite values", fmt::format("{} at index {}", values[i], index_in_file(static_cast<Index>(i))));
   }
 }
 
@@ -70,10 +68,60 @@ bool equal_values(const TensorFile& file, const TensorInfo& a, const TensorInfo&
   return true;
 }
 
+/// Numbers in a row of a matrix, in an element of a vector.
+Index row_size(const Shape& shape) { return shape.rank() == 1 ? 1 : shape.cols(); }
+
 }  // namespace
 
+std::optional<FusedRows> FusedRows::of(const DecoderNames& names, std::string_view tensor) {
+  if (names.query_key_value.empty()) return std::nullopt;
+  Index third = 0;
+  for (const std::string_view own : {names.query, names.key, names.value}) {
+    for (const std::string_view leaf : {"weight", "bias"}) {
+      const std::string end = fmt::format(".{}.{}.{}", names.attention, own, leaf);
+      if (!tensor.ends_with(end)) continue;
+      tensor.remove_suffix(end.size());
+      return FusedRows{fmt::format("{}.{}.{}.{}", tensor, names.attention, names.query_key_value, leaf), third};
+    }
+    ++third;
+  }
+  return std::nullopt;
+}
+
+std::vector<TensorSource> with_fused_rows(const ModelDescription& description, const std::vector<TensorSource>& tensors,
+                                          std::vector<std::vector<std::byte>>& memory) {
+  const Index head_dim = description.config.head_dim;
+  std::vector<TensorSource> result;
+  std::map<std::string, std::vector<std::byte>*> made;
+  memory.reserve(tensors.size());
+  for (const TensorSource& tensor : tensors) {
+    const auto fused = FusedRows::of(description.family->names, tensor.name);
+    if (!fused) {
+      result.push_back(tensor);
+      continue;
+    }
+    const auto head_bytes =
+        static_cast<std::size_t>(head_dim * row_size(tensor.shape)) * bytes_per_element(tensor.dtype);
+    const Index heads = tensor.shape[0] / head_dim;
+    auto& bytes = made[fused->name];
+    if (bytes == nullptr) {
+      bytes = &memory.emplace_back(3 * static_cast<std::size_t>(heads) * head_bytes);
+      result.push_back({fused->name, tensor.dtype, FusedRows::whole(tensor.shape), bytes->data()});
+    }
+    const auto* const from = static_cast<const std::byte*>(tensor.data);
+    for (Index h = 0; h < heads; ++h) {
+      const auto to = static_cast<std::size_t>(fused->first(h, head_dim) / head_dim) * head_bytes;
+      std::copy_n(from + static_cast<std::size_t>(h) * head_bytes, head_bytes, bytes->data() + to);
+    }
+  }
+  return result;
+}
+
 TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescription& description)
-    : file_(open_tensors(folder, description)) {
+    : file_(open_tensors(folder, description)),
+      names_(description.family->names),
+      head_dim_(description.config.head_dim),
+      full_precision_(description.format == ModelDescription{}.format) {
   // The most generous reading of the file: one bit a weight, and shapes that are off by a factor of 8.
   const double bits = 64 * (static_cast<double>(file_->file_bytes()) + 0x1p20);
   const ModelConfig& config = description.config;
@@ -87,8 +135,18 @@ TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescr
   }
 }
 
+std::optional<FusedRows> TensorLoader::fused(const std::string& name) const {
+  auto rows = FusedRows::of(names_, name);
+  if (rows && !has(rows->name) && (has(name) || !full_precision_)) rows.reset();
+  return rows;
+}
+
 void TensorLoader::expect_values(const std::string& name, const Shape& shape, DType dtype) {
-  expected_.push_back({name, shape, 0, dtype});
+  if (const auto rows = fused(name)) {
+    expected_.push_back({rows->name, FusedRows::whole(shape), 0, dtype});
+  } else {
+    expected_.push_back({name, shape, 0, dtype});
+  }
 }
 
 void TensorLoader::expect_signs(const std::string& name, const Shape& shape, Index cols) {
@@ -133,8 +191,7 @@ void TensorLoader::check() const {
     if (!complaint.empty()) complaints.push_back(std::move(complaint));
   };
   for (const Expected& expected : expected_) {
-    known.insert(expected.name);
-    complain(mismatch(expected));
+    if (known.insert(expected.name).second) complain(mismatch(expected));
   }
   if (!copy_.empty()) {
     known.insert(copy_);
@@ -151,8 +208,31 @@ void TensorLoader::check() const {
               fmt::format("{} that differ:{}", complaints.size(), list));
 }
 
-void TensorLoader::read(const std::string& name, View<float> to) const { read_finite(*file_, name, to); }
-void TensorLoader::read(const std::string& name, View<double> to) const { read_finite(*file_, name, to); }
+template <class T>
+void TensorLoader::read_numbers(const std::string& name, View<T> to) const {
+  const auto rows = fused(name);
+  const TensorInfo& tensor = *file_->find(rows ? rows->name : name);
+  const std::span<T> values(to.data, static_cast<std::size_t>(to.size()));
+  file_->verify(tensor);
+  if (!rows) {
+    file_->read(tensor, values);
+    file_->release(tensor);
+    return check_finite<T>(*file_, tensor.name, values, [](Index i) { return i; });
+  }
+  const Index row = row_size(to.shape), head = head_dim_ * row;
+  const std::size_t row_bytes = tensor.bytes / static_cast<std::size_t>(tensor.shape[0]);
+  for (Index h = 0; h < to.shape[0] / head_dim_; ++h) {
+    const auto bytes = file_->bytes(tensor).subspan(static_cast<std::size_t>(rows->first(h, head_dim_)) * row_bytes,
+                                                    static_cast<std::size_t>(head_dim_) * row_bytes);
+    read_values(tensor.dtype, bytes,
+                values.subspan(static_cast<std::size_t>(h * head), static_cast<std::size_t>(head)));
+  }
+  file_->release(tensor);
+  check_finite<T>(*file_, tensor.name, values,
+                  [&](Index i) { return rows->first(i / head, head_dim_) * row + i % head; });
+}
+void TensorLoader::read(const std::string& name, View<float> to) const { read_numbers(name, to); }
+void TensorLoader::read(const std::string& name, View<double> to) const { read_numbers(name, to); }
 void TensorLoader::read(const std::string& name, View<std::uint8_t> to) const {
   read_bytes(name, [&](std::span<const std::byte> bytes) { copy_bytes(bytes, to); });
 }

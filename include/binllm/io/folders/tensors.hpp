@@ -7,9 +7,11 @@
 #include <binllm/nn/module.hpp>
 #include <binllm/packed/sign_row.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -42,11 +44,33 @@ struct Beside {
 /// "X.weight" -> "X."
 [[nodiscard]] inline std::string beside(const std::string& name) { return name.substr(0, name.rfind('.') + 1); }
 
-/// Other programs store the rotary frequencies and the mask of attention; they follow from the configuration.
+/// Other programs store rotary frequencies and causal masks; they follow from the configuration.
 [[nodiscard]] inline bool is_derived(std::string_view name) {
-  return name.ends_with("rotary_emb.inv_freq") || name.ends_with(".attention.bias") ||
-         name.ends_with(".attention.masked_bias");
+  for (const std::string_view end : {"rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return false;
 }
+
+/// The rows of query, key or value in a tensor that holds all three (DecoderNames).
+struct FusedRows {
+  std::string name;  ///< of that tensor, "X.query_key_value.weight"
+  Index third;       ///< 0 query, 1 key, 2 value
+
+  /// Of "X.query.weight" and the like; nothing of other tensors, and where the family has no such tensor.
+  [[nodiscard]] static std::optional<FusedRows> of(const DecoderNames& names, std::string_view tensor);
+  /// The first row of a head.
+  [[nodiscard]] Index first(Index head, Index head_dim) const { return (3 * head + third) * head_dim; }
+  /// The shape of the tensor where that of a third is given.
+  [[nodiscard]] static Shape whole(const Shape& one) {
+    return one.rank() == 1 ? Shape{3 * one[0]} : Shape{3 * one[0], one[1]};
+  }
+};
+/// Tensors as other programs want them: query, key and value in one where the family has it so. What is made for that
+/// lives in `memory`.
+[[nodiscard]] std::vector<TensorSource> with_fused_rows(const ModelDescription& description,
+                                                        const std::vector<TensorSource>& tensors,
+                                                        std::vector<std::vector<std::byte>>& memory);
 
 /// Calls the visitor for each tensor of a model as files hold it:
 ///   v.values(name, view)                     numbers of a parameter or tensor, floating point or whole
@@ -82,6 +106,7 @@ class TensorLoader {
   [[nodiscard]] bool has(std::string_view name) const noexcept { return file_->find(name) != nullptr; }
   /// A tensor of numbers: floating point ones in any width, whole ones in their own; or one of bytes with `cols` bits a
   /// row.
+  /// Query, key and value may stand in one tensor, in full precision files they have to, where the family has it so.
   void expect_values(const std::string& name, const Shape& shape, DType dtype);
   void expect_signs(const std::string& name, const Shape& shape, Index cols);
   /// A tensor that may be absent and must otherwise repeat the values of `original`.
@@ -113,8 +138,14 @@ class TensorLoader {
   };
   [[nodiscard]] std::string mismatch(const Expected& expected) const;
   [[nodiscard]] std::string unequal_copy() const;
+  [[nodiscard]] std::optional<FusedRows> fused(const std::string& name) const;
+  template <class T>
+  void read_numbers(const std::string& name, View<T> to) const;
 
   std::unique_ptr<TensorFile> file_;
+  DecoderNames names_;
+  Index head_dim_;
+  bool full_precision_;
   std::vector<Expected> expected_;
   std::string copy_, original_;
 };

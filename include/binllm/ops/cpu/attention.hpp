@@ -19,19 +19,41 @@ struct Kernel<Attention, Cpu> {
   template <class T>
   static void forward(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T> memory,
                       View<T> lse, View<T> y) {
-    if (cpu::are_few_queries(a.queries)) return few(a, q, k, v, memory, lse, y);
+    const Attention one{1, a.queries, a.keys, a.heads, a.kv_heads, a.head_dim};
+    forward_each(a.batch, a.keys, memory, [&](Index b) {
+      return cpu::OneSequence<T>{one,
+                                 q.data + a.query_at(b, 0),
+                                 k.data + a.key_at(b, 0),
+                                 v.data + a.key_at(b, 0),
+                                 a.kv_heads * a.head_dim,
+                                 a.head_dim,
+                                 lse.data + b * a.heads * a.queries,
+                                 y.data + a.query_at(b, 0)};
+    });
+  }
+  /// The same of sequences wherever they lie: sequence(b), for b in [0, rows), is a cpu::OneSequence<T> of at most
+  /// `most_keys` keys; all have the same heads and as many queries.
+  template <class T, class Sequence>
+  static void forward_each(Index rows, Index most_keys, View<T> memory, const Sequence& sequence) {
+    if (rows == 0) return;
+    const Attention a = sequence(0).a;
+    if (cpu::are_few_queries(a.queries)) return cpu::attend_few_queries<T>(rows, most_keys, memory.data, sequence);
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
-    const Workspace<T> room(a);
-    parallel_for(a.batch * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory) {
-      const Tile<T> tile(a, task / tiles / a.heads, task / tiles % a.heads, task % tiles);
-      T* p = reinterpret_cast<T*>(memory);
-      void* panels = memory + room.matrix_bytes();
-      T* row_lse = lse.data + (tile.b * a.heads + tile.h) * a.queries + tile.first;
-      tile.scores(q.data, k.data, p, room.stride, panels);
-      for (Index i = 0; i < tile.count; ++i) row_lse[i] = normalise(p + i * room.stride, tile.seen(i), tile.keys);
+    const Workspace<T> room({1, a.queries, most_keys, a.heads, a.kv_heads, a.head_dim});
+    parallel_for(rows * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory_of_task) {
+      const cpu::OneSequence<T> one = sequence(task / tiles / a.heads);
+      const Tile<T> tile(one.a, 0, task / tiles % a.heads, task % tiles);
+      const Index head = tile.h / a.group() * one.head_step;
+      T* const p = reinterpret_cast<T*>(memory_of_task);
+      void* const panels = memory_of_task + room.matrix_bytes();
+      tile.scores(one.q, {one.keys + head, one.key_step, true}, p, room.stride, panels);
+      for (Index i = 0; i < tile.count; ++i) {
+        const T row_lse = normalise(p + i * room.stride, tile.seen(i), tile.keys);
+        if (one.lse != nullptr) one.lse[tile.h * a.queries + tile.first + i] = row_lse;
+      }
       cpu::gemm_serial<T>(tile.count, a.head_dim, tile.keys, T(1), {p, room.stride, false},
-                          {v.data + tile.key(), tile.key_stride, false}, false, y.data + tile.query(),
-                          tile.query_stride, panels);
+                          {one.values + head, one.key_step, false}, false, one.y + tile.query(), tile.query_stride,
+                          panels);
     });
   }
 
@@ -55,7 +77,7 @@ struct Kernel<Attention, Cpu> {
         const Tile<T> tile(a, task / a.heads, task % a.heads, t);
         const T* row_lse = lse.data + task * a.queries + tile.first;
         const cpu::Operand<T> dy_rows{dy.data + tile.query(), tile.query_stride, false};
-        tile.scores(q.data, k.data, p, room.stride, panels);
+        tile.scores(q.data, {k.data + tile.key(), tile.key_stride, true}, p, room.stride, panels);
         for (Index i = 0; i < tile.count; ++i) exponentials(p + i * room.stride, row_lse[i], tile.seen(i), tile.keys);
         to_v.add(task, tile.keys, tile.count, {p, room.stride, true}, dy_rows, panels);
         cpu::gemm_serial<T>(tile.count, tile.keys, a.head_dim, T(1), dy_rows,
@@ -75,22 +97,6 @@ struct Kernel<Attention, Cpu> {
   }
 
  private:
-  template <class T>
-  static void few(const Attention& a, View<const T> q, View<const T> k, View<const T> v, View<T> memory, View<T> lse,
-                  View<T> y) {
-    const Attention one{1, a.queries, a.keys, a.heads, a.kv_heads, a.head_dim};
-    cpu::attend_few_queries<T>(a.batch, a.keys, memory.data, [&](Index b) {
-      return cpu::FewQueries<T>{one,
-                                q.data + a.query_at(b, 0),
-                                k.data + a.key_at(b, 0),
-                                v.data + a.key_at(b, 0),
-                                a.kv_heads * a.head_dim,
-                                a.head_dim,
-                                lse.data + b * a.heads * a.queries,
-                                y.data + a.query_at(b, 0)};
-    });
-  }
-
   template <class T>
   using Row = Eigen::Map<Eigen::Array<T, Eigen::Dynamic, 1>>;
 
@@ -163,9 +169,9 @@ struct Kernel<Attention, Cpu> {
     [[nodiscard]] Index key() const { return a.key_at(b, h / a.group()); }
     [[nodiscard]] Index seen(Index i) const { return first + i + a.offset() + 1; }
     /// p = q k^T / sqrt(D)
-    void scores(const T* q, const T* k, T* p, Index stride, void* panels) const {
-      cpu::gemm_serial<T>(count, keys, a.head_dim, scale, {q + query(), query_stride, false},
-                          {k + key(), key_stride, true}, false, p, stride, panels);
+    void scores(const T* q, cpu::Operand<T> transposed_keys, T* p, Index stride, void* panels) const {
+      cpu::gemm_serial<T>(count, keys, a.head_dim, scale, {q + query(), query_stride, false}, transposed_keys, false, p,
+                          stride, panels);
     }
   };
 

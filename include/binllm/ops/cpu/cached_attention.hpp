@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MIT
-/// A few new tokens a sequence: all sequences on one grid. A private tail of ops/cached_attention.hpp; the generic
-/// kernel there is its definition.
+/// Attention to a cache: all sequences on one grid. A private tail of ops/cached_attention.hpp; the generic kernel there
+/// is its definition.
 #pragma once
 
 namespace binllm {
 
 template <>
 struct Kernel<CachedAttention, Cpu> {
-  using Generic = GenericKernel<CachedAttention, Cpu>;
-
   /// Of a few queries the same at all lengths, so that it is asked for once.
   static Index workspace(const CachedAttention& a) {
-    if (!cpu::are_few_queries(a.queries)) return Generic::workspace(a);
+    if (!cpu::are_few_queries(a.queries)) return 0;
     return cpu::few_queries_workspace(a.rows, {1, a.queries, a.capacity, a.heads, a.kv_heads, a.head_dim});
   }
   template <class T>
   static void forward(const CachedAttention& a, View<const T> q, View<const T> keys, View<const T> values,
                       View<T> memory, View<T> y) {
-    if (!cpu::are_few_queries(a.queries)) return Generic::forward(a, q, keys, values, memory, y);
-    cpu::attend_few_queries<T>(a.rows, a.most_keys(), memory.data, [&](Index b) {
+    Kernel<Attention, Cpu>::forward_each(a.rows, a.most_keys(), memory, [&](Index b) {
       const Index head = a.capacity * a.head_dim, first = a.sequence[b] * a.kv_heads * head;
-      return cpu::FewQueries<T>{a.row(b), q.slice(b).data, keys.data + first, values.data + first, a.head_dim,
-                                head,     nullptr,         y.slice(b).data};
+      return cpu::OneSequence<T>{a.row(b), q.slice(b).data, keys.data + first, values.data + first, a.head_dim,
+                                 head,     nullptr,         y.slice(b).data};
     });
   }
 };

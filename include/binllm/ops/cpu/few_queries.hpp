@@ -24,7 +24,7 @@ namespace binllm::cpu {
 
 /// The queries of one sequence, its keys and values from the first on, and where results go; lse may be null.
 template <class T>
-struct FewQueries {
+struct OneSequence {
   Attention a;  ///< batch 1
   const T *q, *keys, *values;
   Index key_step, head_step;  ///< from one key to the next, from one key-value head to the next
@@ -47,7 +47,7 @@ class KeyChunk {
   /// Numbers that a chunk leaves for one row: m, s, and a.
   [[nodiscard]] static Index part(Index head_dim) { return head_dim + 2; }
 
-  KeyChunk(const FewQueries<T>& problem, Index kv, Index chunk)
+  KeyChunk(const OneSequence<T>& problem, Index kv, Index chunk)
       : p_(problem),
         kv_(kv),
         first_(chunk * size),
@@ -168,14 +168,14 @@ class KeyChunk {
     ((sums.vectors[c].value = Eigen::internal::pmadd(factor, v[c].value, sums.vectors[c].value)), ...);
   }
 
-  const FewQueries<T>& p_;
+  const OneSequence<T>& p_;
   Index kv_, first_, last_, at_;
   T scale_;
 };
 
 /// Puts the parts of all chunks of one query together, in an order that does not depend on where they lie.
 template <class T>
-void join_parts(const FewQueries<T>& p, Index t, Index h, const T* parts, Index step) {
+void join_parts(const OneSequence<T>& p, Index t, Index h, const T* parts, Index step) {
   const Index dim = p.a.head_dim, chunks = KeyChunk<T>::count(p.a.keys);
   T most = parts[0], total = 0;
   for (Index c = 1; c < chunks; ++c) most = std::max(most, parts[c * step]);
@@ -196,7 +196,7 @@ void join_parts(const FewQueries<T>& p, Index t, Index h, const T* parts, Index 
   return rows * most.heads * most.queries * KeyChunk<float>::count(most.keys) * KeyChunk<float>::part(most.head_dim);
 }
 
-/// problem(b), for b in [0, rows), is a FewQueries<T> of at most `most_keys` keys; all have the same heads.
+/// problem(b), for b in [0, rows), is a OneSequence<T> of at most `most_keys` keys; all have the same heads.
 template <class T, class Problem>
 void attend_few_queries(Index rows, Index most_keys, T* memory, const Problem& problem) {
   if (rows == 0) return;
@@ -204,12 +204,12 @@ void attend_few_queries(Index rows, Index most_keys, T* memory, const Problem& p
   const Index chunks = KeyChunk<T>::count(most_keys), group_rows = a.queries * a.group();
   const Index step = group_rows * KeyChunk<T>::part(a.head_dim);  // from chunk to chunk
   const auto chunk = [&](Index task) {
-    const FewQueries<T> p = problem(task / chunks / a.kv_heads);
+    const OneSequence<T> p = problem(task / chunks / a.kv_heads);
     const Index c = task % chunks;
     if (c < KeyChunk<T>::count(p.a.keys)) KeyChunk<T>(p, task / chunks % a.kv_heads, c).run(memory + task * step);
   };
   const auto join = [&](Index b) {
-    const FewQueries<T> p = problem(b);
+    const OneSequence<T> p = problem(b);
     for (Index h = 0; h < a.heads; ++h) {
       for (Index t = 0; t < a.queries; ++t) {
         const Index kv = h / a.group(), row = t * a.group() + h % a.group();
