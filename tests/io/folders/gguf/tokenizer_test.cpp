@@ -38,7 +38,7 @@ struct ReadAgain {
 ReadAgain through_gguf(const Tokenizer& tokenizer, Index vocab_size) {
   const TemporaryFolder folder;
   GgufMetadata metadata;
-  auto losses = detail::add_gguf_tokenizer(metadata, tokenizer, vocab_size);
+  auto losses = detail::add_gguf_tokenizer(metadata, &tokenizer, vocab_size);
   GgufWriter(folder / "t.gguf", metadata, {}).commit();
   return {load_tokenizer(folder / "t.gguf"), GgufFile(folder / "t.gguf").metadata(), std::move(losses)};
 }
@@ -90,19 +90,24 @@ TEST_CASE("gguf: a SentencePiece tokenizer keeps its ids") {
   check_same(*tokenizer, through_gguf(*tokenizer, tokenizer->vocab_size()).tokenizer);
 }
 
-TEST_CASE("gguf: bytes have no place but are read where a file has no tokenizer") {
-  const TemporaryFolder folder;
+TEST_CASE("gguf: bytes have no place in llama.cpp, and come back all the same") {
+  const Tokenizer bytes = byte_tokenizer();
+  const auto again = through_gguf(bytes, 256);
+  CHECK(contains(again.losses.at(0), "(byte)"));
+  CHECK(again.tokenizer.name() == "byte");
+}
+
+TEST_CASE("gguf: a model without a tokenizer") {
   GgufMetadata metadata;
-  CHECK(contains(detail::add_gguf_tokenizer(metadata, byte_tokenizer(), 256).at(0), "(byte)"));
-  GgufWriter(folder / "t.gguf", metadata, {}).commit();
-  CHECK(load_tokenizer(folder / "t.gguf").name() == "byte");
+  CHECK(detail::add_gguf_tokenizer(metadata, nullptr, 20).size() == 1);
+  CHECK(tokenizer_error(metadata).id() == ErrorId::file_missing);
 }
 
 TEST_CASE("gguf: tokenizers that are refused") {
   const auto tokenizer = load(golden / "smollm.json");
   if (!tokenizer) return;
   GgufMetadata good;
-  (void)detail::add_gguf_tokenizer(good, *tokenizer, tokenizer->vocab_size());
+  (void)detail::add_gguf_tokenizer(good, &*tokenizer, tokenizer->vocab_size());
   const std::string prefix = "tokenizer.ggml.";
   for (const char* name : {"model", "pre", "tokens", "merges"}) {
     GgufMetadata metadata = good;
