@@ -132,3 +132,43 @@ TEST_CASE("gguf: tokenizers that are refused") {
   CHECK(id_with("eos_token_id", std::int32_t{-3}) == ErrorId::tokenizer_invalid);
   CHECK(id_with("model", std::string("llama")) == ErrorId::tokenizer_invalid);  // no scores
 }
+
+TEST_CASE("gguf: whatever bytes of its metadata change, a tokenizer loads or is refused") {
+  const TemporaryFolder folder;
+  const std::string prefix = "tokenizer.ggml.";
+  const GgufMetadata sentencepiece{
+      {prefix + "model", std::string("llama")},
+      {prefix + "tokens", GgufArray(std::vector<std::string>{"<unk>", "<s>", "</s>", "\u2581", "a", "b", "ab"})},
+      {prefix + "scores", GgufArray(std::vector<float>{0, 0, 0, -2, -3, -4, -1})},
+      {prefix + "token_type", GgufArray(std::vector<std::int32_t>{2, 3, 3, 1, 1, 1, 1})},
+      {prefix + "bos_token_id", std::uint32_t{1}},
+      {prefix + "eos_token_id", std::uint32_t{2}}};
+  const GgufMetadata byte_pairs{
+      {prefix + "model", std::string("gpt2")},
+      {prefix + "pre", std::string("smollm")},
+      {prefix + "tokens", GgufArray(std::vector<std::string>{"<|end|>", "a", "b", "ab", "\u0120"})},
+      {prefix + "token_type", GgufArray(std::vector<std::int32_t>{3, 1, 1, 1, 1})},
+      {prefix + "merges", GgufArray(std::vector<std::string>{"a b"})},
+      {prefix + "unknown_token_id", std::uint32_t{0}},
+      {prefix + "eos_token_id", std::uint32_t{0}}};
+  for (const GgufMetadata& metadata : {sentencepiece, byte_pairs}) {
+    GgufWriter(folder / "whole.gguf", metadata, {}).commit();
+    if (!load(folder / "whole.gguf")) continue;
+    const std::string whole = read_text(folder / "whole.gguf");
+    int loaded = 0;
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      for (const int flip : {1, 0x80}) {
+        std::string changed = whole;
+        changed[at] = static_cast<char>(changed[at] ^ flip);
+        write_text(folder / "changed.gguf", changed);
+        try {
+          const Tokenizer tokenizer = load_tokenizer(folder / "changed.gguf");
+          (void)tokenizer.decode(tokenizer.encode("ab a"));
+          ++loaded;
+        } catch (const Error&) {
+        }
+      }
+    }
+    CHECK(loaded > 0);
+  }
+}

@@ -47,13 +47,17 @@ DType wider(DType a, DType b) {
 class Exporter {
  public:
   Exporter(const ModelTensors& source, const ModelDescription& description, DType type)
-      : source_(source), description_(description), names_(*description.family), type_(type) {
+      : source_(source),
+        description_(description),
+        config_(gguf_config(description)),
+        names_(*description.family),
+        type_(type) {
     for (const ModelTensor& tensor : source.all()) add(tensor);
     count_block_weights();
   }
 
   ContainerConversion write(const std::filesystem::path& to, const Tokenizer* tokenizer) {
-    GgufMetadata metadata = gguf_config(description_);
+    GgufMetadata metadata = config_;
     add_tokenizer(metadata, tokenizer);
     metadata.emplace("general.name", to.stem().string());
     metadata.emplace("general.quantization_version", std::uint32_t{2});
@@ -144,7 +148,7 @@ class Exporter {
     const auto& config = description_.config;
     result_.losses = add_gguf_tokenizer(metadata, tokenizer, config.vocab_size);
     // Where both know an end, the model's counts.
-    for (auto& [name, value] : gguf_config(description_)) {
+    for (const auto& [name, value] : config_) {
       if (name.starts_with("tokenizer.")) metadata.insert_or_assign(name, value);
     }
     if (config.eos_token_ids.size() > 1) {
@@ -181,6 +185,7 @@ class Exporter {
 
   const ModelTensors& source_;
   const ModelDescription& description_;
+  GgufMetadata config_;
   GgufNames names_;
   DType type_;
   std::vector<Plan> plans_;

@@ -217,7 +217,7 @@ std::vector<std::string> add_gguf_tokenizer(GgufMetadata& metadata, const Tokeni
   if (const auto model = byte_pair_model(*tokenizer)) return add_byte_pair(metadata, *model, vocab_size);
 #endif
 #ifdef BINLLM_WITH_SENTENCEPIECE
-  if (tokenizer->file_name() == "tokenizer->model") {
+  if (tokenizer->file_name() == "tokenizer.model") {
     const SentencePieceModel model = parse_sentencepiece(tokenizer->serialised());
     if (model.kind == SentencePieceModel::Kind::byte_pair) return add_sentencepiece(metadata, model, vocab_size);
   }
