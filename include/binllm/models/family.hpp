@@ -34,11 +34,15 @@ struct FixedKey {
 
 /// How GGUF files have a family, where llama.cpp knows it. Names of tensors follow from DecoderNames.
 struct GgufWords {
-  std::string_view architecture = "";  ///< "general.architecture", and what other names begin with; empty: not known there
+  std::string_view architecture =
+      "";  ///< "general.architecture", and what other names begin with; empty: not known there
   std::string_view norm_epsilon = "attention.layer_norm_rms_epsilon";
   /// Rows of each head of W_q and W_k (and their biases) stand in pairs that turn together, 2j beside 2j + 1; elsewhere
   /// these are j and j + head_dim / 2.
   bool rotary_pairs = false;
+  /// W_q, W_k and W_v stand one below the other in one tensor, their biases too.
+  bool fused_qkv = false;
+  std::string_view truth = "";  ///< a value that is true; empty: none
 };
 
 /// All of it as one value, for readers that are compiled once for all families.

@@ -43,6 +43,10 @@ struct GptNeoxArchitecture {
                                       .gate = "",
                                       .up = "dense_h_to_4h",
                                       .down = "dense_4h_to_h"};
+  static constexpr GgufWords gguf{.architecture = "gptneox",
+                                  .norm_epsilon = "attention.layer_norm_epsilon",
+                                  .fused_qkv = true,
+                                  .truth = "use_parallel_residual"};
   /// Nothing takes a scale through GELU: what multiplies the input of the last layer stays.
   static constexpr std::array folds{Fold{Role::attention_in, FoldInto::norm_before},
                                     Fold{Role::attention_out, FoldInto::rows_of_v},

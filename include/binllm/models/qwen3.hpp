@@ -24,6 +24,7 @@ struct Qwen3Architecture {
   static constexpr bool attention_bias = false, attention_out_bias = false, mlp_bias = false;
 
   static constexpr DecoderNames names{};
+  static constexpr GgufWords gguf{.architecture = "qwen3"};
   static constexpr std::array folds{
       Fold{Role::attention_in, FoldInto::norm_before}, Fold{Role::attention_out, FoldInto::rows_of_v},
       Fold{Role::mlp_in, FoldInto::norm_before}, Fold{Role::mlp_out, FoldInto::rows_of_up}};

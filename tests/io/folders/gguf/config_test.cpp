@@ -112,3 +112,25 @@ TEST_CASE("gguf: a family that llama.cpp does not have") {
   model.family = &family;
   CHECK(error_of([&] { (void)detail::gguf_config(model); }).id() == ErrorId::config_inconsistent);
 }
+
+TEST_CASE("gguf: whatever bytes of its header change, a configuration is read or refused") {
+  const TemporaryFolder folder;
+  const ModelDescription model = description();
+  read_back(folder / "whole.gguf", detail::gguf_config(model), model.config);
+  const std::string whole = read_text(folder / "whole.gguf");
+  const std::size_t header = whole.find("token_embd.weight") + 64;
+  int read = 0;
+  for (std::size_t at = 0; at < header; ++at) {
+    for (const int flip : {1, 0x80}) {
+      std::string changed = whole;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      write_text(folder / "changed.gguf", changed);
+      try {
+        read_config(folder / "changed.gguf").config.check();
+        ++read;
+      } catch (const Error&) {
+      }
+    }
+  }
+  CHECK(read > 0);
+}

@@ -38,7 +38,7 @@ struct ReadAgain {
 ReadAgain through_gguf(const Tokenizer& tokenizer, Index vocab_size) {
   const TemporaryFolder folder;
   GgufMetadata metadata;
-  auto losses = detail::add_gguf_tokenizer(metadata, tokenizer, vocab_size);
+  auto losses = detail::add_gguf_tokenizer(metadata, &tokenizer, vocab_size);
   GgufWriter(folder / "t.gguf", metadata, {}).commit();
   return {load_tokenizer(folder / "t.gguf"), GgufFile(folder / "t.gguf").metadata(), std::move(losses)};
 }
@@ -90,19 +90,24 @@ TEST_CASE("gguf: a SentencePiece tokenizer keeps its ids") {
   check_same(*tokenizer, through_gguf(*tokenizer, tokenizer->vocab_size()).tokenizer);
 }
 
-TEST_CASE("gguf: bytes have no place but are read where a file has no tokenizer") {
-  const TemporaryFolder folder;
+TEST_CASE("gguf: bytes have no place in llama.cpp, and come back all the same") {
+  const Tokenizer bytes = byte_tokenizer();
+  const auto again = through_gguf(bytes, 256);
+  CHECK(contains(again.losses.at(0), "(byte)"));
+  CHECK(again.tokenizer.name() == "byte");
+}
+
+TEST_CASE("gguf: a model without a tokenizer") {
   GgufMetadata metadata;
-  CHECK(contains(detail::add_gguf_tokenizer(metadata, byte_tokenizer(), 256).at(0), "(byte)"));
-  GgufWriter(folder / "t.gguf", metadata, {}).commit();
-  CHECK(load_tokenizer(folder / "t.gguf").name() == "byte");
+  CHECK(detail::add_gguf_tokenizer(metadata, nullptr, 20).size() == 1);
+  CHECK(tokenizer_error(metadata).id() == ErrorId::file_missing);
 }
 
 TEST_CASE("gguf: tokenizers that are refused") {
   const auto tokenizer = load(golden / "smollm.json");
   if (!tokenizer) return;
   GgufMetadata good;
-  (void)detail::add_gguf_tokenizer(good, *tokenizer, tokenizer->vocab_size());
+  (void)detail::add_gguf_tokenizer(good, &*tokenizer, tokenizer->vocab_size());
   const std::string prefix = "tokenizer.ggml.";
   for (const char* name : {"model", "pre", "tokens", "merges"}) {
     GgufMetadata metadata = good;
@@ -126,4 +131,44 @@ TEST_CASE("gguf: tokenizers that are refused") {
   CHECK(id_with("eos_token_id", std::uint32_t{100000}) == ErrorId::tokenizer_invalid);
   CHECK(id_with("eos_token_id", std::int32_t{-3}) == ErrorId::tokenizer_invalid);
   CHECK(id_with("model", std::string("llama")) == ErrorId::tokenizer_invalid);  // no scores
+}
+
+TEST_CASE("gguf: whatever bytes of its metadata change, a tokenizer loads or is refused") {
+  const TemporaryFolder folder;
+  const std::string prefix = "tokenizer.ggml.";
+  const GgufMetadata sentencepiece{
+      {prefix + "model", std::string("llama")},
+      {prefix + "tokens", GgufArray(std::vector<std::string>{"<unk>", "<s>", "</s>", "\u2581", "a", "b", "ab"})},
+      {prefix + "scores", GgufArray(std::vector<float>{0, 0, 0, -2, -3, -4, -1})},
+      {prefix + "token_type", GgufArray(std::vector<std::int32_t>{2, 3, 3, 1, 1, 1, 1})},
+      {prefix + "bos_token_id", std::uint32_t{1}},
+      {prefix + "eos_token_id", std::uint32_t{2}}};
+  const GgufMetadata byte_pairs{
+      {prefix + "model", std::string("gpt2")},
+      {prefix + "pre", std::string("smollm")},
+      {prefix + "tokens", GgufArray(std::vector<std::string>{"<|end|>", "a", "b", "ab", "\u0120"})},
+      {prefix + "token_type", GgufArray(std::vector<std::int32_t>{3, 1, 1, 1, 1})},
+      {prefix + "merges", GgufArray(std::vector<std::string>{"a b"})},
+      {prefix + "unknown_token_id", std::uint32_t{0}},
+      {prefix + "eos_token_id", std::uint32_t{0}}};
+  for (const GgufMetadata& metadata : {sentencepiece, byte_pairs}) {
+    GgufWriter(folder / "whole.gguf", metadata, {}).commit();
+    if (!load(folder / "whole.gguf")) continue;
+    const std::string whole = read_text(folder / "whole.gguf");
+    int loaded = 0;
+    for (std::size_t at = 0; at < whole.size(); ++at) {
+      for (const int flip : {1, 0x80}) {
+        std::string changed = whole;
+        changed[at] = static_cast<char>(changed[at] ^ flip);
+        write_text(folder / "changed.gguf", changed);
+        try {
+          const Tokenizer tokenizer = load_tokenizer(folder / "changed.gguf");
+          (void)tokenizer.decode(tokenizer.encode("ab a"));
+          ++loaded;
+        } catch (const Error&) {
+        }
+      }
+    }
+    CHECK(loaded > 0);
+  }
 }

@@ -91,6 +91,8 @@ ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* 
     return values.has(prefix + name) ? integer(name) : otherwise;
   };
   refuse_unknown_arithmetic(values, prefix);
+  const std::string truth = prefix + std::string(family.gguf.truth);
+  if (!family.gguf.truth.empty() && !values.truth(truth, false)) values.refuse(truth, "true", "false, or nothing");
   ModelConfig config;
   config.vocab_size = matrix_shape(file, values, "token_embd.weight")[0];
   config.hidden_size = integer("embedding_length");
@@ -107,6 +109,8 @@ ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* 
   }
   config.norm_epsilon = values.number(prefix + std::string(family.gguf.norm_epsilon));
   config.tie_word_embeddings = file.find("output.weight") == nullptr;
+  config.attention_bias = !family.keys.attention_bias.empty() && file.find("blk.0.attn_output.bias") != nullptr;
+  config.mlp_bias = !family.keys.mlp_bias.empty() && file.find("blk.0.ffn_up.bias") != nullptr;
   config.bos_token_id = values.token("tokenizer.ggml.bos_token_id");
   if (const auto eos = values.token("tokenizer.ggml.eos_token_id")) config.eos_token_ids = {*eos};
   try {
@@ -114,6 +118,7 @@ ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* 
       if (values.has(prefix + "rope.freq_base")) config.rope_theta = values.number(prefix + "rope.freq_base");
       const Index turning = integer_or("rope.dimension_count", config.head_dim);
       config.rotary_share = static_cast<double>(turning) / static_cast<double>(std::max<Index>(config.head_dim, 1));
+      if (config.rotary_dim() < turning) config.rotary_share = std::nextafter(config.rotary_share, 1.0);
       config.check();
       if (family.keys.rotary_share.empty() && turning != config.head_dim) {
         values.refuse(prefix + "rope.dimension_count", fmt::format("{}, the whole head", config.head_dim),
@@ -159,6 +164,7 @@ GgufMetadata gguf_config(const ModelDescription& description) {
       metadata.emplace(prefix + "rope.scaling.factor", static_cast<float>(c.rope_scaling->factor));
     }
   }
+  if (!family.gguf.truth.empty()) metadata.emplace(prefix + std::string(family.gguf.truth), true);
   if (c.bos_token_id) metadata.emplace("tokenizer.ggml.bos_token_id", count(*c.bos_token_id));
   if (!c.eos_token_ids.empty()) metadata.emplace("tokenizer.ggml.eos_token_id", count(c.eos_token_ids.front()));
   return metadata;

@@ -8,6 +8,7 @@
 #include <binllm/io/folders/gguf/tokenizer.hpp>
 #include <binllm/packed/sign_row.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,23 +23,41 @@ namespace {
 constexpr std::pair<DType, std::uint32_t> file_types[] = {
     {DType::q1_0, 40}, {DType::q4_0, 2}, {DType::bf16, 32}, {DType::f16, 1}, {DType::f32, 0}};
 
-/// A tensor of the file and what it is made of: numbers, or signs, scales of their rows and maybe of their columns.
-struct Plan {
-  TensorInfo tensor;
+/// What some rows of a tensor of the file are made of: numbers, or signs, scales of their rows and maybe of their columns.
+struct Part {
+  Shape shape;
   const ModelTensor* numbers = nullptr;
   const ModelTensor *signs = nullptr, *scale = nullptr, *input_scale = nullptr;
   Index heads = 0;  ///< whose rows are reordered
 };
+struct Plan {
+  TensorInfo tensor;
+  std::vector<Part> parts;  ///< one below the other
+};
+
+/// Of two types of signs the one with more bits.
+DType wider(DType a, DType b) {
+  const auto bits = [](DType dtype) {
+    const StorageBlock block = storage_block(dtype);
+    return static_cast<double>(block.bytes) / static_cast<double>(block.numbers);
+  };
+  return bits(a) < bits(b) ? b : a;
+}
 
 class Exporter {
  public:
   Exporter(const ModelTensors& source, const ModelDescription& description, DType type)
-      : source_(source), description_(description), names_(*description.family), type_(type) {
+      : source_(source),
+        description_(description),
+        config_(gguf_config(description)),
+        names_(*description.family),
+        type_(type) {
     for (const ModelTensor& tensor : source.all()) add(tensor);
+    count_block_weights();
   }
 
   ContainerConversion write(const std::filesystem::path& to, const Tokenizer* tokenizer) {
-    GgufMetadata metadata = gguf_config(description_);
+    GgufMetadata metadata = config_;
     add_tokenizer(metadata, tokenizer);
     metadata.emplace("general.name", to.stem().string());
     metadata.emplace("general.quantization_version", std::uint32_t{2});
@@ -50,7 +69,9 @@ class Exporter {
       tensors.push_back({"rope_freqs.weight", DType::f32, Shape{static_cast<Index>(factors.size())}});
     }
     GgufWriter writer(to, metadata, std::move(tensors));
-    for (const Plan& plan : plans_) writer.write(numbers_of(plan));
+    for (const Plan& plan : plans_) {
+      for (const Part& part : plan.parts) writer.write(numbers_of(part));
+    }
     writer.write(factors);
     writer.commit();
     result_.roundings = writer.roundings();
@@ -66,22 +87,43 @@ class Exporter {
       throw Error(ErrorId::config_inconsistent, "convert_model", "format",
                   "a full-precision or a packed model for GGUF", description_.format);
     }
-    Plan plan{{name_of(signs == &tensor ? prefix + "weight" : tensor.name), DType::f32, tensor.shape}};
+    std::string name = name_of(signs == &tensor ? prefix + "weight" : tensor.name);
+    Part part{tensor.shape};
+    DType type = tensor.shape.rank() > 1 ? type_ : DType::f32;
     if (signs == &tensor) {
-      plan.signs = &tensor;
-      plan.scale = source_.find(prefix + "scale");
-      plan.input_scale = source_.find(prefix + "input_scale");
-      plan.tensor.shape = Shape{tensor.shape[0], tensor.sign_cols};
-      plan.tensor.dtype = type_of_signs(plan);
+      part = {Shape{tensor.shape[0], tensor.sign_cols}, nullptr, &tensor, source_.find(prefix + "scale"),
+              source_.find(prefix + "input_scale")};
+      type = type_of_signs(part);
     } else {
-      plan.numbers = &tensor;
-      if (tensor.shape.rank() > 1) plan.tensor.dtype = type_;
+      part.numbers = &tensor;
     }
-    if (plan.signs != nullptr || (tensor.shape.rank() > 1 && is_in_block_linear(*description_.family, tensor.name))) {
-      result_.block_weights[plan.tensor.dtype] += plan.tensor.shape.size();
+    if (description_.family->gguf.rotary_pairs) part.heads = rotary_heads(name, description_.config);
+    if (description_.family->gguf.fused_qkv) name = fused_name(name).value_or(name);
+    put(std::move(name), type, part);
+  }
+
+  /// A tensor of its own, or below what has the name.
+  void put(std::string name, DType type, const Part& part) {
+    const auto same = [&](const Plan& plan) { return plan.tensor.name == name; };
+    const auto found = std::find_if(plans_.begin(), plans_.end(), same);
+    if (found == plans_.end()) {
+      plans_.push_back({{std::move(name), type, part.shape}, {part}});
+      return;
     }
-    if (description_.family->gguf.rotary_pairs) plan.heads = rotary_heads(plan.tensor.name, description_.config);
-    plans_.push_back(std::move(plan));
+    const Index rows = found->tensor.shape[0] + part.shape[0];
+    found->tensor.shape = part.shape.rank() == 1 ? Shape{rows} : Shape{rows, part.shape.cols()};
+    found->tensor.dtype = wider(found->tensor.dtype, type);
+    found->parts.push_back(part);
+  }
+
+  void count_block_weights() {
+    for (const auto& [tensor, parts] : plans_) {
+      const auto name =
+          names_.of_family(parts.size() > 1 ? fused_parts(tensor.name, description_.config)[0].name : tensor.name);
+      if (tensor.shape.rank() > 1 && name && is_in_block_linear(*description_.family, *name)) {
+        result_.block_weights[tensor.dtype] += tensor.shape.size();
+      }
+    }
   }
 
   [[nodiscard]] std::string name_of(const std::string& of_family) const {
@@ -89,9 +131,9 @@ class Exporter {
     throw Error(ErrorId::config_inconsistent, "convert_model", of_family, "a tensor that GGUF has a name for", "none");
   }
 
-  static DType type_of_signs(const Plan& plan) {
-    const auto rows_of = [&](Index numbers) { return plan.tensor.shape.cols() % numbers == 0; };
-    if (plan.input_scale == nullptr && rows_of(128)) return DType::q1_0;
+  static DType type_of_signs(const Part& part) {
+    const auto rows_of = [&](Index numbers) { return part.shape.cols() % numbers == 0; };
+    if (part.input_scale == nullptr && rows_of(128)) return DType::q1_0;
     return rows_of(32) ? DType::q4_0 : DType::f16;
   }
 
@@ -104,13 +146,9 @@ class Exporter {
 
   void add_tokenizer(GgufMetadata& metadata, const Tokenizer* tokenizer) {
     const auto& config = description_.config;
-    if (tokenizer == nullptr) {
-      result_.losses.push_back("the tokenizer: the source has none");
-      return;
-    }
-    result_.losses = add_gguf_tokenizer(metadata, *tokenizer, config.vocab_size);
+    result_.losses = add_gguf_tokenizer(metadata, tokenizer, config.vocab_size);
     // Where both know an end, the model's counts.
-    for (auto& [name, value] : gguf_config(description_)) {
+    for (const auto& [name, value] : config_) {
       if (name.starts_with("tokenizer.")) metadata.insert_or_assign(name, value);
     }
     if (config.eos_token_ids.size() > 1) {
@@ -119,19 +157,19 @@ class Exporter {
     }
   }
 
-  [[nodiscard]] std::vector<float> numbers_of(const Plan& plan) const {
-    std::vector<float> numbers = plan.numbers != nullptr ? source_.numbers(*plan.numbers) : weights_of(plan);
-    if (plan.heads > 0) reorder_rotary_rows(std::span(numbers), plan.heads, description_.config.head_dim, true);
+  [[nodiscard]] std::vector<float> numbers_of(const Part& part) const {
+    std::vector<float> numbers = part.numbers != nullptr ? source_.numbers(*part.numbers) : weights_of(part);
+    if (part.heads > 0) reorder_rotary_rows(std::span(numbers), part.heads, description_.config.head_dim, true);
     return numbers;
   }
 
   /// W_b[i,j] = scale[i] (+-1) input_scale[j]
-  [[nodiscard]] std::vector<float> weights_of(const Plan& plan) const {
-    const std::vector<std::byte> signs = source_.bytes(*plan.signs);
-    const std::vector<float> scale = source_.numbers(*plan.scale);
+  [[nodiscard]] std::vector<float> weights_of(const Part& part) const {
+    const std::vector<std::byte> signs = source_.bytes(*part.signs);
+    const std::vector<float> scale = source_.numbers(*part.scale);
     const std::vector<float> input =
-        plan.input_scale != nullptr ? source_.numbers(*plan.input_scale) : std::vector<float>{};
-    const Index rows = plan.tensor.shape[0], cols = plan.tensor.shape.cols();
+        part.input_scale != nullptr ? source_.numbers(*part.input_scale) : std::vector<float>{};
+    const Index rows = part.shape[0], cols = part.shape.cols();
     std::vector<float> weights(static_cast<std::size_t>(rows * cols));
     for (Index i = 0; i < rows; ++i) {
       float* const row = weights.data() + i * cols;
@@ -147,6 +185,7 @@ class Exporter {
 
   const ModelTensors& source_;
   const ModelDescription& description_;
+  GgufMetadata config_;
   GgufNames names_;
   DType type_;
   std::vector<Plan> plans_;

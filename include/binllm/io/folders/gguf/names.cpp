@@ -7,7 +7,7 @@
 namespace binllm::detail {
 namespace {
 
-constexpr std::string_view blocks = "blk.";
+constexpr std::string_view blocks = "blk.", fused = "attn_qkv";
 
 std::string joined(std::string_view module, std::string_view part) {
   return std::string(module) + (module.empty() || part.empty() ? "" : ".") + std::string(part);
@@ -64,6 +64,8 @@ GgufNames::GgufNames(const Family& family) : layers_(std::string(family.names.la
   add(n.attention, n.query, "attn_q");
   add(n.attention, n.key, "attn_k");
   add(n.attention, n.value, "attn_v");
+  add(n.attention, n.query_norm, "attn_q_norm");
+  add(n.attention, n.key_norm, "attn_k_norm");
   add(n.attention, n.attention_output, "attn_output");
   add(n.mlp, n.gate, "ffn_gate");
   add(n.mlp, n.up, "ffn_up");
@@ -79,7 +81,6 @@ std::optional<std::string> GgufNames::of_family(std::string_view in_gguf) const 
 }
 
 std::vector<GgufPart> fused_parts(std::string_view in_gguf, const ModelConfig& config) {
-  constexpr std::string_view fused = "attn_qkv";
   if (block_part(in_gguf) != fused) return {};
   const std::size_t at = in_gguf.find(fused);
   const auto named = [&](const char* part) {
@@ -88,6 +89,13 @@ std::vector<GgufPart> fused_parts(std::string_view in_gguf, const ModelConfig& c
   const Index queries = config.num_attention_heads * config.head_dim,
               keys = config.num_key_value_heads * config.head_dim;
   return {{named("attn_q"), queries}, {named("attn_k"), keys}, {named("attn_v"), keys}};
+}
+
+std::optional<std::string> fused_name(std::string_view in_gguf) {
+  const std::string_view part = block_part(in_gguf);
+  if (part != "attn_q" && part != "attn_k" && part != "attn_v") return std::nullopt;
+  std::string name(in_gguf);
+  return name.replace(in_gguf.find(part), part.size(), fused);
 }
 
 Index rotary_heads(std::string_view in_gguf, const ModelConfig& config) {

@@ -34,6 +34,9 @@ struct GgufPart {
 /// The parts of "blk.N.attn_qkv.*", W_q, W_k and W_v one below the other; nothing for other tensors.
 [[nodiscard]] std::vector<GgufPart> fused_parts(std::string_view in_gguf, const ModelConfig& config);
 
+/// "blk.N.attn_qkv.*" of "blk.N.attn_q.*", "attn_k" and "attn_v"; nothing for other tensors.
+[[nodiscard]] std::optional<std::string> fused_name(std::string_view in_gguf);
+
 /// Heads whose rows a tensor of that name holds, where it is W_q or W_k or a bias of them; 0 for others.
 [[nodiscard]] Index rotary_heads(std::string_view in_gguf, const ModelConfig& config);
 

@@ -23,6 +23,7 @@ namespace {
 
 const std::string prefix = "tokenizer.ggml.";
 constexpr const char *byte_pair_name = "gpt2", *sentencepiece_name = "llama", *no_tokenizer = "none";
+constexpr const char* own_name = "binllm.tokenizer";  // of a tokenizer that llama.cpp does not have
 
 /// Kinds of tokens; SentencePiece's numbers.
 constexpr std::int32_t normal = 1, control = 3, user_defined = 4, unused = 5;
@@ -197,25 +198,33 @@ Tokenizer read_gguf_tokenizer(const GgufFile& file) {
 #ifdef BINLLM_WITH_SENTENCEPIECE
   if (kind == sentencepiece_name) return read_sentencepiece(file, values);
 #endif
-  if (kind == no_tokenizer) return byte_tokenizer();
+  if (kind == no_tokenizer && values.has(own_name) && values.text(own_name) == byte_tokenizer().name()) {
+    return byte_tokenizer();
+  }
+  if (kind == no_tokenizer) values.refuse(prefix + "model", "a tokenizer", kind, ErrorId::file_missing);
   const bool known = kind == byte_pair_name || kind == sentencepiece_name;
   values.refuse(
-      prefix + "model", "gpt2, llama or none",
+      prefix + "model", "gpt2 or llama",
       kind.substr(0, 64) + (known ? "; binllm was built without libsentencepiece, or PCRE2 and utf8proc" : ""));
 }
 
-std::vector<std::string> add_gguf_tokenizer(GgufMetadata& metadata, const Tokenizer& tokenizer, Index vocab_size) {
+std::vector<std::string> add_gguf_tokenizer(GgufMetadata& metadata, const Tokenizer* tokenizer, Index vocab_size) {
+  if (tokenizer == nullptr) {
+    metadata.insert_or_assign(prefix + "model", std::string(no_tokenizer));
+    return {"the tokenizer: the source has none"};
+  }
 #ifdef BINLLM_WITH_BYTE_PAIR
-  if (const auto model = byte_pair_model(tokenizer)) return add_byte_pair(metadata, *model, vocab_size);
+  if (const auto model = byte_pair_model(*tokenizer)) return add_byte_pair(metadata, *model, vocab_size);
 #endif
 #ifdef BINLLM_WITH_SENTENCEPIECE
-  if (tokenizer.file_name() == "tokenizer.model") {
-    const SentencePieceModel model = parse_sentencepiece(tokenizer.serialised());
+  if (tokenizer->file_name() == "tokenizer.model") {
+    const SentencePieceModel model = parse_sentencepiece(tokenizer->serialised());
     if (model.kind == SentencePieceModel::Kind::byte_pair) return add_sentencepiece(metadata, model, vocab_size);
   }
 #endif
   metadata.insert_or_assign(prefix + "model", std::string(no_tokenizer));
-  return {fmt::format("the tokenizer: GGUF has no place for this kind ({})", tokenizer.name())};
+  metadata.insert_or_assign(own_name, std::string(tokenizer->name()));
+  return {fmt::format("the tokenizer: GGUF has no place for this kind ({})", tokenizer->name())};
 }
 
 }  // namespace binllm::detail
