@@ -4,7 +4,8 @@ set(check_flags "${PROJECT_BINARY_DIR}/check.flags")
 
 function(binllm_write_check_flags)
   set(system "")
-  foreach(target IN ITEMS Eigen3::Eigen fmt::fmt nlohmann_json::nlohmann_json SentencePiece::SentencePiece xtensor xtl)
+  foreach(target IN ITEMS Eigen3::Eigen fmt::fmt nlohmann_json::nlohmann_json SentencePiece::SentencePiece PCRE2::PCRE2 Utf8proc::Utf8proc Zstd::Zstd
+      xtensor xtl)
     if(TARGET ${target})
       list(APPEND system "$<TARGET_GENEX_EVAL:${target},$<TARGET_PROPERTY:${target},INTERFACE_INCLUDE_DIRECTORIES>>")
     endif()

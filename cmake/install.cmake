@@ -19,5 +19,5 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/binllm-config-version.cm
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES
   "${PROJECT_BINARY_DIR}/binllm-config.cmake" "${PROJECT_BINARY_DIR}/binllm-config-version.cmake"
-  cmake/native.cmake cmake/FindSentencePiece.cmake
+  cmake/native.cmake cmake/FindSentencePiece.cmake cmake/FindPCRE2.cmake cmake/FindUtf8proc.cmake cmake/FindZstd.cmake
   DESTINATION "${package_folder}")

@@ -36,12 +36,12 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   const std::size_t with_f = rows.size() - 1;  // of the rows, where there are any
   std::map<std::string, std::string> more{{"t", fmt::format("{}", t)}};
   if (!job.has_stage_1()) more["channel_scale"] = to_string(binllm::ChannelSharing::none);
-  model.save(job.out / "binary", {.tokenizer = job.tokenizer, .recipe = more});
+  model.save(job.out / "binary", {.tokenizer = job.tokenizer, .recipe = more, .source = job.source});
 
   const bool packs = job.recipe.scale_traits().granularity != binllm::Granularity::group;
   if (packs) {
     const auto packed = model.pack("float");
-    packed.save(job.out / "packed", {.tokenizer = job.tokenizer});
+    packed.save(job.out / "packed", {.tokenizer = job.tokenizer, .source = job.source});
     add_row("packed", packed, infinity);
     if (!device.gpu) add_row("packed, int8 activations", model.pack("int8"), infinity);
   } else {

@@ -5,6 +5,7 @@
 #include "report.hpp"
 #include "shared.hpp"
 
+#include <binllm/models/families.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/progressive.hpp>
 
@@ -20,22 +21,28 @@ void add_pretrain(CLI::App& app, std::string& list);
 void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
+void add_tokenize(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
+void add_pack(CLI::App& app, std::string& list);
+void add_convert(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
-/// pretrain: the shape of a Llama as the command line gives it.
+/// pretrain: family and shape of a model as the command line gives them.
 struct ModelSize {
+  std::string family{binllm::TypeAt<0, binllm::ShippedFamilies>::name};
   binllm::Index dim = 128, hidden = 352, layers = 4, heads = 4, kv_heads = 2;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
+    v("family", self.family, binllm::names_of<binllm::ShippedFamilies>(), any);
     v("dim", self.dim, "width", at_least(1));
     v("hidden", self.hidden, "width of the feed-forward networks", at_least(1));
     v("layers", self.layers, "decoder layers", at_least(1));
     v("heads", self.heads, "query heads", at_least(1));
-    v("kv_heads", self.kv_heads, "key-value heads; 0: as many as query heads", at_least(0));
+    v("kv_heads", self.kv_heads, "key-value heads where the family may have fewer; 0: as many as query heads",
+      at_least(0));
   }
-  /// Errors: config_inconsistent.
+  /// Errors: unknown_name, config_inconsistent.
   [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// binllm: pre-train, make 1 bit, evaluate, generate, inspect.
+/// binllm: pre-train, make 1 bit, evaluate, generate, and what goes with it: tokenize, inspect, pack, convert.
 #include "commands.hpp"
 
 #include <binllm/core/error.hpp>
@@ -18,7 +18,10 @@ int main(int count, char** arguments) {
   program::add_binarize(app, list);
   program::add_evaluate(app, list);
   program::add_generate(app, list);
+  program::add_tokenize(app, list);
   program::add_inspect(app, list);
+  program::add_pack(app, list);
+  program::add_convert(app, list);
   program::add_demo(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);

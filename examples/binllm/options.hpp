@@ -38,11 +38,14 @@ struct Flag : OptionRange {
   bool repeated = false;          ///< one value at a time; again for another
   std::string_view default_is{};  ///< what --help says of a default that is no value
   std::vector<std::string> one_of{};
+  bool positional = false;  ///< may stand without its name
 };
-[[nodiscard]] inline Flag required() { return {any, true, false, {}, {}}; }
-[[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}}; }
+[[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
+/// Required, and may stand without its name: in the order of such members.
+[[nodiscard]] inline Flag positional() { return {any, true, false, {}, {}, true}; }
+[[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}, false}; }
 [[nodiscard]] inline Flag shown_as(std::string_view default_is, OptionRange range = any) {
-  return {range, false, false, default_is, {}};
+  return {range, false, false, default_is, {}, false};
 }
 
 namespace detail {
@@ -80,7 +83,7 @@ template <class Rule>
   if constexpr (std::is_same_v<Rule, Flag>) {
     return rule;
   } else {
-    return {rule, false, false, {}, {}};
+    return {rule, false, false, {}, {}, false};
   }
 }
 
@@ -133,13 +136,15 @@ struct AddFlags {
     const auto read = [name, &value](const std::string& text) {
       if (!detail::parse(text, value)) throw CLI::ConversionError({text}, name);
     };
-    return command.add_option_function<std::string>(with_former_name(name), read, fmt::format("{} ({})", help, flag.text()))
+    return command
+        .add_option_function<std::string>(with_former_name(name), read, fmt::format("{} ({})", help, flag.text()))
         ->type_name(detail::type_name<N>())
         ->default_str(fmt::format("{}", value));
   }
   template <class Words>
-  CLI::Option* add(const std::string& name, Words& value, const std::string& help, const Flag&) const {
-    CLI::Option* const option = command.add_option(name, value, help);
+  CLI::Option* add(const std::string& name, Words& value, const std::string& help, const Flag& flag) const {
+    const std::string names = flag.positional ? name + "," + name.substr(2) : name;
+    CLI::Option* const option = command.add_option(names, value, help);
     if (!value.empty()) option->capture_default_str();
     return option;
   }

@@ -16,7 +16,10 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.intermediate_size = hidden;
   c.num_hidden_layers = layers;
   c.num_attention_heads = heads;
-  c.num_key_value_heads = kv_heads == 0 ? heads : kv_heads;
+  binllm::ConfigKeys keys;
+  binllm::with_named<binllm::ShippedFamilies>("pretrain", "--family", family, [&]<class A>() { keys = A::keys; });
+  c.num_key_value_heads = kv_heads == 0 || keys.num_key_value_heads.empty() ? heads : kv_heads;
+  c.rotary_share = keys.rotary_share_if_absent;
   if (heads < 1 || dim % heads != 0) {
     throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", "--heads",
                         fmt::format("a divisor of --dim {}", dim), fmt::format("{}", heads));
@@ -24,7 +27,7 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.head_dim = dim / heads;
   c.max_position_embeddings = context;
   c.bos_token_id = tokenizer.bos();
-  c.eos_token_id = tokenizer.eos();
+  if (const auto eos = tokenizer.eos()) c.eos_token_ids = {*eos};
   c.check();
   return c;
 }
@@ -52,7 +55,7 @@ struct PretrainOptions {
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
     v("out", self.out, "folder of the run and the model", required());
     v("model", self.model, "go on from the model in this folder instead of random weights", any);
-    v("tokenizer", self.tokenizer, "'byte' (default without --model) or a SentencePiece file", any);
+    v("tokenizer", self.tokenizer, "'byte' (default without --model), a tokenizer file or a folder with one", any);
     v("size", self.size, "", any);
     v("training", self.training, "", any);
     v("run", self.run, "", any);
@@ -76,9 +79,9 @@ void pretrain(PretrainOptions& o) {
 
   const std::size_t resident = binllm::resident_bytes();
   const binllm::AnyDevice device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen;
-  auto model = from_folder
-                   ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
-                   : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device);
+  auto model = from_folder ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
+                           : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device,
+                                                      o.size.family);
   const binllm::ModelConfig& c = model.config();
   if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
   if (o.run.dry_run) {
@@ -98,6 +101,7 @@ void pretrain(PretrainOptions& o) {
   Json config{{"command", "pretrain"},
               {"model",
                {{"start", o.model},
+                {"family", model.family()},
                 {"parameters", model.parameter_count()},
                 {"dim", c.hidden_size},
                 {"hidden", c.intermediate_size},
@@ -114,7 +118,7 @@ void pretrain(PretrainOptions& o) {
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
                            corpus.size(), o.device.description(), o.out.string()));
   const double last_loss = model.pretrain(corpus, training, validation, &progress);
-  model.save(o.out, {.tokenizer = &tokenizer});
+  model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   std::optional<double> nll;
   if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;
 

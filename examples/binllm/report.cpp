@@ -20,8 +20,9 @@ Judgement judge(const binllm::AnyModel& model, const binllm::TokenStream& stream
 }
 
 void add_cost(ResultRow& row, const fs::path& folder) {
-  row.bits_per_weight = binllm::bit_counts(folder).block_linears_with_scales;
-  row.bytes = static_cast<double>(fs::file_size(folder / "model.safetensors"));
+  const auto counts = binllm::bit_counts(folder);
+  row.bits_per_weight = counts.block_linears_with_scales;
+  row.bytes = static_cast<double>(counts.file_bytes);
 }
 
 std::string markdown_table(const std::vector<ResultRow>& rows) {

@@ -25,7 +25,7 @@ struct ResultRow {
   std::string name;
   double nll = 0, perplexity = 0;
   double bits_per_weight = 0;  ///< of the blocks' linear layers with their scales, as the row's model would be stored
-  double bytes = 0;            ///< of its model.safetensors
+  double bytes = 0;            ///< of its tensors' file or files
   double tokens_per_second = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <binllm/core/error.hpp>
 #include <binllm/core/process_memory.hpp>
 #include <binllm/device/thread_pool.hpp>
+#include <binllm/io/folders/tokens.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
 #include <fmt/core.h>
@@ -104,10 +105,10 @@ binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_
                 built_in ? "both" : "neither");
   }
   if (built_in) return binllm::TokenStream::from_string(binllm::stories_of(split, seed, built_in_bytes), tokenizer);
-  if (files.size() == 1) return binllm::TokenStream::from_text(files.front(), tokenizer);
+  if (files.size() == 1) return binllm::load_tokens(files.front(), tokenizer);
   std::vector<std::int32_t> ids;
   for (const std::string& file : files) {
-    const auto part = binllm::TokenStream::from_text(file, tokenizer);
+    const auto part = binllm::load_tokens(file, tokenizer);
     const std::size_t skip = !ids.empty() && tokenizer.bos() ? 1 : 0;  // BOS opens the whole, not each file
     ids.insert(ids.end(), part.tokens().begin() + static_cast<std::ptrdiff_t>(skip), part.tokens().end());
   }
@@ -132,7 +133,10 @@ Json record(const binllm::TokenStream& stream) {
 }
 
 binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
-  return binllm::load_tokenizer(option.empty() ? model : fs::path(option));
+  if (option.empty()) return binllm::load_tokenizer(model);
+  auto tokenizer = binllm::load_tokenizer(fs::path(option));
+  if (!model.empty()) binllm::check_vocabulary(tokenizer, binllm::read_config(model).config);
+  return tokenizer;
 }
 
 namespace {

@@ -26,7 +26,8 @@ using Json = nlohmann::ordered_json;
 
 inline constexpr auto all = std::numeric_limits<binllm::Index>::max();
 inline constexpr auto infinity = std::numeric_limits<double>::infinity();
-inline constexpr std::string_view other_tokenizer = "'byte' or a SentencePiece file instead of the folder's";
+inline constexpr std::string_view other_tokenizer =
+    "'byte', a tokenizer file or a folder with one, instead of the model's";
 
 /// Options of every subcommand.
 struct Common {
@@ -115,7 +116,7 @@ struct RunFlags {
   }
 };
 
-/// A text to learn from or to judge by: files, one after the other, or at least `built_in_bytes` of the built-in
+/// A text to learn from or to judge by: files (texts, compressed texts, token files), one after the other, or at least `built_in_bytes` of the built-in
 /// stories of a split. Errors: option_out_of_range with neither or both.
 [[nodiscard]] binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_in,
                                             const binllm::Tokenizer& tokenizer, binllm::Split split, std::uint64_t seed,
@@ -131,7 +132,8 @@ struct RunFlags {
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
 
-/// "byte", a SentencePiece file, or what the model folder has.
+/// "byte", a file or folder of a tokenizer, or what the model folder has. Errors: those of load_tokenizer;
+/// config_inconsistent where the model, if there is one, has fewer tokens.
 [[nodiscard]] binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model);
 
 /// The command line as a user would type it again.

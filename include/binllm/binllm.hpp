@@ -23,7 +23,10 @@
 #include <binllm/infer/generate.hpp>
 #include <binllm/models/channel_search.hpp>
 #include <binllm/models/convert.hpp>
+#include <binllm/models/gpt_neox.hpp>
 #include <binllm/models/llama.hpp>
+#include <binllm/models/opt.hpp>
+#include <binllm/models/qwen3.hpp>
 #include <binllm/models/walk_blocks.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>

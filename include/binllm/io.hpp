@@ -6,7 +6,10 @@
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/tensor_file.hpp>
+#include <binllm/io/containers/text_file.hpp>
+#include <binllm/io/containers/token_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
+#include <binllm/io/folders/byte_pair_files.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/protocol_text.hpp>
@@ -14,6 +17,7 @@
 #include <binllm/io/folders/run.hpp>
 #include <binllm/io/folders/task_file.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
+#include <binllm/io/folders/tokens.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/llama.hpp>
 

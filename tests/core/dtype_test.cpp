@@ -70,6 +70,38 @@ TEST_CASE("all 65536 patterns of both types agree with the definition") {
   CHECK(wrong_bf16 == 0);
 }
 
+TEST_CASE("rounding to half precision") {
+  using binllm::f16_from_float;
+  int wrong = 0;
+  for (std::uint32_t bits = 0; bits < 0x7c00; ++bits) {  // every finite pattern, and the middle to the next
+    const auto pattern = static_cast<std::uint16_t>(bits);
+    const float value = float_from_f16(pattern);
+    const float above = bits == 0x7bff ? 65536.0f : float_from_f16(static_cast<std::uint16_t>(bits + 1));
+    const float middle = (value + above) / 2;
+    const auto even = static_cast<std::uint16_t>(bits + (bits & 1));
+    wrong += f16_from_float(value) == pattern && f16_from_float(middle) == even ? 0 : 1;
+    wrong += f16_from_float(std::nextafter(middle, 0.0f)) == pattern ? 0 : 1;
+    wrong += f16_from_float(std::nextafter(middle, 1e9f)) == pattern + 1 ? 0 : 1;
+    wrong += f16_from_float(-value) == (pattern | 0x8000) ? 0 : 1;
+  }
+  CHECK(wrong == 0);
+  CHECK(f16_from_float(1e10f) == 0x7c00);
+  CHECK(f16_from_float(-std::numeric_limits<float>::infinity()) == 0xfc00);
+  CHECK(f16_from_float(0x1p-30f) == 0);
+  CHECK(std::isnan(float_from_f16(f16_from_float(std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST_CASE("blocks that share scales") {
+  using binllm::DType;
+  using binllm::storage_block;
+  CHECK(storage_block(DType::q1_0).numbers == 128);
+  CHECK(storage_block(DType::q1_0).bytes == 18);
+  CHECK(storage_block(DType::f16).numbers == 1);
+  CHECK(binllm::bytes_per_element(DType::q4_k) == 0);
+  CHECK(to_string(DType::q1_0) == "Q1_0");
+  CHECK(to_string(DType::f64) == "F64");
+}
+
 TEST_CASE("sizes of elements and types of training state") {
   using binllm::bytes_per_element;
   using binllm::DType;
@@ -79,6 +111,10 @@ TEST_CASE("sizes of elements and types of training state") {
   CHECK(bytes_per_element(DType::f16) == 2);
   CHECK(bytes_per_element(DType::bf16) == 2);
   CHECK(bytes_per_element(DType::u8) == 1);
+  CHECK(bytes_per_element(DType::i64) == 8);
+  CHECK(bytes_per_element(DType::boolean) == 1);
+  CHECK(binllm::is_floating(DType::bf16));
+  CHECK_FALSE(binllm::is_floating(DType::i32));
   static_assert(std::is_same_v<binllm::master_t<float>, float>);
   static_assert(std::is_same_v<binllm::master_t<double>, double>);
 }

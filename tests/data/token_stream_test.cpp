@@ -40,6 +40,24 @@ class WordLengths final : public Tokenizer::Interface {
   }
 };
 
+/// Lower-case letters as they are; runs of anything else are unknown.
+class Letters final : public Tokenizer::Interface {
+ public:
+  void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
+    for (const char character : text) {
+      if (character >= 'a' && character <= 'z')
+        ids.push_back(character);
+      else if (ids.empty() || ids.back() != 0)
+        ids.push_back(0);
+    }
+  }
+  std::string decode(std::span<const std::int32_t>) const override { return {}; }
+  Index vocab_size() const override { return 128; }
+  std::string_view name() const override { return "letters"; }
+  std::size_t bytes_of(std::int32_t id) const override { return id == 0 ? 0 : 1; }
+  std::optional<std::int32_t> unknown() const override { return 0; }
+};
+
 std::string write_temporary(const std::string& text) {
   const auto path = std::filesystem::temp_directory_path() / "binllm_token_stream_test.txt";
   std::ofstream(path, std::ios::binary) << text;
@@ -47,6 +65,16 @@ std::string write_temporary(const std::string& text) {
 }
 
 }  // namespace
+
+TEST_CASE("unknown tokens share the bytes that no other token stands for") {
+  const Tokenizer tokenizer(std::make_shared<const Letters>());
+  const auto stream = TokenStream::from_string("ab\n\n\nc\nde", tokenizer);
+  CHECK(stream.size() == 7);
+  CHECK(stream.bytes_of(0, 7) == 9);
+  CHECK(stream.bytes_of(0, 2) == 2);
+  CHECK(stream.bytes_of(2, 1) == 2);  // three bytes and one
+  CHECK(TokenStream::from_string("abc", tokenizer).bytes_of(0, 3) == 3);
+}
 
 TEST_CASE("BOS opens the stream once, however often the text is cut") {
   const Tokenizer tokenizer(std::make_shared<const WordLengths>());

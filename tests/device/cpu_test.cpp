@@ -261,3 +261,13 @@ TEST_CASE("memory: large blocks, at any number of threads") {
 TEST_CASE("memory that does not exist is refused" * doctest::skip(sanitized)) {
   CHECK(id_of([] { (void)B::allocate(std::size_t{1} << 60); }) == ErrorId::out_of_memory);
 }
+
+TEST_CASE("new memory is zero, whatever stood there before") {
+  for (const std::size_t bytes : {std::size_t{100}, (std::size_t{1} << 22) + 77, (std::size_t{1} << 24) + 1}) {
+    auto* const memory = static_cast<std::byte*>(B::allocate(bytes));
+    std::fill_n(memory, bytes, std::byte{7});
+    B::zero_new(memory, bytes);
+    CHECK(std::all_of(memory, memory + bytes, [](std::byte b) { return b == std::byte{0}; }));
+    B::release(memory);
+  }
+}

@@ -51,6 +51,17 @@ TEST_CASE("bits per byte count the bytes of the scored tokens") {
   CHECK(std::isnan(evaluate_perplexity(zero, toy_stream(32), {.context = 16}).bits_per_byte));
 }
 
+TEST_CASE("a loss that is not finite is an error, not a result") {
+  auto model = small_llama<float>();
+  for (Index i = 0; i < model.block.values.size(); ++i) model.block.values.view().data[i] *= 1e30f;
+  try {
+    static_cast<void>(evaluate_perplexity(model, toy_stream(50), {.context = 10}));
+    FAIL("not refused");
+  } catch (const Error& error) {
+    CHECK(error.id() == ErrorId::value_not_finite);
+  }
+}
+
 TEST_CASE("a text shorter than one window and a window beyond the model are refused") {
   auto model = small_llama<float>();
   const auto id_of = [&](Index size, Index context) {

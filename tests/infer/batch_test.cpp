@@ -89,13 +89,13 @@ TEST_CASE("what is made of a prompt among others is what is made of it alone, ho
 TEST_CASE("a sequence that ends early makes room for the next") {
   auto model = small_llama<float>();
   const auto free = generate_batch(model, five, {.max_tokens = 6});
-  model.config.eos_token_id = free.sequences[1].tokens[4];  // the third token made of prompt 1
+  model.config.eos_token_ids = {free.sequences[1].tokens[4]};  // the third token made of prompt 1
   Notes notes;
   const auto made = generate_batch(model, five, {.max_tokens = 6, .sequences = 2}, &notes);
   for (std::size_t i = 0; i < five.size(); ++i) {
     const auto& whole = free.sequences[i].tokens;
     const auto first = whole.begin() + std::ssize(five[i]);
-    const auto end = std::find(first, whole.end(), *model.config.eos_token_id);
+    const auto end = std::find(first, whole.end(), model.config.eos_token_ids[0]);
     CHECK(made.sequences[i].tokens == std::vector<std::int32_t>(whole.begin(), end));
     CHECK(made.sequences[i].finish == (end == whole.end() ? FinishReason::max_tokens : FinishReason::end_token));
   }

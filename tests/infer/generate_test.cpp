@@ -45,7 +45,7 @@ TEST_CASE("decoding ends before the end-of-text token and at the last position")
   CHECK(generate_tokens(model, {1}, {.max_tokens = 1000}).size() ==
         33);  // 32 positions and the token that the last one predicts
   const auto free = generate_tokens(model, {1}, {.max_tokens = 5});
-  model.config.eos_token_id = free[3];
+  model.config.eos_token_ids = {free[3]};
   const auto first = std::find(free.begin() + 1, free.end(), free[3]);
   CHECK(generate_tokens(model, {1}, {.max_tokens = 5}) == std::vector<std::int32_t>(free.begin(), first));
   CHECK_THROWS_AS(static_cast<void>(generate_tokens(model, {}, {})), Error);
@@ -60,4 +60,64 @@ TEST_CASE("text in, text out") {
   const std::string text = generate(model, byte_tokenizer(), "Once", {.max_tokens = 6});
   CHECK(text.size() == 10);
   CHECK(text.starts_with("Once"));
+}
+
+namespace {
+
+/// The bytes below `size`, of which `end` ends a text.
+class FewBytes final : public Tokenizer::Interface {
+ public:
+  FewBytes(Index size, std::optional<std::int32_t> end) : size_(size), end_(end) {}
+  void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
+    ids.insert(ids.end(), text.begin(), text.end());
+  }
+  std::string decode(std::span<const std::int32_t> ids) const override { return {ids.begin(), ids.end()}; }
+  Index vocab_size() const override { return size_; }
+  std::string_view name() const override { return "few-bytes"; }
+  std::size_t bytes_of(std::int32_t) const override { return 1; }
+  std::optional<std::int32_t> eos() const override { return end_; }
+
+ private:
+  Index size_;
+  std::optional<std::int32_t> end_;
+};
+Tokenizer few_bytes(Index size, std::optional<std::int32_t> end = {}) {
+  return Tokenizer(std::make_shared<const FewBytes>(size, end));
+}
+
+}  // namespace
+
+TEST_CASE("every end token ends a text; the tokenizer's where the model names none") {
+  auto model = small_llama<float>();
+  const auto free = generate_tokens(model, {1}, {.max_tokens = 5});
+  const std::vector<std::vector<std::int32_t>> prompts{{1}};
+  const auto reason = [&](const Tokenizer& tokenizer) {
+    return generate_texts(model, tokenizer, prompts, {.max_tokens = 5}).texts[0].finish;
+  };
+  CHECK(reason(few_bytes(37)) == FinishReason::max_tokens);
+  CHECK(reason(few_bytes(37, free[1])) == FinishReason::end_token);
+  const auto other = static_cast<std::int32_t>(std::find(free.begin(), free.end(), 36) == free.end() ? 36 : 35);
+  model.config.eos_token_ids = {other};
+  CHECK(reason(few_bytes(37, free[1])) == FinishReason::max_tokens);
+  model.config.eos_token_ids = {other, free[1]};
+  CHECK(reason(few_bytes(37)) == FinishReason::end_token);
+  CHECK(generate_batch(model, prompts, {.max_tokens = 5}).sequences[0].tokens.size() == 1);
+}
+
+TEST_CASE("ids without a piece are never chosen") {
+  const auto model = small_llama<float>();
+  const std::vector<std::vector<std::int32_t>> prompts{{1}, {2}};
+  bool beyond = false;
+  for (const auto& sequence : generate_batch(model, prompts, {.max_tokens = 30, .temperature = 2}).sequences)
+    for (const std::int32_t id : sequence.tokens) beyond = beyond || id >= 5;
+  CHECK(beyond);
+  for (const double temperature : {0.0, 2.0}) {
+    const auto made =
+        generate_texts(model, few_bytes(5), prompts, {.max_tokens = 30, .temperature = temperature, .top_k = 20});
+    for (const auto& text : made.texts) {
+      CHECK(text.continuation_tokens == 30);
+      for (const char byte : text.continuation) CHECK(byte < 5);
+    }
+  }
+  CHECK_THROWS_AS(static_cast<void>(generate_tokens(model, {1}, {.choosable = -1})), Error);
 }

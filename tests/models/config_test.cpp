@@ -46,7 +46,7 @@ TEST_CASE("consistent configurations are accepted") {
   CHECK_NOTHROW(small().check());
   CHECK(refused([](ModelConfig& c) { c.head_dim = 128; }) == "");  // wider than hidden_size / heads: allowed
   CHECK(refused([](ModelConfig& c) { c.num_key_value_heads = 1; }) == "");
-  CHECK(refused([](ModelConfig& c) { c.bos_token_id = c.eos_token_id = 511; }) == "");
+  CHECK(refused([](ModelConfig& c) { c.bos_token_id = 511, c.eos_token_ids = {0, 511}; }) == "");
   CHECK(refused([](ModelConfig& c) { c.rope_scaling = RopeScaling{32, 1, 4, 8192}; }) == "");
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("heads that do not divide, odd head_dim, numbers out of range") {
   CHECK(refused([](ModelConfig& c) { c.rope_theta = -1; }) == "rope_theta");
   CHECK(refused([](ModelConfig& c) { c.rope_theta = std::numeric_limits<double>::infinity(); }) == "rope_theta");
   CHECK(refused([](ModelConfig& c) { c.bos_token_id = 512; }) == "bos_token_id");
-  CHECK(refused([](ModelConfig& c) { c.eos_token_id = -1; }) == "eos_token_id");
+  CHECK(refused([](ModelConfig& c) { c.eos_token_ids = {5, -1}; }) == "eos_token_id");
 }
 
 TEST_CASE("rotary scaling must have positive factors in order") {

@@ -182,7 +182,7 @@ TEST_CASE("a dry run says how many steps there will be and how much memory they 
   CHECK_FALSE(fs::exists(never));
 }
 
-TEST_CASE("a dry run finds the tokens that the model does not know") {
+TEST_CASE("a tokenizer with more tokens than the model is refused before any work, in a dry run too") {
   const auto oracle = data_file("models/stories260K/oracle_greedy_n64.txt");
   if (!oracle) return;
   const TemporaryFolder folder;
@@ -192,7 +192,7 @@ TEST_CASE("a dry run finds the tokens that the model does not know") {
       run(folder, "pretrain --built-in --model " + model + " --tokenizer " + fs::path(*oracle).parent_path().string() +
                       " --batch 4 --context 32 --dry-run --out " + (folder / "never").string());
   CHECK(refused.code == 1);
-  CHECK(refused.error.find("E402") != std::string::npos);
+  CHECK(refused.error.find("E302") != std::string::npos);
 }
 
 TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" *
@@ -314,6 +314,35 @@ TEST_CASE("an interrupted generation ends with what was made, and says by which 
   REQUIRE(!made.empty());
   CHECK(made.front() == 'x');
   CHECK(made.back() == '\n');
+}
+
+TEST_CASE("pack rounds a model to signs; inspect says what of a folder holds") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), packed = (folder / "packed").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  REQUIRE(run(folder, "pack --model " + model + " --out " + packed).code == 0);
+  CHECK(run(folder, "generate --model " + packed + " --prompt x --max-tokens 3").code == 0);
+  const auto verified = run(folder, "inspect --verify --model " + packed);
+  CHECK(verified.code == 0);
+  CHECK(contains(verified.out, "verified           config.json: checksum"));
+  CHECK(contains(verified.out, "verified           model.safetensors: checksums of"));
+  const auto twice = run(folder, "pack --model " + packed + " --out " + (folder / "never").string());
+  CHECK(twice.code == 1);
+  CHECK(contains(twice.error, "E302"));
+
+  auto config = nlohmann::json::parse(read_text(folder / "model/config.json"));
+  const auto inspect = [&] {
+    write_text(folder / "model/config.json", config.dump());
+    return run(folder, "inspect --model " + model);
+  };
+  CHECK(inspect().code == 0);
+  config["num_hidden_layers"] = 3;
+  CHECK(contains(inspect().error, "E204"));
+  config["binllm"].erase("checksum");  // changed on purpose, but not to what the file holds
+  const auto other = inspect();
+  CHECK(other.code == 1);
+  CHECK(other.out.empty());
+  CHECK(contains(other.error, "E205"));
 }
 
 TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {

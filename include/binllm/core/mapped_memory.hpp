@@ -86,10 +86,39 @@ class MappedMemory {
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
     return {static_cast<const std::byte*>(data_), size_};
   }
+  /// The whole pages of a part of `bytes()` need not stay in memory; who reads them again reads the file again.
+  void release(std::span<const std::byte> part) const noexcept {
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const auto start = static_cast<std::size_t>(part.data() - static_cast<const std::byte*>(data_));
+    const std::size_t first = (start + page - 1) / page * page, last = (start + part.size()) / page * page;
+    if (first < last) ::madvise(static_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+  }
 
  private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Keeps the memory of a reader bounded who goes through mapped pages once, from the first to the last: pages behind
+/// them are given back to the system. Whoever reads them again reads the file again.
+class ReadOnce {
+ public:
+  explicit ReadOnce(const MappedMemory& memory) : pages_(memory.bytes()) {}
+
+  /// All before this byte of the memory has been read.
+  void passed(const void* position) noexcept {
+    const auto done = static_cast<std::size_t>(static_cast<const std::byte*>(position) - pages_.data());
+    const std::size_t end = done / step * step;
+    if (end <= given_back_) return;
+    ::madvise(const_cast<std::byte*>(pages_.data()) + given_back_, end - given_back_, MADV_DONTNEED);
+    given_back_ = end;
+  }
+
+ private:
+  static constexpr std::size_t step = std::size_t{1} << 24;  // whole pages of any size
+
+  std::span<const std::byte> pages_;
+  std::size_t given_back_ = 0;
 };
 
 /// A file without a name in $TMPDIR (or /tmp): it vanishes with its last user, however the process ends.

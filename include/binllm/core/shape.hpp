@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <initializer_list>
+#include <span>
 #include <string>
 
 namespace binllm {
@@ -29,7 +30,9 @@ class Shape {
   static constexpr int max_rank = 4;
 
   constexpr Shape() = default;
-  constexpr Shape(std::initializer_list<Index> extents) {
+  constexpr Shape(std::initializer_list<Index> extents)
+      : Shape(std::span<const Index>(extents.begin(), extents.size())) {}
+  constexpr explicit Shape(std::span<const Index> extents) {
     if (extents.size() > max_rank) detail::refuse_rank(extents.size());
     for (const Index extent : extents) {
       if (extent < 0) detail::refuse_extent(extent);

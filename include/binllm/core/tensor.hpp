@@ -15,7 +15,11 @@ class Tensor {
   Tensor() = default;
   explicit Tensor(Shape shape) : shape_(shape) {
     data_ = static_cast<T*>(Backend<Device>::allocate(bytes()));
-    Backend<Device>::zero(data_, bytes());
+    if constexpr (requires { Backend<Device>::zero_new(data_, bytes()); }) {
+      Backend<Device>::zero_new(data_, bytes());
+    } else {
+      Backend<Device>::zero(data_, bytes());
+    }
   }
   Tensor(Tensor&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), shape_(std::exchange(other.shape_, {})) {}

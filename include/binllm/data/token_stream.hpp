@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// One long sequence of token ids: what training and evaluation read.
 #pragma once
+#include <binllm/core/fnv.hpp>
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,13 +26,18 @@ class TokenStream {
   /// unlinked temporary file ($TMPDIR, else /tmp; 4 bytes per token) that is mapped in turn.
   /// Errors: file_missing, file_unreadable, write_failed (no room for the ids).
   [[nodiscard]] static TokenStream from_text(const std::string& path, const Tokenizer& tokenizer) {
-    const MappedMemory text = MappedMemory::of_file(path);
+    return from_text(MappedMemory::of_file(path), tokenizer);
+  }
+  /// The same of a text that is mapped already.
+  [[nodiscard]] static TokenStream from_text(const MappedMemory& text, const Tokenizer& tokenizer) {
     const std::string_view characters(reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size());
     TemporaryFile file;
+    ReadOnce pages(text);
     auto block = std::make_shared<Block>();
-    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(characters, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char* position) {
       file.append(ids.data(), ids.size() * sizeof(std::int32_t));
       ids.clear();
+      pages.passed(position);
     });
     block->mapped = file.map();
     const auto bytes = block->mapped.bytes();
@@ -37,9 +45,23 @@ class TokenStream {
     return TokenStream(std::move(block));
   }
 
+  /// Ids in mapped memory, made of so many bytes of text by this tokenizer (BOS included, where it adds one); `hash`
+  /// is what `hash()` says.
+  [[nodiscard]] static TokenStream from_mapped(MappedMemory memory, std::span<const std::int32_t> ids,
+                                               const Tokenizer& tokenizer, std::uint64_t text_bytes,
+                                               std::uint64_t hash) {
+    auto block = std::make_shared<Block>();
+    block->mapped = std::move(memory);
+    block->tokens = ids;
+    block->tokenizer = tokenizer;
+    block->text_bytes = text_bytes;
+    block->hash = hash;
+    return TokenStream(std::move(block));
+  }
+
   [[nodiscard]] static TokenStream from_string(std::string_view text, const Tokenizer& tokenizer) {
     auto block = std::make_shared<Block>();
-    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids) {
+    tokenise(text, tokenizer, *block, [&](std::vector<std::int32_t>& ids, const char*) {
       block->owned.insert(block->owned.end(), ids.begin(), ids.end());
       ids.clear();
     });
@@ -52,7 +74,7 @@ class TokenStream {
     auto block = std::make_shared<Block>();
     block->owned = std::move(ids);
     block->tokens = block->owned;
-    block->hash = extend(block->hash, block->tokens);
+    block->hash = fnv_extend(block->hash, block->tokens);
     return TokenStream(std::move(block));
   }
 
@@ -64,15 +86,21 @@ class TokenStream {
   [[nodiscard]] std::uint64_t hash() const noexcept { return block_->hash; }
 
   /// Bytes of text that tokens [first, first + count) stand for (a tokenizer's dummy prefix counts as one byte);
-  /// 0 for a stream made from ids. Errors: index_out_of_range.
+  /// 0 for a stream made from ids. Unknown tokens share what no other token of the stream stands for, each as much, so
+  /// that all together have the bytes of the text. Errors: index_out_of_range.
   [[nodiscard]] std::uint64_t bytes_of(Index first, Index count) const {
     if (first < 0 || count < 0 || first > size() - count) {
       throw Error(ErrorId::index_out_of_range, "TokenStream::bytes_of", "first, count",
                   fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
     }
     if (!block_->tokenizer) return 0;
-    return block_->tokenizer->bytes_of(
-        tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    const auto part = tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    const std::uint64_t known = block_->tokenizer->bytes_of(part);
+    if (block_->unknown_tokens == 0) return known;
+    const auto unknown = std::count(part.begin(), part.end(), *block_->tokenizer->unknown());
+    const double each = static_cast<double>(block_->text_bytes - std::min(block_->text_bytes, block_->known_bytes)) /
+                        static_cast<double>(block_->unknown_tokens);
+    return known + static_cast<std::uint64_t>(std::llround(each * static_cast<double>(unknown)));
   }
 
  private:
@@ -82,7 +110,9 @@ class TokenStream {
     std::span<const std::int32_t> tokens;
     std::optional<Tokenizer> tokenizer;
     std::uint64_t text_bytes = 0;
-    std::uint64_t hash = 0xcbf29ce484222325u;
+    std::uint64_t known_bytes = 0;  ///< that tokens stand for of which that can be told
+    std::int64_t unknown_tokens = 0;
+    std::uint64_t hash = fnv_of_nothing;
   };
 
   explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}
@@ -95,19 +125,13 @@ class TokenStream {
     if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
     do {
       text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
-      block.hash = extend(block.hash, ids);
-      sink(ids);
-    } while (!text.empty());
-  }
-
-  static std::uint64_t extend(std::uint64_t hash, std::span<const std::int32_t> ids) noexcept {
-    for (const std::int32_t id : ids) {
-      for (int shift = 0; shift < 32; shift += 8) {
-        hash ^= (static_cast<std::uint32_t>(id) >> shift) & 0xffu;
-        hash *= 0x100000001b3u;
+      block.hash = fnv_extend(block.hash, ids);
+      if (const auto unknown = tokenizer.unknown()) {
+        block.known_bytes += tokenizer.bytes_of(ids);
+        block.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
       }
-    }
-    return hash;
+      sink(ids, text.data());
+    } while (!text.empty());
   }
 
   std::shared_ptr<const Block> block_;

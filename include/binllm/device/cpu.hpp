@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <cstring>
 #include <new>
+#include <span>
 
 namespace binllm {
 
@@ -67,6 +68,20 @@ inline void advise_huge_pages([[maybe_unused]] void* block, [[maybe_unused]] std
 #endif
 }
 
+/// Drops the whole pages of a large block of private memory, which then read as zero and are not resident until they
+/// are written. Returns the pages; none where the system does not say that it did.
+inline std::span<std::byte> drop_pages([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) noexcept {
+#if defined(__linux__)
+  constexpr std::size_t large = std::size_t{1} << 22, page = std::size_t{1} << 16;  // a multiple of every page size
+  if (bytes < large) return {};
+  auto* const first = static_cast<std::byte*>(block);
+  const std::size_t skipped = (page - reinterpret_cast<std::uintptr_t>(block) % page) % page;
+  const std::span<std::byte> pages(first + skipped, (bytes - skipped) / page * page);
+  if (::madvise(pages.data(), pages.size(), MADV_DONTNEED) == 0) return pages;
+#endif
+  return {};
+}
+
 }  // namespace cpu
 
 template <>
@@ -97,6 +112,16 @@ struct Backend<Cpu> {
     cpu::over_bytes(bytes, [&](std::size_t first, std::size_t count) {
       std::memset(static_cast<std::byte*>(pointer) + first, 0, count);
     });
+  }
+  /// The same of a block that was just allocated: memory is taken where it is written, which that of the gradients of a
+  /// model that only computes never is.
+  static void zero_new(void* pointer, std::size_t bytes) noexcept {
+    const auto dropped = cpu::drop_pages(pointer, bytes);
+    if (dropped.empty()) return zero(pointer, bytes);
+    auto* const begin = static_cast<std::byte*>(pointer);
+    zero(begin, static_cast<std::size_t>(dropped.data() - begin));
+    auto* const end = dropped.data() + dropped.size();
+    zero(end, bytes - static_cast<std::size_t>(end - begin));
   }
   static void synchronise() noexcept {}
 

@@ -5,6 +5,7 @@
 #include <binllm/infer/generation.hpp>
 #include <binllm/infer/sampling.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 #include <vector>
@@ -73,12 +74,15 @@ class BatchRun {
   }
   [[nodiscard]] std::int32_t choose(Index prompt, View<const typename Model::Master> logits) {
     const auto& history = sequence(prompt).tokens;
-    return sampler_(logits, history, std::ssize(history), options_.first_sequence + prompt);
+    const Index choosable = options_.choosable == 0 ? logits.size() : std::min(options_.choosable, logits.size());
+    return sampler_(View<const typename Model::Master>(logits.data, {choosable}), history, std::ssize(history),
+                    options_.first_sequence + prompt);
   }
   /// Adds a token to its sequence. False: the sequence has ended.
   bool take(const Running& running, std::int32_t token) {
-    const ModelConfig& config = decoder_.config();
-    if (config.eos_token_id == token || config.bos_token_id == token) return end(running, FinishReason::end_token);
+    const auto& more = options_.end_tokens;
+    if (decoder_.config().ends_text(token) || std::find(more.begin(), more.end(), token) != more.end())
+      return end(running, FinishReason::end_token);
     auto& tokens = sequence(running.prompt).tokens;
     tokens.push_back(token);
     ++made_.statistics.generated_tokens;

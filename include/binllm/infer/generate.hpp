@@ -33,6 +33,15 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   }
 }
 
+/// What a tokenizer adds to the options.
+[[nodiscard]] inline GenerateOptions with_tokenizer(GenerateOptions options, const Tokenizer& tokenizer,
+                                                    const ModelConfig& config) {
+  const auto eos = tokenizer.eos();
+  if (config.eos_token_ids.empty() && eos) options.end_tokens.push_back(*eos);
+  if (options.choosable == 0 || options.choosable > tokenizer.vocab_size()) options.choosable = tokenizer.vocab_size();
+  return options;
+}
+
 }  // namespace detail
 
 /// Sequences and capacity of a decoder for these prompts. Errors: option_out_of_range, empty_tensor for a prompt
@@ -75,7 +84,9 @@ template <LanguageModel Model>
                                             const std::vector<std::vector<std::int32_t>>& prompts,
                                             const GenerateOptions& options = {}, TextReceiver* receiver = nullptr) {
   detail::TextWriter writer(tokenizer, prompts, options.stop, receiver);
-  const GeneratedTokens made = generate_batch(decoder, prompts, options, static_cast<TokenReceiver*>(&writer));
+  const GeneratedTokens made =
+      generate_batch(decoder, prompts, detail::with_tokenizer(options, tokenizer, decoder.config()),
+                     static_cast<TokenReceiver*>(&writer));
   return writer.texts(made.statistics);
 }
 

@@ -28,9 +28,11 @@ struct GenerateOptions {
   /// Prompt i draws from stream first_sequence + i of the seed: alone, with its number here, it gives what it gives
   /// among others.
   Index first_sequence = 0;
-  Index sequences = 8;              ///< decoded at once at most; further prompts wait
-  Index context = 0;                ///< tokens that a sequence may have; 0: what prompt and max_tokens need
-  std::vector<std::string> stop{};  ///< strings at which a text ends; they are not part of it
+  Index sequences = 8;                     ///< decoded at once at most; further prompts wait
+  Index context = 0;                       ///< tokens that a sequence may have; 0: what prompt and max_tokens need
+  std::vector<std::string> stop{};         ///< strings at which a text ends; they are not part of it
+  std::vector<std::int32_t> end_tokens{};  ///< end a text, beside those that the model's configuration names
+  Index choosable = 0;                     ///< only tokens with lower ids are chosen; 0: all
   std::optional<VocabularyPrecision> vocabulary{};  ///< of embedding and head while decoding; empty: the format's
 
   [[nodiscard]] SamplingOptions sampling() const {
@@ -130,6 +132,7 @@ inline void GenerateOptions::check() const {
   if (first_sequence < 0) refuse("first_sequence", "at least 0", first_sequence);
   if (sequences < 1) refuse("sequences", "at least 1", sequences);
   if (context < 0) refuse("context", "at least 0", context);
+  if (choosable < 0) refuse("choosable", "at least 0", choosable);
 }
 
 namespace detail {
@@ -180,7 +183,8 @@ template <LanguageModel Model>
                                                         const GenerateOptions& options = {});
 
 /// Texts that continue the prompts, ended before options.stop also where such a string comes in parts. Prompts are ids,
-/// as of encode_prompt. Errors: as above, option_out_of_range for an empty stop string.
+/// as of encode_prompt. Ids for which the tokenizer has no piece, as padded vocabularies have them, are never chosen;
+/// where the model's configuration names no end token, the tokenizer's ends a text. Errors: as above, option_out_of_range for an empty stop string.
 template <LanguageModel Model>
 [[nodiscard]] GeneratedTexts generate_texts(const Model& model, const Tokenizer& tokenizer,
                                             const std::vector<std::vector<std::int32_t>>& prompts,

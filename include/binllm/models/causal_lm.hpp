@@ -30,9 +30,11 @@ enum class Ownership { own, borrow_first };
 ///   Norm<T, D>, Positions<T, D>          modules
 ///   FeedForward                          Gated<Activation> or Ungated<Activation>
 ///   residual                             sequential or parallel
-///   attention_bias, attention_out_bias, mlp_bias
+///   attention_bias, attention_out_bias, mlp_bias      of every model; a ModelConfig may ask for more
+///   HeadNorm<T, D>                       optional: a norm of each head of queries and keys
 ///   names                                of modules in files
 ///   folds                                where scales of input channels can go
+///   gguf                                 optional: how GGUF files have it
 template <class A>
 concept Architecture = requires {
   { A::name } -> std::convertible_to<std::string_view>;
@@ -152,7 +154,7 @@ struct CausalLm {
   static void visit(V&& v, Self&... self) {
     constexpr DecoderNames names = A::names;
     v(std::string(names.embedding) + ".weight", self.embed_tokens...);
-    v("", self.positions...);
+    v(std::string(names.positions), self.positions...);
     const std::size_t count = std::min({self.layers.size()...});
     for (std::size_t i = 0; i < count; ++i) v(std::string(names.layers) + "." + std::to_string(i), self.layers[i]...);
     v(std::string(names.norm), self.norm...);

@@ -4,22 +4,26 @@
 #include <binllm/core/error.hpp>
 #include <binllm/core/shape.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace binllm {
 
-/// Llama 3's stretching of rotary frequencies. With wavelength L = 2 pi / f and o = original_max_position_embeddings
-/// a frequency f becomes
+/// The stretching of rotary frequencies. `linear` makes f / factor of every frequency f. `llama3` has wavelengths
+/// L = 2 pi / f, o = original_max_position_embeddings, and makes
 ///   f / factor                 where L > o / low_freq_factor
 ///   f                          where L < o / high_freq_factor
 ///   (1 - s) f / factor + s f   between them, s = (o / L - low_freq_factor) / (high_freq_factor - low_freq_factor)
+enum class RopeType { llama3, linear };
 struct RopeScaling {
-  double factor = 0, low_freq_factor = 0, high_freq_factor = 0;
-  Index original_max_position_embeddings = 0;
+  double factor = 0, low_freq_factor = 0, high_freq_factor = 0;  ///< the last two of llama3 alone
+  Index original_max_position_embeddings = 0;                    ///< of llama3 alone
+  RopeType type = RopeType::llama3;
 
   friend bool operator==(const RopeScaling&, const RopeScaling&) = default;
 };
@@ -32,12 +36,16 @@ struct ModelConfig {
   double norm_epsilon = 1e-5, rope_theta = 10000;
   double rotary_share = 1;  ///< of a head's dimensions that turn with the position, where positions are rotary
   bool tie_word_embeddings = true;
+  bool attention_bias = false, mlp_bias = false;  ///< beside the biases that every model of the architecture has
   std::optional<RopeScaling> rope_scaling{};
-  std::optional<std::int32_t> bos_token_id{}, eos_token_id{};
+  std::optional<std::int32_t> bos_token_id{};
+  std::vector<std::int32_t> eos_token_ids{};  ///< each ends a text
 
   /// Dimensions of a head that turn.
-  [[nodiscard]] Index rotary_dim() const {
-    return static_cast<Index>(rotary_share * static_cast<double>(head_dim));
+  [[nodiscard]] Index rotary_dim() const { return static_cast<Index>(rotary_share * static_cast<double>(head_dim)); }
+  /// Whether a token ends a text: an end token, or the one that begins another.
+  [[nodiscard]] bool ends_text(std::int32_t token) const {
+    return bos_token_id == token || std::find(eos_token_ids.begin(), eos_token_ids.end(), token) != eos_token_ids.end();
   }
   /// Errors: config_inconsistent with the name of the field.
   void check() const;
@@ -60,14 +68,15 @@ inline void check_positive(const char* field, double value) {
   if (!std::isfinite(value) || value <= 0) refuse_config(field, "a finite number above 0", fmt::format("{}", value));
 }
 
-inline void check_token(const char* field, std::optional<std::int32_t> token, Index vocab_size) {
-  if (token && (*token < 0 || *token >= vocab_size)) {
-    refuse_config(field, fmt::format("a token below vocab_size {}", vocab_size), fmt::format("{}", *token));
+inline void check_token(const char* field, std::int32_t token, Index vocab_size) {
+  if (token < 0 || token >= vocab_size) {
+    refuse_config(field, fmt::format("a token below vocab_size {}", vocab_size), fmt::format("{}", token));
   }
 }
 
 inline void check_scaling(const RopeScaling& scaling) {
   check_positive("rope_scaling.factor", scaling.factor);
+  if (scaling.type == RopeType::linear) return;
   check_positive("rope_scaling.low_freq_factor", scaling.low_freq_factor);
   check_positive("rope_scaling.high_freq_factor", scaling.high_freq_factor);
   check_extent("rope_scaling.original_max_position_embeddings", scaling.original_max_position_embeddings);
@@ -114,13 +123,14 @@ inline void ModelConfig::check() const {
     detail::refuse_config("head_dim", "an even number (rotary pairs)", fmt::format("{}", head_dim));
   }
   if (!(rotary_share > 0 && rotary_share <= 1) || rotary_dim() < 2 || rotary_dim() % 2 != 0) {
-    detail::refuse_config("rotary_share", "a share of head_dim that is an even number", fmt::format("{}", rotary_share));
+    detail::refuse_config("rotary_share", "a share of head_dim that is an even number",
+                          fmt::format("{}", rotary_share));
   }
   detail::check_positive("norm_epsilon", norm_epsilon);
   detail::check_positive("rope_theta", rope_theta);
   if (rope_scaling) detail::check_scaling(*rope_scaling);
-  detail::check_token("bos_token_id", bos_token_id, vocab_size);
-  detail::check_token("eos_token_id", eos_token_id, vocab_size);
+  if (bos_token_id) detail::check_token("bos_token_id", *bos_token_id, vocab_size);
+  for (const std::int32_t token : eos_token_ids) detail::check_token("eos_token_id", token, vocab_size);
   detail::check_total(*this);
 }
 

@@ -22,9 +22,10 @@ struct DecoderLayer {
 
   DecoderLayer(const F& format, const ModelConfig& c)
       : attention_norm(c.hidden_size, c.norm_epsilon),
-        attention(format, c.hidden_size, {c.num_attention_heads, c.num_key_value_heads, c.head_dim}),
+        attention(format, c.hidden_size, {c.num_attention_heads, c.num_key_value_heads, c.head_dim}, c.norm_epsilon,
+                  c.attention_bias),
         mlp_norm(c.hidden_size, c.norm_epsilon),
-        mlp(format, c.hidden_size, c.intermediate_size) {}
+        mlp(format, c.hidden_size, c.intermediate_size, c.mlp_bias) {}
 
   template <class Positions>
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Positions& positions, Index layer,

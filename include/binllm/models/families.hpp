@@ -2,7 +2,10 @@
 /// The families that the library ships, and the only list of them: a line here makes one known to io and the program.
 #pragma once
 #include <binllm/core/type_list.hpp>
+#include <binllm/models/gpt_neox.hpp>
 #include <binllm/models/llama.hpp>
+#include <binllm/models/opt.hpp>
+#include <binllm/models/qwen3.hpp>
 
 namespace binllm {
 
@@ -16,7 +19,7 @@ R with_family(const Family& family, F& f, TypeList<A, Rest...>) {
 }
 }  // namespace detail
 
-using ShippedFamilies = TypeList<LlamaArchitecture>;
+using ShippedFamilies = TypeList<LlamaArchitecture, Qwen3Architecture, GptNeoxArchitecture, OptArchitecture>;
 
 inline constexpr auto shipped_families = table_of<ShippedFamilies>([]<class A>() { return &family_of<A>; });
 

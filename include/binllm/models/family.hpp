@@ -12,20 +12,33 @@
 
 namespace binllm {
 
-/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. norm_epsilon, rotary_share and
-/// tie_word_embeddings may have an empty name, and keep their defaults; so may num_key_value_heads and head_dim, which
-/// are then num_attention_heads and hidden_size / num_attention_heads. What a file cannot say is not written.
+/// What a family calls the fields of ModelConfig in config.json; the defaults are Llama's. norm_epsilon, rotary_share,
+/// tie_word_embeddings and the biases may have an empty name, and keep their defaults; so may num_key_value_heads and
+/// head_dim, which are then num_attention_heads and hidden_size / num_attention_heads. What a file cannot say is not
+/// written.
 struct ConfigKeys {
   std::string_view vocab_size = "vocab_size", hidden_size = "hidden_size", intermediate_size = "intermediate_size",
                    num_hidden_layers = "num_hidden_layers", num_attention_heads = "num_attention_heads",
                    num_key_value_heads = "num_key_value_heads", head_dim = "head_dim",
                    max_position_embeddings = "max_position_embeddings", norm_epsilon = "rms_norm_eps",
-                   rotary_share = "", tie_word_embeddings = "tie_word_embeddings";
+                   rope_theta = "rope_theta", rotary_share = "", tie_word_embeddings = "tie_word_embeddings",
+                   attention_bias = "", mlp_bias = "";
+  double rotary_share_if_absent = 1;
+  bool tied_if_absent = false;
 };
 
-/// A key that may be absent and otherwise has this value, as JSON writes it.
+/// A key that may be absent and otherwise has this value, as JSON writes it, or that of another key.
 struct FixedKey {
-  std::string_view key, value;
+  std::string_view key, value, same_as{};
+};
+
+/// How GGUF files have a family, where llama.cpp knows it. Names of tensors follow from DecoderNames.
+struct GgufWords {
+  std::string_view architecture = "";  ///< "general.architecture", and what other names begin with; empty: not known there
+  std::string_view norm_epsilon = "attention.layer_norm_rms_epsilon";
+  /// Rows of each head of W_q and W_k (and their biases) stand in pairs that turn together, 2j beside 2j + 1; elsewhere
+  /// these are j and j + head_dim / 2.
+  bool rotary_pairs = false;
 };
 
 /// All of it as one value, for readers that are compiled once for all families.
@@ -36,7 +49,16 @@ struct Family {
   bool rotary;                  ///< whether positions are rotary: rope_theta and rope_scaling count
   Index feed_forward_matrices;  ///< linear layers of a feed-forward network
   DecoderNames names;
+  GgufWords gguf;
 };
+
+namespace detail {
+template <class A>
+[[nodiscard]] constexpr GgufWords gguf_words() {
+  if constexpr (requires { A::gguf; }) return A::gguf;
+  return {};
+}
+}  // namespace detail
 
 template <class A>
 inline constexpr Family family_of{A::name,
@@ -46,7 +68,8 @@ inline constexpr Family family_of{A::name,
                                   A::fixed,
                                   A::template Positions<float, Cpu>::rotary,
                                   A::FeedForward::matrices,
-                                  A::names};
+                                  A::names,
+                                  detail::gguf_words<A>()};
 
 /// Weights of the linear layers of the blocks, biases not counted: what becomes one bit.
 [[nodiscard]] constexpr Index block_weight_count(const Family& family, const ModelConfig& c) noexcept {
@@ -69,8 +92,9 @@ inline constexpr Family family_of{A::name,
     }
     return !rest.empty();
   };
-  return is(n.attention, n.query) || is(n.attention, n.key) || is(n.attention, n.value) ||
-         is(n.attention, n.attention_output) || is(n.mlp, n.gate) || is(n.mlp, n.up) || is(n.mlp, n.down);
+  return is(n.attention, n.query_key_value) || is(n.attention, n.query) || is(n.attention, n.key) ||
+         is(n.attention, n.value) || is(n.attention, n.attention_output) || is(n.mlp, n.gate) || is(n.mlp, n.up) ||
+         is(n.mlp, n.down);
 }
 
 }  // namespace binllm

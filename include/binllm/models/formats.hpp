@@ -22,6 +22,13 @@ decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {
   return f.template operator()<RuntimeBinary<T>>();
 }
 
+/// The format of models as they are published, and the one that holds one bit a weight.
+using FullPrecision = Dense;
+using OneBit = Packed;
+
 using ShippedFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
+/// Every type that one of these names stands for, those that train first.
+using ShippedFormatTypes = TypeList<Dense, RuntimeBinary<float>, RuntimeBinary<float, ChannelSharing::per_linear>,
+                                    PackedFormat<Int8Activations>, PackedFormat<FloatActivations>>;
 
 }  // namespace binllm

@@ -14,10 +14,13 @@ namespace binllm {
 enum class Residual { sequential, parallel };
 
 /// What a family calls its modules in files. The defaults are Hugging Face's usual ones. An empty name adds nothing.
+/// Where `query_key_value` has a name, full-precision files hold query, key and value in one tensor of that name:
+///   rows of head 0 of W_q, of head 0 of W_k, of head 0 of W_v, of head 1 of W_q, ...,     biases alike
 struct DecoderNames {
   std::string_view embedding = "model.embed_tokens", layers = "model.layers", norm = "model.norm", head = "lm_head";
-  std::string_view attention = "self_attn", query = "q_proj", key = "k_proj", value = "v_proj",
-                   attention_output = "o_proj";
+  std::string_view positions = "";
+  std::string_view attention = "self_attn", query = "q_proj", key = "k_proj", value = "v_proj", query_key_value = "",
+                   attention_output = "o_proj", query_norm = "q_norm", key_norm = "k_norm";
   std::string_view mlp = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
   std::string_view attention_norm = "input_layernorm", mlp_norm = "post_attention_layernorm";
 };

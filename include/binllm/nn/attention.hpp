@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// Causal self-attention with grouped query heads: y = r + W_o attention(W_q x, W_k x, W_v x), the linear layers in the
-/// model's format, queries and keys at their positions.
+/// model's format, queries and keys at their positions. An architecture may have a norm of each head of both,
+/// HeadNorm<T, D>.
 #pragma once
 #include <binllm/autodiff/stage.hpp>
 #include <binllm/nn/architecture.hpp>
 #include <binllm/nn/key_value_cache.hpp>
 #include <binllm/nn/linear.hpp>
+#include <binllm/nn/norm.hpp>
 #include <binllm/ops/cached_attention.hpp>
 
 namespace binllm {
@@ -14,23 +16,40 @@ struct HeadShape {
   Index heads, kv_heads, head_dim;
 };
 
+namespace detail {
+template <class Architecture, class T, class Device>
+struct HeadNormOf {
+  using type = NoNorm<T, Device>;
+};
+template <class Architecture, class T, class Device>
+requires requires { typename Architecture::template HeadNorm<T, Device>; }
+struct HeadNormOf<Architecture, T, Device> {
+  using type = typename Architecture::template HeadNorm<T, Device>;
+};
+}  // namespace detail
+
 template <class Architecture, class T, class Device, class F>
 struct SelfAttention {
   using Linear = LinearLayer<T, Device, F>;
   using Input = typename F::template Input<T, Device>;
+  using HeadNorm = typename detail::HeadNormOf<Architecture, T, Device>::type;
   Input input;  ///< where x enters q, k and v
   Linear q_proj, k_proj, v_proj;
+  HeadNorm q_norm, k_norm;
   Input o_input;  ///< where the heads' output enters o
   Linear o_proj;
   HeadShape shape;
 
-  SelfAttention(const F& format, Index channels, HeadShape s)
+  /// `biases`: of all four layers, beside those that the architecture has.
+  SelfAttention(const F& format, Index channels, HeadShape s, double epsilon, bool biases)
       : input(format, {Role::attention_in, channels, 1, s.head_dim}),
-        q_proj(format, entered(s.heads * s.head_dim, channels)),
-        k_proj(format, entered(s.kv_heads * s.head_dim, channels)),
-        v_proj(format, entered(s.kv_heads * s.head_dim, channels)),
+        q_proj(format, entered(s.heads * s.head_dim, channels, biases)),
+        k_proj(format, entered(s.kv_heads * s.head_dim, channels, biases)),
+        v_proj(format, entered(s.kv_heads * s.head_dim, channels, biases)),
+        q_norm(s.head_dim, epsilon),
+        k_norm(s.head_dim, epsilon),
         o_input(format, {Role::attention_out, s.heads * s.head_dim, s.heads / s.kv_heads, s.head_dim}),
-        o_proj(format, {channels, s.heads * s.head_dim, Role::attention_out, Architecture::attention_out_bias,
+        o_proj(format, {channels, s.heads * s.head_dim, Role::attention_out, Architecture::attention_out_bias || biases,
                         !folds<Architecture>(Role::attention_out)}),
         shape(s) {}
 
@@ -42,8 +61,8 @@ struct SelfAttention {
     Stage<Device> stage(pass.tape);
     pass.observe(layer, Role::attention_in, x);
     const auto entered = input(pass, x);
-    const auto q = placed(pass, positions, q_proj, entered), k = placed(pass, positions, k_proj, entered),
-               v = v_proj(pass, input, entered);
+    const auto q = placed(pass, positions, q_proj, q_norm, entered),
+               k = placed(pass, positions, k_proj, k_norm, entered), v = v_proj(pass, input, entered);
     stage.keep(q, k, v);
     const auto heads = stage.keep(attend(pass, layer, q, k, v));
     pass.observe(layer, Role::attention_out, heads);
@@ -57,20 +76,32 @@ struct SelfAttention {
     v(std::string(names.query), self.q_proj...);
     v(std::string(names.key), self.k_proj...);
     v(std::string(names.value), self.v_proj...);
+    v(std::string(names.query_norm), self.q_norm...);
+    v(std::string(names.key_norm), self.k_norm...);
     v("o_input", self.o_input...);
     v(std::string(names.attention_output), self.o_proj...);
   }
 
  private:
-  [[nodiscard]] static LinearShape entered(Index out, Index in) {
-    return {out, in, Role::attention_in, Architecture::attention_bias, !folds<Architecture>(Role::attention_in)};
+  [[nodiscard]] static LinearShape entered(Index out, Index in, bool bias) {
+    return {out, in, Role::attention_in, Architecture::attention_bias || bias,
+            !folds<Architecture>(Role::attention_in)};
   }
-  /// The heads of a projection, turned to the positions of their tokens.
+  /// The heads of a projection, normalised where the architecture does that, turned to the positions of their tokens.
   template <class Positions>
   [[nodiscard]] Variable<T, Device> placed(Pass<T, Device>& pass, const Positions& positions, const Linear& projection,
-                                           Variable<T, Device> x) const {
+                                           const HeadNorm& norm, Variable<T, Device> x) const {
     Stage<Device> stage(pass.tape);
-    return stage.keep(positions.rotate(pass, projection(pass, input, x), shape.head_dim));
+    return stage.keep(positions.rotate(pass, normalised(pass, norm, projection(pass, input, x)), shape.head_dim));
+  }
+  [[nodiscard]] Variable<T, Device> normalised(Pass<T, Device>& pass, const HeadNorm& norm,
+                                               Variable<T, Device> x) const {
+    if constexpr (std::is_same_v<HeadNorm, NoNorm<T, Device>>) {
+      return x;
+    } else {
+      const Shape& s = x.shape();
+      return norm(pass, x.reshaped({s[0], s[1], s[2] / shape.head_dim, shape.head_dim})).reshaped(s);
+    }
   }
   [[nodiscard]] Variable<T, Device> attend(Pass<T, Device>& pass, Index layer, Variable<T, Device> q,
                                            Variable<T, Device> k, Variable<T, Device> v) const {

@@ -10,10 +10,10 @@
 
 namespace binllm {
 
-/// A linear layer of a feed-forward network.
+/// A linear layer of a feed-forward network; with a bias if the architecture has one, or else if asked for.
 template <class Architecture>
-[[nodiscard]] constexpr LinearShape mlp_shape(Role role, Index out, Index in) {
-  return {out, in, role, Architecture::mlp_bias, !folds<Architecture>(role)};
+[[nodiscard]] constexpr LinearShape mlp_shape(Role role, Index out, Index in, bool bias) {
+  return {out, in, role, Architecture::mlp_bias || bias, !folds<Architecture>(role)};
 }
 
 /// y = r + W_down( f(W_gate x) * W_up x )                     (Shazeer, arXiv 2002.05202)
@@ -26,12 +26,12 @@ struct GatedMlp {
   Input down_input;  ///< where the gated product enters down
   Linear down_proj;
 
-  GatedMlp(const F& format, Index channels, Index hidden)
+  GatedMlp(const F& format, Index channels, Index hidden, bool biases)
       : input(format, {Role::mlp_in, channels}),
-        gate_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels)),
-        up_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels)),
+        gate_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels, biases)),
+        up_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels, biases)),
         down_input(format, {Role::mlp_out, hidden}),
-        down_proj(format, mlp_shape<Architecture>(Role::mlp_out, channels, hidden)) {}
+        down_proj(format, mlp_shape<Architecture>(Role::mlp_out, channels, hidden, biases)) {}
 
   /// residual + mlp(x)
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Index layer, Variable<T, Device> x,
@@ -77,11 +77,11 @@ struct UngatedMlp {
   Input down_input;  ///< where f's result enters down
   Linear down_proj;
 
-  UngatedMlp(const F& format, Index channels, Index hidden)
+  UngatedMlp(const F& format, Index channels, Index hidden, bool biases)
       : input(format, {Role::mlp_in, channels}),
-        up_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels)),
+        up_proj(format, mlp_shape<Architecture>(Role::mlp_in, hidden, channels, biases)),
         down_input(format, {Role::mlp_out, hidden}),
-        down_proj(format, mlp_shape<Architecture>(Role::mlp_out, channels, hidden)) {}
+        down_proj(format, mlp_shape<Architecture>(Role::mlp_out, channels, hidden, biases)) {}
 
   /// residual + mlp(x)
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, Index layer, Variable<T, Device> x,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The norms in front of attention, feed-forward network and head, as modules.
+/// The norms in front of attention, feed-forward network and head, and of single heads, as modules.
 #pragma once
 #include <binllm/nn/module.hpp>
 #include <binllm/nn/pass.hpp>
@@ -52,6 +52,14 @@ struct LayerNormLayer {
     v("weight", self.weight...);
     v("bias", self.bias...);
   }
+};
+
+/// y = x
+template <class T, class Device>
+struct NoNorm {
+  NoNorm(Index, double) {}
+  template <class V, class... Self>
+  static void visit(V&&, Self&...) {}
 };
 
 }  // namespace binllm

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/tokenizer/sentencepiece.hpp>
+#include <binllm/tokenizer/sentencepiece/model.hpp>
 
 #include <sentencepiece_processor.h>
 
@@ -10,58 +11,6 @@ namespace binllm {
 namespace {
 
 constexpr std::string_view blank_mark = "\xe2\x96\x81";  // U+2581 stands for a blank inside pieces
-
-/// The fields of one protocol-buffer message, one after the other. The library reads the model; this reads the few
-/// settings of it that the library does not show.
-class Fields {
- public:
-  explicit Fields(std::string_view message) : rest_(message) {}
-
-  /// Goes to the next field; false at the end or where the bytes make no sense (the library has vetted them by then).
-  bool next() {
-    std::uint64_t key = 0;
-    if (rest_.empty() || !varint(key)) return false;
-    number = static_cast<int>(key >> 3);
-    value = 0;
-    bytes = {};
-    switch (key & 7) {
-      case 0:
-        return varint(value);
-      case 1:
-        return skip(8);
-      case 2:
-        return varint(value) && value <= rest_.size() && skip(static_cast<std::size_t>(value));
-      case 5:
-        return skip(4);
-      default:
-        return false;
-    }
-  }
-
-  int number = 0;
-  std::uint64_t value = 0;
-  std::string_view bytes;
-
- private:
-  bool varint(std::uint64_t& result) {
-    result = 0;
-    for (int shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<unsigned char>(rest_.front());
-      rest_.remove_prefix(1);
-      result |= static_cast<std::uint64_t>(byte & 0x7fu) << shift;
-      if (byte < 0x80) return true;
-    }
-    return false;
-  }
-  bool skip(std::size_t count) {
-    if (count > rest_.size()) return false;
-    bytes = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return true;
-  }
-
-  std::string_view rest_;
-};
 
 /// True if a piece could join the end of one word with the blank before the next.
 bool spans_a_blank(std::string_view piece) {
@@ -78,35 +27,16 @@ bool spans_a_blank(std::string_view piece) {
 /// Whether "a b" has the ids of "a" followed by those of "b", given that neither has a blank at the cut: byte-pair
 /// merges stay inside words, text is not rewritten, and the dummy prefix before "b" is the blank that was dropped.
 /// (Unigram models add up scores from the start of the text, so their rounding reaches across any cut.)
-bool words_are_independent(std::string_view model) {
-  constexpr int byte_pair = 2, control = 3, unused = 5;
-  bool is_byte_pair = false, blank_is_suffix = false, dummy_prefix = true, marks_blanks = true, rewrites = false;
+bool words_are_independent(const SentencePieceModel& model) {
+  using Type = SentencePieceModel::Type;
   bool spans = false, blank_is_known = false;
-  for (Fields field(model); field.next();) {
-    Fields inner(field.bytes);
-    if (field.number == 1) {  // a piece: text 1, type 3
-      std::string_view text;
-      std::uint64_t type = 1;
-      while (inner.next()) {
-        if (inner.number == 1) text = inner.bytes;
-        if (inner.number == 3) type = inner.value;
-      }
-      spans = spans || (type != control && spans_a_blank(text));
-      blank_is_known = blank_is_known || (text == blank_mark && type != control && type != unused);
-    } else if (field.number == 2) {  // how it was trained
-      while (inner.next()) {
-        if (inner.number == 3) is_byte_pair = inner.value == byte_pair;
-        if (inner.number == 24) blank_is_suffix = inner.value != 0;
-      }
-    } else if (field.number == 3) {  // how it normalises
-      while (inner.next()) {
-        if (inner.number == 2) rewrites = !inner.bytes.empty();
-        if (inner.number == 3) dummy_prefix = inner.value != 0;
-        if (inner.number == 5) marks_blanks = inner.value != 0;
-      }
-    }
+  for (const auto& piece : model.pieces) {
+    if (piece.type == Type::control) continue;
+    spans = spans || spans_a_blank(piece.text);
+    blank_is_known = blank_is_known || (piece.text == blank_mark && piece.type != Type::unused);
   }
-  return is_byte_pair && !blank_is_suffix && dummy_prefix && marks_blanks && !rewrites && !spans && blank_is_known;
+  return model.kind == SentencePieceModel::Kind::byte_pair && !model.blank_is_suffix && model.dummy_prefix &&
+         model.marks_blanks && model.rewriting.empty() && !spans && blank_is_known;
 }
 
 class SentencePiece final : public Tokenizer::Interface {
@@ -116,7 +46,7 @@ class SentencePiece final : public Tokenizer::Interface {
     if (!status.ok() || processor_.GetPieceSize() < 1) {
       throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", status.ToString());
     }
-    words_are_independent_ = words_are_independent(model_);
+    words_are_independent_ = words_are_independent(parse_sentencepiece(model_));
     for (int id = 0; id < processor_.GetPieceSize(); ++id) bytes_.push_back(surface_bytes(id));
   }
 
@@ -139,6 +69,7 @@ class SentencePiece final : public Tokenizer::Interface {
   [[nodiscard]] Index vocab_size() const override { return processor_.GetPieceSize(); }
   [[nodiscard]] std::string_view name() const override { return "sentencepiece"; }
   [[nodiscard]] std::size_t bytes_of(std::int32_t id) const override { return bytes_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] std::optional<std::int32_t> unknown() const override { return defined(processor_.unk_id()); }
   [[nodiscard]] std::optional<std::int32_t> bos() const override { return defined(processor_.bos_id()); }
   [[nodiscard]] std::optional<std::int32_t> eos() const override { return defined(processor_.eos_id()); }
   [[nodiscard]] std::string_view file_name() const override { return "tokenizer.model"; }
@@ -167,7 +98,7 @@ class SentencePiece final : public Tokenizer::Interface {
   }
 
   [[nodiscard]] std::size_t surface_bytes(int id) const {
-    if (processor_.IsControl(id)) return 0;
+    if (processor_.IsControl(id) || processor_.IsUnknown(id)) return 0;
     if (processor_.IsByte(id)) return 1;
     const std::string& piece = processor_.IdToPiece(id);
     std::size_t bytes = piece.size();
@@ -184,10 +115,13 @@ class SentencePiece final : public Tokenizer::Interface {
 
 }  // namespace
 
+Tokenizer sentencepiece_tokenizer(std::string file, const std::string& name) {
+  return Tokenizer(std::make_shared<const SentencePiece>(std::move(file), name));
+}
+
 Tokenizer load_sentencepiece(const std::string& path) {
   const MappedMemory file = MappedMemory::of_file(path);
-  std::string model(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  return Tokenizer(std::make_shared<const SentencePiece>(std::move(model), path));
+  return sentencepiece_tokenizer({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path);
 }
 
 }  // namespace binllm

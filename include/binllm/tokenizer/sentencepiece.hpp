@@ -14,4 +14,7 @@ namespace binllm {
 /// Errors: file_missing, file_unreadable, tokenizer_invalid.
 [[nodiscard]] Tokenizer load_sentencepiece(const std::string& path);
 
+/// The same from the bytes of such a file; `name` is for messages. Errors: tokenizer_invalid.
+[[nodiscard]] Tokenizer sentencepiece_tokenizer(std::string file, const std::string& name);
+
 }  // namespace binllm

@@ -25,6 +25,11 @@ class Tokenizer {
     std::size_t length, consumed;
   };
 
+  /// A file of a model folder.
+  struct StoredFile {
+    std::string_view name, content;
+  };
+
   /// What a kind of tokenizer supplies. Ids handed to it are in range.
   class Interface {
    public:
@@ -34,8 +39,9 @@ class Tokenizer {
     [[nodiscard]] virtual std::string decode(std::span<const std::int32_t> ids) const = 0;
     [[nodiscard]] virtual Index vocab_size() const = 0;
     [[nodiscard]] virtual std::string_view name() const = 0;
-    /// Bytes of text that an id stands for in the middle of a text.
+    /// Bytes of text that an id stands for in the middle of a text; 0 of the unknown piece.
     [[nodiscard]] virtual std::size_t bytes_of(std::int32_t id) const = 0;
+    [[nodiscard]] virtual std::optional<std::int32_t> unknown() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> eos() const { return std::nullopt; }
     /// Where a text may be cut after about `target` bytes so that the ids of the parts, one after the other,
@@ -43,6 +49,7 @@ class Tokenizer {
     [[nodiscard]] virtual Cut cut(std::string_view text, std::size_t) const { return {text.size(), text.size()}; }
     [[nodiscard]] virtual std::string_view file_name() const { return {}; }
     [[nodiscard]] virtual std::string_view serialised() const { return {}; }
+    [[nodiscard]] virtual std::vector<StoredFile> other_files() const { return {}; }
   };
 
   explicit Tokenizer(std::shared_ptr<const Interface> implementation) : implementation_(std::move(implementation)) {}
@@ -80,16 +87,23 @@ class Tokenizer {
   }
 
   [[nodiscard]] Index vocab_size() const { return implementation_->vocab_size(); }
+  /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be
+  /// told from the id.
+  [[nodiscard]] std::optional<std::int32_t> unknown() const { return implementation_->unknown(); }
   /// The id that opens every stream, where this tokenizer adds one.
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
   /// The id that ends a text, where the vocabulary has one.
   [[nodiscard]] std::optional<std::int32_t> eos() const { return implementation_->eos(); }
-  /// "byte" or "sentencepiece".
+  /// "byte", "sentencepiece" or "byte-pair".
   [[nodiscard]] std::string_view name() const { return implementation_->name(); }
   /// The file that a model folder keeps it in; empty where the name alone says everything.
   [[nodiscard]] std::string_view file_name() const { return implementation_->file_name(); }
   /// The bytes of that file; valid as long as a copy of this tokenizer lives.
   [[nodiscard]] std::string_view serialised() const { return implementation_->serialised(); }
+  /// What a model folder keeps besides, for other programs and for what that file has no place for; as long valid.
+  [[nodiscard]] std::vector<StoredFile> other_files() const { return implementation_->other_files(); }
+  /// For those who know a kind of tokenizer and want what only it has.
+  [[nodiscard]] const Interface& implementation() const noexcept { return *implementation_; }
 
  private:
   void check(const char* operation, std::span<const std::int32_t> ids) const {

@@ -57,3 +57,16 @@ TEST_CASE("missing and unreadable files are told apart and named") {
   std::filesystem::permissions(folder / "secret", std::filesystem::perms::none);
   CHECK(error_at(folder / "secret") == ErrorId::file_unreadable);
 }
+
+TEST_CASE("pages that are released are read again from the file") {
+  const TemporaryFolder folder;
+  std::string text(300000, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  write_text(folder / "a", text);
+  const MappedFile file(folder / "a");
+  CHECK(text_of(file) == text);
+  for (const auto& [first, count] : {std::pair{0, 300000}, {1, 299998}, {5000, 100}, {4096, 4096}, {300000, 0}}) {
+    file.release(file.bytes().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count)));
+    CHECK(text_of(file) == text);
+  }
+}

@@ -14,10 +14,12 @@
 #include <vector>
 
 using namespace binllm::test;
+using binllm::Checksums;
 using binllm::DType;
 using binllm::Error;
 using binllm::ErrorId;
 using binllm::SafetensorsFile;
+using binllm::SafetensorsWriter;
 using binllm::Shape;
 using binllm::TensorInfo;
 using binllm::TensorSource;
@@ -253,7 +255,7 @@ TEST_CASE("headers that are not what they must be") {
 
 TEST_CASE("errors name the tensor, in a message of bounded length") {
   CHECK(contains(error_of_header(R"({"model.norm.weight":{"dtype":"F8","shape":[16],"data_offsets":[0,16]}})").what(),
-                 "tensor model.norm.weight: wanted dtype F64, F32, F16, BF16, I32 or U8, found F8"));
+                 "tensor model.norm.weight: wanted dtype F64, F32, F16, BF16, I64, I32, U8 or BOOL, found F8"));
   CHECK(contains(error_of_header(R"({"w":{"dtype":"F32","shape":[2,3],"data_offsets":[0,16]}})").what(),
                  "tensor w: wanted 24 bytes for shape (2, 3) of F32, found data_offsets that span 16 bytes"));
   const Error error = error_of_header("{\"" + std::string(10000, 'n') + "\":{\"dtype\":\"" + std::string(10000, 'd') +
@@ -378,4 +380,103 @@ TEST_CASE("a real checkpoint and its bf16 copy agree within the rounding of bf16
   CHECK(parameters == 260032);
   REQUIRE(full.find("model.embed_tokens.weight") != nullptr);
   CHECK(full.find("model.embed_tokens.weight")->shape == Shape{512, 64});
+}
+
+TEST_CASE("with checksums every flipped bit is refused, or changes no tensor") {
+  const TemporaryFolder folder;
+  const std::array<float, 3> a{1, -2, 0.5f};
+  const std::array<std::uint8_t, 5> b{7, 0, 255, 1, 2};
+  write_safetensors(
+      folder / "m",
+      std::array{TensorSource{"a", DType::f32, {3}, a.data()}, TensorSource{"b", DType::u8, {5}, b.data()},
+                 TensorSource{"none", DType::f32, {0}, nullptr}},
+      {{"format", "pt"}}, Checksums::of_each_tensor);
+  const std::string whole = read_text(folder / "m");
+  const auto contents = [&] {
+    const SafetensorsFile file(folder / "m");
+    std::string all;
+    for (const TensorInfo& tensor : file.tensors()) {
+      file.verify(tensor);
+      all += fmt::format("{} {} {} ", tensor.name, binllm::to_string(tensor.dtype), to_string(tensor.shape));
+      for (const std::byte byte : file.bytes(tensor)) all += fmt::format("{:02x}", static_cast<int>(byte));
+    }
+    return all;
+  };
+  const std::string right = contents();
+  std::size_t equal = 0;
+  for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    write_text(folder / "m", damaged);
+    try {
+      const std::string found = contents();
+      CHECK(found == right);
+      ++equal;
+    } catch (const Error&) {
+    }
+  }
+  CHECK(equal < 8 * 40);  // in "format": "pt" and in blanks
+}
+
+TEST_CASE("checksums are of all tensors, and damage is said") {
+  const TemporaryFolder folder;
+  const std::array<float, 2> a{1, 2};
+  const std::array sources{TensorSource{"a", DType::f32, {2}, a.data()}, TensorSource{"b", DType::f32, {2}, a.data()}};
+  write_safetensors(folder / "m", sources, {{"binllm.checksum.a", "0123456789abcdef"}});
+  CHECK(contains(error_of([&] { SafetensorsFile(folder / "m"); }).what(), "tensor b: wanted a checksum"));
+  write_safetensors(folder / "m", sources, {{"binllm.checksum.a", "0123"}, {"binllm.checksum.b", "0"}});
+  CHECK(contains(error_of([&] { SafetensorsFile(folder / "m"); }).what(), "16 hexadecimal digits"));
+  write_safetensors(folder / "m", std::span(sources).first(1), {{"binllm.checksum.a", "0123456789abcdef"}});
+  const SafetensorsFile file(folder / "m");
+  const Error error = error_of([&] { file.verify(file.tensors()[0]); });
+  CHECK(error.id() == ErrorId::header_invalid);
+  CHECK(contains(error.what(), "tensor a: wanted the checksum 0123456789abcdef"));
+}
+
+TEST_CASE("tensors may be written in parts of any length, and no more or less than was said") {
+  const TemporaryFolder folder;
+  const std::array<float, 3> a{1, 2, 3};
+  const std::array<double, 2> b{4, 5};
+  const std::array sources{TensorSource{"a", DType::f32, {3}, a.data()}, TensorSource{"b", DType::f64, {2}, b.data()}};
+  write_safetensors(folder / "whole", sources, {}, Checksums::of_each_tensor);
+  std::string bytes(reinterpret_cast<const char*>(a.data()), sizeof a);
+  bytes.append(reinterpret_cast<const char*>(b.data()), sizeof b);
+  const auto write_in_parts = [&](std::size_t part, std::size_t end) {
+    SafetensorsWriter writer(folder / "parts", {{"a", DType::f32, {3}}, {"b", DType::f64, {2}}}, {},
+                             Checksums::of_each_tensor);
+    for (std::size_t at = 0; at < end; at += part)
+      writer.append(std::as_bytes(std::span(bytes).subspan(at, std::min(part, end - at))));
+    writer.commit();
+  };
+  for (std::size_t part = 1; part <= bytes.size(); ++part) {
+    write_in_parts(part, bytes.size());
+    CHECK(read_text(folder / "parts") == read_text(folder / "whole"));
+  }
+  std::filesystem::remove(folder / "parts");
+  CHECK(error_of([&] { write_in_parts(5, bytes.size() - 1); }).id() == ErrorId::shape_mismatch);
+  bytes += "x";
+  CHECK(error_of([&] { write_in_parts(5, bytes.size()); }).id() == ErrorId::shape_mismatch);
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("a pointer of Git LFS and a zero byte behind the header are said to be that") {
+  const TemporaryFolder folder;
+  write_text(folder / "m", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 99\n");
+  const Error error = error_of([&] { SafetensorsFile(folder / "m"); });
+  CHECK(error.id() == ErrorId::header_invalid);
+  CHECK(contains(error.what(), "a pointer of Git LFS"));
+  write_text(folder / "m", file_text(std::string("{}\0\xff{", 5), ""));
+  CHECK(contains(error_of([&] { SafetensorsFile(folder / "m"); }).what(), "a zero byte at byte 3"));
+}
+
+TEST_CASE("tensors that hold no numbers of a model, such as masks, do not make a file unreadable") {
+  const TemporaryFolder folder;
+  const std::array<std::int64_t, 2> positions{0, 1};
+  const std::array<std::uint8_t, 1> mask{1};
+  write_safetensors(folder / "m", std::array{TensorSource{"positions", DType::i64, {2}, positions.data()},
+                                             TensorSource{"mask", DType::boolean, {1, 1}, mask.data()}});
+  const SafetensorsFile file(folder / "m");
+  CHECK(file.find("mask")->dtype == DType::boolean);
+  std::vector<float> values(2);
+  CHECK(error_of([&] { file.read(*file.find("positions"), values); }).id() == ErrorId::dtype_unsupported);
 }

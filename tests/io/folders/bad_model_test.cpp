@@ -56,7 +56,7 @@ void drop_recipe(const TemporaryFolder& folder, const std::string& key) {
 TEST_CASE("wrong, missing and extra tensors are listed in one message, with both shapes") {
   const DenseFolder folder;
   const std::string q = "model.layers.0.self_attn.q_proj.";
-  TensorFile(folder.path())
+  EditedTensors(folder.path())
       .remove("model.norm.weight")
       .remove(q + "weight")
       .add(up + "weight", DType::f32, {12, 20})
@@ -78,7 +78,7 @@ TEST_CASE("wrong, missing and extra tensors are listed in one message, with both
 
 TEST_CASE("rotary frequencies that other programs store are passed over") {
   const DenseFolder folder;
-  TensorFile(folder.path())
+  EditedTensors(folder.path())
       .add("model.layers.0.self_attn.rotary_emb.inv_freq", DType::f32, {3})
       .add("model.rotary_emb.inv_freq", DType::f32, {3})
       .write(folder.path());
@@ -88,7 +88,7 @@ TEST_CASE("rotary frequencies that other programs store are passed over") {
 TEST_CASE("a tied head may be stored twice, if it is the embedding") {
   const DenseFolder folder;
   const auto with_head = [&] {
-    TensorFile file(folder.path());
+    EditedTensors file(folder.path());
     auto embedding = file["model.embed_tokens.weight"];
     file.add("lm_head.weight", DType::f32, {19, 12})["lm_head.weight"] = embedding;
     return file;
@@ -106,29 +106,29 @@ TEST_CASE("a tied head may be stored twice, if it is the embedding") {
 
 TEST_CASE("an untied head is needed") {
   const DenseFolder folder(false);
-  TensorFile(folder.path()).remove("lm_head.weight").write(folder.path());
+  EditedTensors(folder.path()).remove("lm_head.weight").write(folder.path());
   CHECK(contains(load_error(folder).found(), "lm_head.weight: wanted (19, 12), found none"));
 }
 
 TEST_CASE("NaN and infinity in a weight are found, with file, tensor and index") {
   const DenseFolder folder;
-  const TensorFile good(folder.path());
+  const EditedTensors good(folder.path());
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     CAPTURE(bad);
-    TensorFile(good).set(up + "weight", 37, bad).write(folder.path());
+    EditedTensors(good).set(up + "weight", 37, bad).write(folder.path());
     const Error error = load_error(folder);
     CHECK(error.id() == ErrorId::value_not_finite);
     CHECK(contains(error.argument(), (folder / "model.safetensors").string()));
     CHECK(contains(error.argument(), up + "weight"));
     CHECK(contains(error.found(), "index 37"));
   }
-  TensorFile(good)
+  EditedTensors(good)
       .set("model.norm.weight", 0, std::numeric_limits<float>::quiet_NaN())
       .convert(DType::bf16)
       .write(folder.path());
   CHECK(contains(load_error(folder).argument(), "model.norm.weight"));
   // A number that only double holds.
-  TensorFile wide = TensorFile(good).convert(DType::f64);
+  EditedTensors wide = EditedTensors(good).convert(DType::f64);
   const double large = 1e200;
   std::memcpy(wide["model.norm.weight"].bytes.data() + 8, &large, sizeof large);
   wide.write(folder.path());
@@ -138,7 +138,7 @@ TEST_CASE("NaN and infinity in a weight are found, with file, tensor and index")
 
 TEST_CASE("NaN in the scale of a packed model is found") {
   const PackedFolder folder;
-  TensorFile(folder.path()).set(up + "scale", 19, std::numeric_limits<float>::quiet_NaN()).write(folder.path());
+  EditedTensors(folder.path()).set(up + "scale", 19, std::numeric_limits<float>::quiet_NaN()).write(folder.path());
   const Error error = load_packed_error(folder);
   CHECK(error.id() == ErrorId::value_not_finite);
   CHECK(contains(error.argument(), up + "scale"));
@@ -205,8 +205,8 @@ TEST_CASE("a packed model in a layout that nobody knows is refused") {
 
 TEST_CASE("packed bits beyond the columns, or of another size, are refused") {
   const PackedFolder folder;
-  const TensorFile good(folder.path());
-  TensorFile pad(good);
+  const EditedTensors good(folder.path());
+  EditedTensors pad(good);
   pad[up + "signs"].bytes[2 * 7 + 1] |= std::byte{0x10};  // column 12 of row 7
   pad.write(folder.path());
   Error error = load_packed_error(folder);
@@ -214,13 +214,13 @@ TEST_CASE("packed bits beyond the columns, or of another size, are refused") {
   CHECK(contains(error.found(), up + "signs: wanted zero bits after column 11, found others in row 7"));
 
   const auto found_with = [&](DType dtype, const Shape& shape) {
-    TensorFile(good).add(up + "signs", dtype, shape).write(folder.path());
+    EditedTensors(good).add(up + "signs", dtype, shape).write(folder.path());
     return load_packed_error(folder).found();
   };
   CHECK(contains(found_with(DType::u8, {20, 3}), up + "signs: wanted U8 (20, 2), found U8 (20, 3)"));
   CHECK(contains(found_with(DType::u8, {40}), up + "signs: wanted U8 (20, 2), found U8 (40)"));
   CHECK(contains(found_with(DType::f32, {20, 2}), up + "signs: wanted U8 (20, 2), found F32 (20, 2)"));
-  TensorFile(good).remove(up + "scale").add(up + "input_scale", DType::f32, {13}).write(folder.path());
+  EditedTensors(good).remove(up + "scale").add(up + "input_scale", DType::f32, {13}).write(folder.path());
   error = load_packed_error(folder);
   CHECK(contains(error.found(), up + "scale: wanted (20), found none"));
   CHECK(contains(error.found(), up + "input_scale: wanted (12), found F32 (13)"));

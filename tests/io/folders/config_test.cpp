@@ -7,12 +7,15 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 using namespace binllm::test;
 using binllm::Error;
 using binllm::ErrorId;
 using binllm::ModelDescription;
 using binllm::RopeScaling;
+using binllm::RopeType;
+using Tokens = std::vector<std::int32_t>;
 
 namespace {
 
@@ -66,7 +69,7 @@ TEST_CASE("a minimal file takes Hugging Face's defaults") {
   CHECK_FALSE(model.config.tie_word_embeddings);
   CHECK_FALSE(model.config.rope_scaling);
   CHECK_FALSE(model.config.bos_token_id);
-  CHECK_FALSE(model.config.eos_token_id);
+  CHECK(model.config.eos_token_ids.empty());
   CHECK(model.format == "dense");
   CHECK(model.recipe.empty());
 }
@@ -78,7 +81,7 @@ TEST_CASE("the file of a real model") {
   CHECK(config.num_key_value_heads == 4);
   CHECK(config.tie_word_embeddings);
   CHECK(config.bos_token_id == 1);
-  CHECK(config.eos_token_id == 2);
+  CHECK(config.eos_token_ids == Tokens{2});
   CHECK(binllm::read_config(std::filesystem::path(*path).parent_path()).config == config);
 }
 
@@ -96,7 +99,6 @@ TEST_CASE("what is written is read back equal") {
   const ModelDescription dense = parse(minimal);
   binllm::write_config(folder / "config.json", dense);
   CHECK(binllm::read_config(folder.path()) == dense);
-  CHECK_FALSE(contains(read_text(folder / "config.json"), "binllm"));
 }
 
 TEST_CASE("both spellings of rotary scaling, both homes of the base") {
@@ -113,13 +115,100 @@ TEST_CASE("both spellings of rotary scaling, both homes of the base") {
   CHECK(parse(with(R"("rope_theta":500000)")).config.rope_theta == 5e5);
 }
 
-TEST_CASE("a list of end tokens gives its first; null is missing") {
-  CHECK(parse(with(R"("eos_token_id":[3,4])")).config.eos_token_id == 3);
-  CHECK_FALSE(parse(with(R"("eos_token_id":null)")).config.eos_token_id);
-  CHECK(parse(with(R"("head_dim":null)")).config.head_dim == 8);
+TEST_CASE("where rope_parameters is silent, the keys beside it count, then the defaults") {
+  const auto theta = [](const std::string& members) { return parse(with(members)).config.rope_theta; };
+  CHECK(theta(R"("rope_parameters":{"rope_type":"default"},"rope_theta":5e5)") == 5e5);
+  CHECK(theta(R"("rope_parameters":{"rope_theta":5e5})") == 5e5);
+  CHECK(theta(R"("rope_parameters":{"rope_theta":5e5},"rope_theta":1e4)") == 5e5);
+  CHECK(theta(R"("rope_parameters":{})") == 10000);
+  CHECK(theta(R"("rope_parameters":null,"rope_theta":5e5,"rope_scaling":{})") == 5e5);
+  CHECK_FALSE(parse(with(R"("rope_parameters":{"rope_theta":5e5,"rope_type":null})")).config.rope_scaling);
+  const RopeScaling twice{.factor = 2, .type = RopeType::linear};
+  CHECK(parse(with(R"("rope_scaling":{"type":"linear","factor":2.0})")).config.rope_scaling == twice);
+  CHECK(parse(with(R"("rope_parameters":{"rope_type":"linear","factor":2.0,"partial_rotary_factor":1})"))
+            .config.rope_scaling == twice);
+  const std::string both = R"("rope_scaling":{"type":"linear","factor":2.0},"rope_parameters":)";
+  CHECK(parse(with(both + R"({"rope_type":"linear","factor":2.0})")).config.rope_scaling == twice);
+  check_error(with(both + R"({"rope_type":"linear","factor":4.0})"), ErrorId::config_inconsistent, "rope_scaling");
+  check_error(with(R"("rope_parameters":{"partial_rotary_factor":0.5})"), ErrorId::config_invalid,
+              "rope_parameters.partial_rotary_factor");
+  check_error(with(R"("rope_parameters":{"full_attention":{"rope_theta":1}})"), ErrorId::config_invalid,
+              "rope_parameters.full_attention");
+  for (const std::string type : {"dynamic", "yarn", "longrope", "su", "mrope"}) {
+    check_error(with(R"("rope_scaling":{"factor":2.0,"type":")" + type + "\"}"), ErrorId::config_invalid,
+                "rope_scaling.type");
+  }
+  check_error(with(R"("rope_scaling":{"type":"linear","factor":0})"), ErrorId::config_inconsistent,
+              "rope_scaling.factor");
+}
+
+TEST_CASE("every end token of a list counts and is kept; null is missing") {
+  CHECK(parse(with(R"("eos_token_id":[3,4])")).config.eos_token_ids == Tokens{3, 4});
+  CHECK(parse(with(R"("eos_token_id":5)")).config.eos_token_ids == Tokens{5});
+  CHECK(parse(with(R"("eos_token_id":null)")).config.eos_token_ids.empty());
+  CHECK(parse(with(R"("head_dim":null,"num_key_value_heads":null,"rope_theta":null,"tie_word_embeddings":null)"))
+            .config.head_dim == 8);
+  CHECK(parse(with(R"("torch_dtype":"bfloat16","dtype":"float16","unknown":{"a":[null]})")).config.head_dim == 8);
   check_error(with(R"("eos_token_id":[])"), ErrorId::config_invalid, "eos_token_id");
+  check_error(with(R"("eos_token_id":[1,"x"])"), ErrorId::config_invalid, "eos_token_id");
+  check_error(with(R"("eos_token_id":[1,512])"), ErrorId::config_inconsistent, "eos_token_id");
   check_error(with(R"("eos_token_id":"</s>")"), ErrorId::config_invalid, "eos_token_id");
   check_error(with(R"("bos_token_id":4294967297)"), ErrorId::config_invalid, "bos_token_id");
+  const TemporaryFolder folder;
+  for (const Tokens& tokens : {Tokens{}, Tokens{7}, Tokens{7, 0, 9}}) {
+    ModelDescription model = parse(minimal);
+    model.config.eos_token_ids = tokens;
+    binllm::write_config(folder / "config.json", model);
+    CHECK(binllm::read_config(folder.path()).config.eos_token_ids == tokens);
+  }
+}
+
+TEST_CASE("end tokens of generation_config.json come before those of config.json") {
+  const TemporaryFolder folder;
+  write_text(folder / "config.json", with(R"("eos_token_id":3)"));
+  const auto ends = [&](const std::string& generation) {
+    write_text(folder / "generation_config.json", generation);
+    return binllm::read_config(folder.path()).config.eos_token_ids;
+  };
+  CHECK(ends(R"({"eos_token_id":[4,5],"temperature":0.6})") == Tokens{4, 5});
+  CHECK(ends(R"({"eos_token_id":null})") == Tokens{3});
+  CHECK(ends("{}") == Tokens{3});
+  CHECK(error_of([&] { (void)ends("{"); }).id() == ErrorId::config_invalid);
+  const Error beyond = error_of([&] { (void)ends(R"({"eos_token_id":[4,512]})"); });
+  CHECK(beyond.id() == ErrorId::config_inconsistent);
+  CHECK(contains(beyond.argument(), "generation_config.json: eos_token_id"));
+}
+
+TEST_CASE("a changed number of a saved configuration is found; blanks and order do not count") {
+  const TemporaryFolder folder;
+  ModelDescription model = parse(minimal);
+  model.recipe = {{"t", "104.5"}};
+  binllm::write_config(folder / "config.json", model);
+  const std::string whole = read_text(folder / "config.json");
+  const auto read_back = [&](const std::string& text) {
+    write_text(folder / "config.json", text);
+    return binllm::read_config(folder.path());
+  };
+  std::string changed = whole;
+  changed[changed.find("10000.0")] = '2';
+  const Error error = error_of([&] { (void)read_back(changed); });
+  CHECK(error.id() == ErrorId::header_invalid);
+  CHECK(contains(error.argument(), "config.json: binllm.checksum"));
+  std::string wider = whole;
+  for (std::size_t at = wider.find(','); at != std::string::npos; at = wider.find(',', at + 2)) wider.insert(at, " ");
+  CHECK(read_back(wider) == model);
+  std::size_t equal = 0;
+  for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    try {
+      const ModelDescription found = read_back(damaged);
+      CHECK(found.config == model.config);
+      ++equal;
+    } catch (const Error&) {
+    }
+  }
+  CHECK(equal > 0);  // in the names of "checksum" and "binllm"
 }
 
 TEST_CASE("a fixed key may be any JSON; a name that a family leaves empty keeps its default") {
@@ -165,14 +254,15 @@ TEST_CASE("wrong types and foreign models are refused by field") {
   check_error(replaced("512,", "18446744073709551615,"), ErrorId::config_invalid, "vocab_size");
   check_error(replaced("1e-05", "\"1e-05\""), ErrorId::config_invalid, "rms_norm_eps");
   check_error(with(R"("tie_word_embeddings":1)"), ErrorId::config_invalid, "tie_word_embeddings");
-  check_error(replaced("LlamaForCausalLM", "OPTForCausalLM"), ErrorId::config_invalid, "architectures");
+  check_error(replaced("LlamaForCausalLM", "MistralForCausalLM"), ErrorId::config_invalid, "architectures");
   check_error(replaced("\"llama\"", "\"mistral\""), ErrorId::config_invalid, "model_type");
   check_error(with(R"("hidden_act":"gelu")"), ErrorId::config_invalid, "hidden_act");
-  check_error(with(R"("attention_bias":true)"), ErrorId::config_invalid, "attention_bias");
-  check_error(with(R"("mlp_bias":true)"), ErrorId::config_invalid, "mlp_bias");
+  check_error(with(R"("attention_bias":"yes")"), ErrorId::config_invalid, "attention_bias");
+  check_error(with(R"("mlp_bias":1)"), ErrorId::config_invalid, "mlp_bias");
+  check_error(with(R"("partial_rotary_factor":0.5)"), ErrorId::config_invalid, "partial_rotary_factor");
   check_error(with(R"("rope_scaling":{"rope_type":"yarn","factor":2})"), ErrorId::config_invalid,
               "rope_scaling.rope_type");
-  check_error(with(R"("rope_scaling":{"type":"linear","factor":2})"), ErrorId::config_invalid, "rope_scaling.type");
+  check_error(with(R"("rope_scaling":{"type":"dynamic","factor":2})"), ErrorId::config_invalid, "rope_scaling.type");
   check_error(with(R"("rope_scaling":{"rope_type":"llama3"})"), ErrorId::config_invalid, "rope_scaling.factor");
   check_error(with(R"("rope_scaling":{"factor":2})"), ErrorId::config_invalid, "rope_scaling.rope_type");
   check_error(with(R"("rope_scaling":2)"), ErrorId::config_invalid, "rope_scaling");
@@ -197,6 +287,10 @@ TEST_CASE("files that are no JSON object, or hold a key twice") {
   const TemporaryFolder folder;
   CHECK(error_of([&] { (void)binllm::read_config(folder.path()); }).id() == ErrorId::file_missing);
   CHECK(error_of([&] { (void)binllm::read_config(folder / "none.json"); }).id() == ErrorId::file_missing);
+}
+
+TEST_CASE("nothing may follow behind a zero byte") {
+  check_error(minimal + std::string("\0\xff{", 3), ErrorId::config_invalid, "config.json");
 }
 
 TEST_CASE("cut at any byte: an error that names the file") {

@@ -119,14 +119,19 @@ std::vector<std::int32_t> greedy_with_cache(Model& model, std::vector<std::int32
 }
 
 /// A safetensors file in memory, to be changed and written back.
-class TensorFile {
+class EditedTensors {
  public:
-  explicit TensorFile(const std::filesystem::path& folder) {
+  explicit EditedTensors(const std::filesystem::path& folder) {
     const SafetensorsFile file(folder / "model.safetensors");
     for (const TensorInfo& info : file.tensors()) {
       const auto bytes = file.bytes(info);
       tensors_[info.name] = {info.dtype, info.shape, {bytes.begin(), bytes.end()}};
     }
+  }
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const auto& [name, tensor] : tensors_) all.push_back(name);
+    return all;
   }
   struct Stored {
     DType dtype;
@@ -137,28 +142,29 @@ class TensorFile {
     REQUIRE(tensors_.contains(name));
     return tensors_[name];
   }
-  TensorFile& remove(const std::string& name) {
+  EditedTensors& remove(const std::string& name) {
     REQUIRE(tensors_.erase(name) == 1);
     return *this;
   }
-  TensorFile& add(const std::string& name, DType dtype, const Shape& shape) {
+  EditedTensors& add(const std::string& name, DType dtype, const Shape& shape) {
     const auto bytes = static_cast<std::size_t>(shape.size()) * bytes_per_element(dtype);
     tensors_[name] = {dtype, shape, std::vector<std::byte>(bytes)};
     return *this;
   }
-  TensorFile& rename(const std::string& from, const std::string& to) {
+  EditedTensors& rename(const std::string& from, const std::string& to) {
+    if (from == to) return *this;
     tensors_[to] = (*this)[from];
     return remove(from);
   }
   /// Sets one element of a tensor of F32.
-  TensorFile& set(const std::string& name, std::size_t index, float value) {
+  EditedTensors& set(const std::string& name, std::size_t index, float value) {
     Stored& tensor = (*this)[name];
     REQUIRE(tensor.dtype == DType::f32);
     std::memcpy(tensor.bytes.data() + index * sizeof value, &value, sizeof value);
     return *this;
   }
   /// Stores every F32 tensor as another type. F16: values that are zero or from 2^-14 to 2^15.
-  TensorFile& convert(DType dtype) {
+  EditedTensors& convert(DType dtype) {
     for (auto& [name, tensor] : tensors_) {
       REQUIRE(tensor.dtype == DType::f32);
       std::vector<float> values(tensor.bytes.size() / sizeof(float));

@@ -183,10 +183,10 @@ TEST_CASE("weights in bf16, f16 and f64 become the model's scalar type") {
     for (Index i = 0; i < p.size(); ++i) p.value.data[i] = static_cast<float>(i % 13 - 6) / 8;
   });
   save(model, folder.path());
-  const TensorFile original(folder.path());
+  const EditedTensors original(folder.path());
   for (const DType dtype : {DType::bf16, DType::f16, DType::f64}) {
     CAPTURE(to_string(dtype));
-    TensorFile(original).convert(dtype).write(folder.path());
+    EditedTensors(original).convert(dtype).write(folder.path());
     CHECK(SafetensorsFile(folder / "model.safetensors").find("model.norm.weight")->dtype == dtype);
     CHECK(same_tensors(model, load_model<Llama<float>>(folder.path())));
     CHECK(load_model<Llama<double>>(folder.path()).norm.weight.value.data[3] == -0.375);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How a built-in story comes about: who and what is in it, then which words tell it.
 #pragma once
+#include <binllm/core/fnv.hpp>
 #include <binllm/core/random.hpp>
 #include <binllm/data/stories/plots.hpp>
 #include <binllm/data/stories/words.hpp>
@@ -61,10 +62,10 @@ class Cast {
 
   /// FNV-1a of all words so far.
   [[nodiscard]] std::uint64_t key() const noexcept {
-    std::uint64_t hash = 0xcbf29ce484222325u;
+    std::uint64_t hash = fnv_of_nothing;
     for (const auto& [name, word] : words_) {
-      for (const char letter : word) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3u;
-      hash = (hash ^ 0xffu) * 0x100000001b3u;  // a word ends here
+      hash = fnv_extend(hash, word);
+      hash = fnv_extend(hash, static_cast<unsigned char>(0xff));  // a word ends here
     }
     return hash;
   }

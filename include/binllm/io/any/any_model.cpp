@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
 
@@ -35,6 +35,8 @@ FormatWords RecipeNames::words() const {
           {"channel_scale", all.channel_scale},
           {"schedule", all.schedule}};
 }
+
+void check_folder(const std::filesystem::path& folder) { detail::models_of_cpu().check(folder); }
 
 AnyModel AnyModel::open(const std::filesystem::path& folder, const OpenOptions& options) {
   if (!options.format.empty()) detail::check_format_name(folder, read_config(folder), options.format);

@@ -119,6 +119,10 @@ class AnyModel {
   std::unique_ptr<Interface> model_;
 };
 
+/// Refuses a folder of a shipped family and format unless it holds the tensors that its config.json asks for. No value
+/// is read, no memory taken for one. Errors: those of load_model, but for those of values.
+void check_folder(const std::filesystem::path& folder);
+
 /// What `pretrain` takes for a model of this configuration and family, on the CPU in float32. Errors: unknown_name.
 [[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation = nullptr,

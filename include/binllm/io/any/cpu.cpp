@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 const binllm::detail::AnyModels& binllm::detail::models_of_cpu() {
   static const ModelsOn<float, Cpu> models;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <binllm/device/meta.hpp>
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
 
@@ -8,7 +7,7 @@ MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOpt
                                     const TokenStream* validation, std::string_view family) {
   MemoryForecast forecast;
   with_named<ShippedFamilies>("forecast_pretraining", "family", family, [&]<class A>() {
-    forecast = forecast_training_memory<CausalLm<A, float>>(config, {}, options, validation);
+    forecast = detail::FamilyForecast<A>::pretraining(config, options, validation);
   });
   return forecast;
 }
@@ -16,17 +15,8 @@ MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOpt
 RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
                                const TokenStream* validation, std::string_view family) {
   RecipeForecast forecast;
-  const auto of_format = [&]<class A, class F>(const F& format) {
-    using Model = CausalLm<A, float, Cpu, F>;
-    if constexpr (requires { typename F::kind; }) {
-      forecast.parameters = parameter_count(CausalLm<A, float, Meta, F>(config, format));
-      forecast.training = forecast_training_memory<Model>(config, format, options, validation);
-      forecast.channel_scale = forecast_channel_scale_memory<Model>(config, format, options);
-    }
-  };
   with_named<ShippedFamilies>("forecast_recipe", "family", family, [&]<class A>() {
-    with_format_of<Int8Activations>(RecipeNames::format, recipe.words(),
-                                    [&]<class F>(const F& format) { of_format.template operator()<A>(format); });
+    forecast = detail::FamilyForecast<A>::recipe(config, recipe, options, validation);
   });
   return forecast;
 }

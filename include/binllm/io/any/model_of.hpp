@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-/// What stands behind AnyModel: an interface, and one template that implements it by calling the functions that programs
-/// call who know their types. Its linear layers are erased one by one, so there is one model type for each family, device
-/// and scalar type, whatever the formats. Included by the sources of binllm::any alone.
+/// The one template that implements AnyModel, by calling the functions that programs call who know their types. Its
+/// linear layers are erased one by one, so there is one model type for each family, device and scalar type, whatever
+/// the formats. The build makes a unit of each, which says `template struct FamilyOn<A, T, Device>;`.
 #pragma once
-#include <binllm/core/error.hpp>
 #include <binllm/infer/generate.hpp>
-#include <binllm/io/any/any_model.hpp>
-#include <binllm/models/erased.hpp>
+#include <binllm/io/any/models_on.hpp>
+#include <binllm/io/any/once.hpp>
 #include <binllm/train/pretrain.hpp>
 
 #include <memory>
@@ -14,59 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace binllm {
-
-struct AnyModel::Interface {
-  using Made = std::unique_ptr<Interface>;
-
-  virtual ~Interface() = default;
-  [[nodiscard]] virtual const ModelConfig& config() const = 0;
-  [[nodiscard]] virtual std::string_view family() const = 0;
-  [[nodiscard]] virtual std::string_view format() const = 0;
-  [[nodiscard]] virtual Index parameters() const = 0;
-  [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
-  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&,
-                                            const TaskOptions&) const = 0;
-  /// `last` says that the model is used no more.
-  [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
-                                                  const GenerateOptions&, TextReceiver*, bool last) = 0;
-  virtual void save(const std::filesystem::path&, const SaveOptions&) const = 0;
-
-  // What a format does not have, it refuses.
-  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*) {
-    refuse("pretrain", "a full-precision model");
-  }
-  [[nodiscard]] virtual Made quantise(std::string_view /*format*/, const FormatWords&) const {
-    refuse("quantise", "a full-precision model");
-  }
-  virtual std::pair<double, double> search_channel_scale(const TokenStream&, const ChannelScaleOptions&, RunLog*) {
-    refuse("search_channel_scale", "a model whose weights become bits");
-  }
-  virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*) {
-    refuse("train_progressively", "a model with a schedule");
-  }
-  [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
-    refuse("pack", "a model that has a stored form");
-  }
-
- protected:
-  [[noreturn]] void refuse(std::string_view operation, std::string_view wanted) const {
-    throw Error(ErrorId::config_inconsistent, operation, "model", wanted, format());
-  }
-};
-
-namespace detail {
-
-/// What a device offers: models of all families that the library ships, computing on it.
-struct AnyModels {
-  using Made = AnyModel::Interface::Made;
-  virtual ~AnyModels() = default;
-  [[nodiscard]] virtual Made open(const std::filesystem::path& folder, const std::string& activations) const = 0;
-  [[nodiscard]] virtual Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const = 0;
-};
-[[nodiscard]] const AnyModels& models_of_cpu();
-/// Errors: device_missing in a program without CUDA.
-[[nodiscard]] const AnyModels& models_of_gpu(Precision precision);
+namespace binllm::detail {
 
 template <class A, class T, class Device>
 class ModelOf final : public AnyModel::Interface {
@@ -176,44 +123,48 @@ class ModelOf final : public AnyModel::Interface {
   std::optional<HostModel> stored_;
 };
 
-/// Models of all shipped families and formats on a device, computing in T.
-template <class T, class Device>
-struct ModelsOn final : AnyModels {
-  static constexpr bool on_host = std::is_same_v<Device, Cpu>;
-
-  Made open(const std::filesystem::path& folder, const std::string& activations) const override {
-    const bool floats = wants_float(activations, !on_host);
-    const ModelDescription description = read_config(folder);
-    return with_family<Made>(*description.family, [&]<class A>() -> Made {
-      Made made;
-      const auto load = [&]<class F>(const F& format) {
-        auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
-        if (!on_host && !floats && !trains(host.format))
-          throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
-        made = ModelOf<A, T, Device>::placed(std::move(host));
-      };
-      const auto get = [&](std::string_view key) -> std::string_view {
-        return recipe_entry(description, std::string(key));
-      };
-      const auto of_folder = [&]<class F>() { load(format_of<F>(description)); };
-      if (floats) {
-        with_format_named<float, FloatActivations>(description.format, get, of_folder);
-      } else {
-        with_format_named<float, Int8Activations>(description.format, get, of_folder);
-      }
-      return made;
-    });
+/// Calls f(format) with the format of a folder.
+template <class Body>
+void with_format_of_folder(const ModelDescription& description, bool float_activations, const Body& f) {
+  const auto get = [&](std::string_view key) -> std::string_view {
+    return recipe_entry(description, std::string(key));
+  };
+  const auto of_folder = [&]<class F>() { f(format_of<F>(description)); };
+  if (float_activations) {
+    with_format_named<float, FloatActivations>(description.format, get, of_folder);
+  } else {
+    with_format_named<float, Int8Activations>(description.format, get, of_folder);
   }
-  Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const override {
-    Made made;
-    with_named<ShippedFamilies>("AnyModel", "family", family, [&]<class A>() {
-      ErasedModel<A, float, Cpu> model(config, full_precision_kind<float, Cpu>());
-      initialise(model, seed);
-      made = ModelOf<A, T, Device>::placed(std::move(model));
-    });
-    return made;
-  }
-};
+}
 
-}  // namespace detail
-}  // namespace binllm
+template <class A, class T, class Device>
+auto FamilyOn<A, T, Device>::open(const std::filesystem::path& folder, const ModelDescription& description,
+                                  const std::string& activations) -> Made {
+  constexpr bool on_host = std::is_same_v<Device, Cpu>;
+  const bool floats = wants_float(activations, !on_host);
+  Made made;
+  with_format_of_folder(description, floats, [&]<class F>(const F& format) {
+    auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
+    if (!on_host && !floats && !trains(host.format))
+      throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
+    made = ModelOf<A, T, Device>::placed(std::move(host));
+  });
+  return made;
+}
+template <class A, class T, class Device>
+void FamilyOn<A, T, Device>::check(const std::filesystem::path& folder, const ModelDescription& description) {
+  with_format_of_folder(description, false, [&]<class F>(const F& format) {
+    const auto erased = any_kind<float, Cpu>(format);
+    check_format(folder, description, erased);
+    TensorLoader loader(folder, description);
+    static_cast<void>(expect_as<ErasedModel<A, float, Cpu>>(loader, description, erased));
+  });
+}
+template <class A, class T, class Device>
+auto FamilyOn<A, T, Device>::random(const ModelConfig& config, std::uint64_t seed) -> Made {
+  ErasedModel<A, float, Cpu> model(config, full_precision_kind<float, Cpu>());
+  initialise(model, seed);
+  return ModelOf<A, T, Device>::placed(std::move(model));
+}
+
+}  // namespace binllm::detail

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A program without CUDA.
-#include <binllm/io/any/model_of.hpp>
+#include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
 

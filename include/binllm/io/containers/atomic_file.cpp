@@ -63,6 +63,15 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   state_ = before;
 }
 
+void AtomicFile::overwrite(std::size_t offset, std::span<const std::byte> bytes) {
+  const auto end = ::lseek(file_.get(), 0, SEEK_END);
+  if (end < 0 || ::lseek(file_.get(), static_cast<off_t>(offset), SEEK_SET) < 0) {
+    detail::throw_write_failed("AtomicFile::overwrite", path_, errno);
+  }
+  write(bytes);
+  if (::lseek(file_.get(), end, SEEK_SET) < 0) detail::throw_write_failed("AtomicFile::overwrite", path_, errno);
+}
+
 void AtomicFile::commit() {
   if (state_ != State::open) {
     throw Error(ErrorId::write_failed, "AtomicFile::commit", path_.string(), "a file whose every write succeeded",

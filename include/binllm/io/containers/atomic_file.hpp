@@ -22,6 +22,8 @@ class AtomicFile {
 
   /// Appends bytes. After a failure the file can no longer be committed.
   void write(std::span<const std::byte> bytes);
+  /// Replaces bytes that were written before.
+  void overwrite(std::size_t offset, std::span<const std::byte> bytes);
   /// Makes the new content durable under the target's name: syncs the file, renames it, syncs the folder.
   void commit();
 

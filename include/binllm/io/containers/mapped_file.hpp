@@ -22,6 +22,8 @@ class MappedFile {
   [[nodiscard]] std::string_view text() const noexcept {
     return {reinterpret_cast<const char*>(bytes().data()), bytes().size()};
   }
+  /// A part of `bytes()` need not stay in memory.
+  void release(std::span<const std::byte> part) const noexcept { memory_.release(part); }
 
  private:
   MappedMemory memory_;

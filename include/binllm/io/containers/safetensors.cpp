@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/pointer_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/strict_json.hpp>
+#include <binllm/io/containers/values.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include <array>
 #include <bit>
 #include <cassert>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -23,18 +25,13 @@ namespace {
 
 using nlohmann::json;
 
-static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian and read in place");
-
 constexpr std::size_t length_bytes = sizeof(std::uint64_t);
 constexpr std::uint64_t max_header_bytes = 100'000'000;  // the limit of the reference implementation
 constexpr int header_depth = 3;                          // {name: {"shape": [...]}}
 constexpr std::string_view metadata_key = "__metadata__";
-constexpr std::array<std::pair<std::string_view, DType>, 6> dtype_names{{{"F64", DType::f64},
-                                                                         {"F32", DType::f32},
-                                                                         {"F16", DType::f16},
-                                                                         {"BF16", DType::bf16},
-                                                                         {"I32", DType::i32},
-                                                                         {"U8", DType::u8}}};
+constexpr std::string_view checksum_prefix = "binllm.checksum.";
+constexpr std::array known_dtypes{DType::f64, DType::f32, DType::f16, DType::bf16,
+                                  DType::i64, DType::i32, DType::u8,  DType::boolean};
 
 /// Throws about one file and, unless empty, one tensor of it.
 class Complaint {
@@ -71,21 +68,6 @@ std::optional<std::size_t> checked_bytes(const Shape& shape, DType dtype) {
   return bytes;
 }
 
-Shape make_shape(std::span<const Index> extents) {
-  switch (extents.size()) {
-    case 0:
-      return {};
-    case 1:
-      return {extents[0]};
-    case 2:
-      return {extents[0], extents[1]};
-    case 3:
-      return {extents[0], extents[1], extents[2]};
-    default:
-      return {extents[0], extents[1], extents[2], extents[3]};
-  }
-}
-
 /// The text between the length and the data, or an error if the file is too short to hold it.
 std::string_view header_text(std::span<const std::byte> file, const Complaint& complaint) {
   if (file.size() < length_bytes) {
@@ -117,10 +99,10 @@ Index parse_integer(const json& value, std::string_view what, const Complaint& c
 DType parse_dtype(const json& value, const Complaint& complaint) {
   if (!value.is_string()) complaint.invalid("dtype as a string", value.type_name());
   const auto& name = value.get_ref<const std::string&>();
-  for (const auto& [known, dtype] : dtype_names) {
-    if (known == name) return dtype;
+  for (const DType dtype : known_dtypes) {
+    if (to_string(dtype) == name) return dtype;
   }
-  complaint.raise(ErrorId::dtype_unsupported, "dtype F64, F32, F16, BF16, I32 or U8", name.substr(0, 64));
+  complaint.raise(ErrorId::dtype_unsupported, "dtype F64, F32, F16, BF16, I64, I32, U8 or BOOL", name.substr(0, 64));
 }
 
 Shape parse_shape(const json& value, const Complaint& complaint) {
@@ -131,7 +113,7 @@ Shape parse_shape(const json& value, const Complaint& complaint) {
   std::array<Index, Shape::max_rank> extents{};
   std::transform(value.begin(), value.end(), extents.begin(),
                  [&](const json& extent) { return parse_integer(extent, "shape", complaint); });
-  return make_shape(std::span(extents).first(value.size()));
+  return Shape(std::span<const Index>(extents).first(value.size()));
 }
 
 TensorInfo parse_tensor(const std::string& name, const json& entry, const Complaint& complaint) {
@@ -194,15 +176,6 @@ void check_coverage(const std::vector<TensorInfo>& tensors, std::size_t data_byt
   }
 }
 
-template <class Stored, class Out, class Convert>
-void convert(std::span<const std::byte> bytes, std::span<Out> out, Convert to_value) {
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    Stored stored;
-    std::memcpy(&stored, bytes.data() + i * sizeof(Stored), sizeof(Stored));  // the file promises no alignment
-    out[i] = static_cast<Out>(to_value(stored));
-  }
-}
-
 template <class Out>
 void read_as(const SafetensorsFile& file, const TensorInfo& tensor, std::span<Out> out) {
   const Complaint complaint("SafetensorsFile::read", file.path(), tensor.name);
@@ -210,35 +183,62 @@ void read_as(const SafetensorsFile& file, const TensorInfo& tensor, std::span<Ou
     complaint.raise(ErrorId::shape_mismatch, fmt::format("room for shape {}", to_string(tensor.shape)),
                     fmt::format("{} elements", out.size()));
   }
-  const std::span<const std::byte> bytes = file.bytes(tensor);
-  switch (tensor.dtype) {
-    case DType::f64:
-      return convert<double>(bytes, out, [](double value) { return value; });
-    case DType::f32:
-      return convert<float>(bytes, out, [](float value) { return value; });
-    case DType::f16:
-      return convert<std::uint16_t>(bytes, out, float_from_f16);
-    case DType::bf16:
-      return convert<std::uint16_t>(bytes, out, float_from_bf16);
-    case DType::i32:
-    case DType::u8:
-      break;
+  if (!is_floating(tensor.dtype)) {
+    complaint.raise(ErrorId::dtype_unsupported, "a floating point tensor", std::string(to_string(tensor.dtype)));
   }
-  complaint.raise(ErrorId::dtype_unsupported, "a floating point tensor", std::string(to_string(tensor.dtype)));
+  read_values(tensor.dtype, file.bytes(tensor), out);
+}
+
+/// What a checksum is of, beside the bytes.
+std::string summed_name(std::string_view name, DType dtype, const Shape& shape) {
+  return fmt::format("{} {} {}", name, to_string(dtype), to_string(shape));
+}
+std::string to_text(std::uint64_t checksum) { return fmt::format("{:016x}", checksum); }
+
+/// Errors: header_invalid unless there is one of every tensor or none at all.
+std::map<std::string, std::uint64_t, std::less<>> parse_checksums(const std::map<std::string, std::string>& metadata,
+                                                                  const std::vector<TensorInfo>& tensors,
+                                                                  const std::filesystem::path& path) {
+  std::map<std::string, std::uint64_t, std::less<>> checksums;
+  for (auto entry = metadata.lower_bound(std::string(checksum_prefix));
+       entry != metadata.end() && entry->first.starts_with(checksum_prefix); ++entry) {
+    const auto& [key, text] = *entry;
+    const std::string name = key.substr(checksum_prefix.size());
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+    if (error != std::errc{} || end != text.data() + text.size() || to_text(value) != text) {
+      Complaint("SafetensorsFile", path, name).invalid("a checksum of 16 hexadecimal digits", text.substr(0, 64));
+    }
+    checksums.emplace(name, value);
+  }
+  if (checksums.empty()) return checksums;
+  for (const TensorInfo& tensor : tensors) {
+    if (!checksums.contains(tensor.name)) {
+      Complaint("SafetensorsFile", path, tensor.name).invalid("a checksum, as other tensors have", "none");
+    }
+  }
+  if (checksums.size() != tensors.size()) {
+    Complaint("SafetensorsFile", path)
+        .invalid(fmt::format("checksums of its {} tensors", tensors.size()), fmt::format("{}", checksums.size()));
+  }
+  return checksums;
+}
+
+std::size_t bytes_of(const TensorEntry& tensor) {
+  return static_cast<std::size_t>(tensor.shape.size()) * bytes_per_element(tensor.dtype);
 }
 
 /// The header of the given tensors, padded so that the data starts at a multiple of 8.
-std::string make_header(const std::filesystem::path& path, std::span<const TensorSource> tensors,
+std::string make_header(const std::filesystem::path& path, std::span<const TensorEntry> tensors,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[std::string(metadata_key)] = metadata;
   std::set<std::string_view> names{metadata_key};
   std::size_t offset = 0;
-  for (const TensorSource& tensor : tensors) {
+  for (const TensorEntry& tensor : tensors) {
     const Complaint complaint("write_safetensors", path, tensor.name);
     const auto bytes = checked_bytes(tensor.shape, tensor.dtype);
     if (!bytes) complaint.invalid("a size below 2^63 bytes", to_string(tensor.shape));
-    if (*bytes > 0 && tensor.data == nullptr) complaint.raise(ErrorId::empty_tensor, "data", "a null pointer");
     if (!names.insert(tensor.name).second) complaint.invalid("every name once, and none __metadata__", tensor.name);
     std::vector<Index> extents;
     for (int axis = 0; axis < tensor.shape.rank(); ++axis) extents.push_back(tensor.shape[axis]);
@@ -263,15 +263,9 @@ std::string make_header(const std::filesystem::path& path, std::span<const Tenso
 
 }  // namespace
 
-std::string_view to_string(DType dtype) noexcept {
-  for (const auto& [name, known] : dtype_names) {
-    if (known == dtype) return name;
-  }
-  return "unknown";
-}
-
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   const Complaint complaint("SafetensorsFile", path);
+  detail::check_no_pointer("SafetensorsFile", path, file_.bytes());
   const std::string_view text = header_text(file_.bytes(), complaint);
   const json header =
       detail::parse_json_object(text, header_depth, {ErrorId::header_invalid, "SafetensorsFile", path.string()});
@@ -289,6 +283,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   data_start_ = length_bytes + text.size();
   check_coverage(tensors_, file_.bytes().size() - data_start_, path);
   for (std::size_t i = 0; i < tensors_.size(); ++i) by_name_.emplace(tensors_[i].name, i);
+  checksums_ = parse_checksums(metadata_, tensors_, path);
 }
 
 const TensorInfo* SafetensorsFile::find(std::string_view name) const noexcept {
@@ -304,18 +299,93 @@ std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& tensor) cons
 void SafetensorsFile::read(const TensorInfo& tensor, std::span<float> out) const { read_as(*this, tensor, out); }
 void SafetensorsFile::read(const TensorInfo& tensor, std::span<double> out) const { read_as(*this, tensor, out); }
 
+void SafetensorsFile::verify(const TensorInfo& tensor) const {
+  const auto wanted = checksums_.find(tensor.name);
+  if (wanted == checksums_.end()) return;
+  const std::uint64_t found = checksum_of(summed_name(tensor.name, tensor.dtype, tensor.shape), bytes(tensor));
+  if (found == wanted->second) return;
+  Complaint("SafetensorsFile", path_, tensor.name)
+      .invalid("the checksum " + to_text(wanted->second), to_text(found) + ": the file is damaged");
+}
+
+SafetensorsWriter::SafetensorsWriter(const std::filesystem::path& path, std::vector<TensorEntry> tensors,
+                                     std::map<std::string, std::string> metadata, Checksums checksums)
+    : path_(path),
+      tensors_(std::move(tensors)),
+      metadata_(std::move(metadata)),
+      wants_sums_(checksums == Checksums::of_each_tensor),
+      file_(path) {
+  const std::string text = header();
+  const auto length = std::bit_cast<std::array<std::byte, length_bytes>>(static_cast<std::uint64_t>(text.size()));
+  file_.write(length);
+  file_.write(std::as_bytes(std::span(text)));
+  begin_next();
+}
+
+/// With sums of zero where they are not known yet; they do not change its length.
+std::string SafetensorsWriter::header() const {
+  if (!wants_sums_) return make_header(path_, tensors_, metadata_);
+  std::map<std::string, std::string> all = metadata_;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    all[std::string(checksum_prefix) + tensors_[i].name] = to_text(i < sums_.size() ? sums_[i] : 0);
+  }
+  return make_header(path_, tensors_, all);
+}
+
+/// Tensors without a byte are done as soon as they begin.
+void SafetensorsWriter::begin_next() {
+  while (left_ == 0) {
+    if (sum_) sums_.push_back(sum_->value());
+    sum_.reset();
+    if (next_ == tensors_.size()) return;
+    const TensorEntry& tensor = tensors_[next_++];
+    left_ = bytes_of(tensor);
+    if (wants_sums_) sum_.emplace(summed_name(tensor.name, tensor.dtype, tensor.shape), left_);
+  }
+}
+
+void SafetensorsWriter::append(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (left_ == 0) {
+      throw Error(ErrorId::shape_mismatch, "SafetensorsWriter", path_.string(), "the bytes of its tensors",
+                  fmt::format("{} more", bytes.size()));
+    }
+    const auto part = bytes.first(std::min(bytes.size(), left_));
+    if (sum_) sum_->add(part);
+    file_.write(part);
+    left_ -= part.size();
+    bytes = bytes.subspan(part.size());
+    begin_next();
+  }
+}
+
+void SafetensorsWriter::commit() {
+  if (left_ > 0) {
+    throw Error(ErrorId::shape_mismatch, "SafetensorsWriter", path_.string(), "the bytes of its tensors",
+                fmt::format("{} too few in {}", left_, tensors_[next_ - 1].name));
+  }
+  if (wants_sums_) {
+    const std::string text = header();
+    file_.overwrite(length_bytes, std::as_bytes(std::span(text)));
+  }
+  file_.commit();
+}
+
 void write_safetensors(const std::filesystem::path& path, std::span<const TensorSource> tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  const std::string header = make_header(path, tensors, metadata);
-  const auto length = std::bit_cast<std::array<std::byte, length_bytes>>(static_cast<std::uint64_t>(header.size()));
-  AtomicFile file(path);
-  file.write(length);
-  file.write(std::as_bytes(std::span(header)));
+                       const std::map<std::string, std::string>& metadata, Checksums checksums) {
+  std::vector<TensorEntry> entries;
+  for (const TensorSource& tensor : tensors) {
+    if (tensor.data == nullptr && tensor.shape.size() > 0) {
+      Complaint("write_safetensors", path, tensor.name).raise(ErrorId::empty_tensor, "data", "a null pointer");
+    }
+    entries.push_back({tensor.name, tensor.dtype, tensor.shape});
+  }
+  SafetensorsWriter writer(path, entries, metadata, checksums);
   for (const TensorSource& tensor : tensors) {
     const auto bytes = static_cast<std::size_t>(tensor.shape.size()) * bytes_per_element(tensor.dtype);
-    file.write({static_cast<const std::byte*>(tensor.data), bytes});
+    writer.append({static_cast<const std::byte*>(tensor.data), bytes});
   }
-  file.commit();
+  writer.commit();
 }
 
 }  // namespace binllm

@@ -43,6 +43,10 @@ class Watch {
 
 json parse_json_object(std::string_view text, int max_depth, const JsonOrigin& origin) {
   Watch watch(max_depth, origin);
+  // The parser takes a zero byte for the end of its input, and would not look at what follows.
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
+    watch.refuse("valid JSON", fmt::format("a zero byte at byte {}", zero + 1));
+  }
   json value;
   try {
     value = json::parse(text.begin(), text.end(), [&](int depth, json::parse_event_t event, json& parsed) {

@@ -38,6 +38,15 @@ class TensorFile {
   virtual void read(const TensorInfo& tensor, std::span<double> out) const = 0;
   /// What messages name.
   [[nodiscard]] virtual const std::filesystem::path& path() const noexcept = 0;
+  /// Of the file, or of all files together.
+  [[nodiscard]] virtual std::size_t file_bytes() const noexcept = 0;
+
+  /// Whether the container says what the bytes of a tensor of this file add up to.
+  [[nodiscard]] virtual bool has_checksum(const TensorInfo&) const noexcept { return false; }
+  /// Errors: header_invalid where it says so and they do not.
+  virtual void verify(const TensorInfo&) const {}
+  /// The bytes of a tensor have been read and need not stay in memory.
+  virtual void release(const TensorInfo&) const noexcept {}
 
  protected:
   TensorFile() = default;

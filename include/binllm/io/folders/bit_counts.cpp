@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/tensors.hpp>
@@ -11,7 +10,8 @@ namespace binllm {
 
 BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& known) {
   const ModelDescription description = read_config(folder, known);
-  const SafetensorsFile file(folder / "model.safetensors");
+  const auto opened = open_tensors(folder, description);
+  const TensorFile& file = *opened;
   const Family& family = *description.family;
   const Index block_weights = block_weight_count(family, description.config);
   const auto weights = static_cast<double>(block_weights);
@@ -36,9 +36,13 @@ BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& kno
     throw Error(ErrorId::tensors_mismatched, "bit_counts", file.path().string(), "the weights of linear layers",
                 "none");
   }
-  const double file_bits = 8 * static_cast<double>(std::filesystem::file_size(file.path()));
-  return {block_weights, parameters, weight_bits / weights, linear_bits / weights,
-          file_bits / static_cast<double>(parameters)};
+  const std::size_t bytes = file.file_bytes();
+  return {block_weights,
+          parameters,
+          bytes,
+          weight_bits / weights,
+          linear_bits / weights,
+          8 * static_cast<double>(bytes) / static_cast<double>(parameters)};
 }
 
 }  // namespace binllm

@@ -18,36 +18,10 @@ using Metadata = std::map<std::string, std::string>;
 constexpr std::string_view kind = "binllm-checkpoint-v1";
 constexpr std::string_view counter_prefix = "counter.";
 
-/// Each step is a bijection of `hash` for a given word, so no single damaged word goes unseen.
-constexpr std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
-  hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
-  return hash ^ (hash >> 32);
-}
-
-std::uint64_t hash_bytes(std::uint64_t hash, std::span<const std::byte> bytes) {
-  hash = mix(hash, bytes.size());
-  while (!bytes.empty()) {
-    std::uint64_t word = 0;
-    const std::size_t count = std::min(bytes.size(), sizeof word);
-    std::memcpy(&word, bytes.data(), count);
-    hash = mix(hash, word);
-    bytes = bytes.subspan(count);
-  }
-  return hash;
-}
-
-std::uint64_t hash_text(std::uint64_t hash, std::string_view text) {
-  return hash_bytes(hash, std::as_bytes(std::span(text)));
-}
-
 /// A sum over named parts, so that their order does not matter.
-std::uint64_t part(std::string_view name, std::span<const std::byte> bytes) {
-  return hash_bytes(hash_text(1, name), bytes);
-}
-
 std::string checksum(std::uint64_t blocks, const Metadata& metadata) {
   for (const auto& [key, value] : metadata) {
-    if (key != "checksum") blocks += part(key, std::as_bytes(std::span(value)));
+    if (key != "checksum") blocks += checksum_of(key, std::as_bytes(std::span(value)));
   }
   return fmt::format("{:016x}", blocks);
 }
@@ -75,7 +49,7 @@ std::uint64_t number(const SafetensorsFile& file, const std::string& key) {
 void verify(const SafetensorsFile& file) {
   if (entry(file, "kind") != kind) refuse(file.path(), std::string(kind), entry(file, "kind").substr(0, 64));
   std::uint64_t blocks = 0;
-  for (const TensorInfo& tensor : file.tensors()) blocks += part(tensor.name, file.bytes(tensor));
+  for (const TensorInfo& tensor : file.tensors()) blocks += checksum_of(tensor.name, file.bytes(tensor));
   const std::string computed = checksum(blocks, file.metadata());
   if (entry(file, "checksum") != computed) {
     refuse(file.path(), "the checksum " + entry(file, "checksum").substr(0, 64), computed + ": the file is damaged");
@@ -158,7 +132,7 @@ void write_checkpoint(const std::filesystem::path& path, const CheckpointLabel& 
   std::uint64_t blocks = 0;
   std::vector<TensorSource> tensors;
   for (const auto& block : state.blocks) {
-    blocks += part(block.name, {static_cast<const std::byte*>(block.data), block.bytes});
+    blocks += checksum_of(block.name, {static_cast<const std::byte*>(block.data), block.bytes});
     tensors.push_back({block.name, DType::u8, Shape{static_cast<Index>(block.bytes)}, block.data});
   }
   metadata["checksum"] = checksum(blocks, metadata);
@@ -180,7 +154,8 @@ void read_checkpoint(const std::filesystem::path& path, TrainingState& state) {
   for (std::size_t i = 0; i < values.size(); ++i) *state.counters[i].value = values[i];
   for (const Source& source : sources(file, state)) {
     const TrainingState::Block& block = state.blocks[source.block];
-    if (block.bytes > 0) std::memcpy(block.data, file.bytes(*file.find(source.name)).data() + source.offset, block.bytes);
+    if (block.bytes > 0)
+      std::memcpy(block.data, file.bytes(*file.find(source.name)).data() + source.offset, block.bytes);
   }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/checksum.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/config.hpp>
+#include <binllm/io/folders/gguf/config.hpp>
 #include <binllm/models/families.hpp>
 #include <binllm/models/formats.hpp>
 
@@ -55,16 +57,20 @@ class Fields {
     if (!at(name).is_string()) refuse(name, "a string", at(name).type_name());
     return at(name).get<std::string>();
   }
-  /// A token id, or the first of a list of them.
-  [[nodiscard]] std::optional<std::int32_t> token(const std::string& name) const {
-    if (!has(name)) return std::nullopt;
+  /// One token id, or a list of them; empty where the field is missing.
+  [[nodiscard]] std::vector<std::int32_t> tokens(const std::string& name) const {
+    if (!has(name)) return {};
     const json& value = at(name);
     if (value.is_array() && value.empty()) refuse(name, "a token or a list of tokens", "an empty list");
-    const Index token = as_integer(name, value.is_array() ? value.front() : value);
-    if (token < 0 || token > std::numeric_limits<std::int32_t>::max()) {
-      refuse(name, "a token from 0 to 2^31 - 1", fmt::format("{}", token));
+    std::vector<std::int32_t> tokens;
+    for (const json& entry : value.is_array() ? value : json::array({value})) {
+      const Index token = as_integer(name, entry);
+      if (token < 0 || token > std::numeric_limits<std::int32_t>::max()) {
+        refuse(name, "a token from 0 to 2^31 - 1", fmt::format("{}", token));
+      }
+      tokens.push_back(static_cast<std::int32_t>(token));
     }
-    return static_cast<std::int32_t>(token);
+    return tokens;
   }
   /// Refuses any other value; a missing field is taken as the wanted one.
   void expect(const std::string& name, const json& wanted) const {
@@ -101,6 +107,13 @@ std::vector<const Family*> known_families(const KnownBeside& known) {
   return families;
 }
 
+/// What must stand at a fixed key, beside the others.
+json value_of(const FixedKey& fixed, const auto& object) {
+  if (fixed.same_as.empty()) return json::parse(fixed.value);
+  const std::string other(fixed.same_as);
+  return object.contains(other) ? json(object[other]) : json();
+}
+
 /// The family that the file names, by class or by type. What stands beside the name must be the family's too.
 const Family& read_family(const Fields& fields, const KnownBeside& known) {
   const auto families = known_families(known);
@@ -128,30 +141,44 @@ const Family& read_family(const Fields& fields, const KnownBeside& known) {
         [&](std::string_view name) { return name == type; });
   }
   fields.expect("model_type", std::string(family->model_type));
-  for (const FixedKey& fixed : family->fixed) fields.expect(std::string(fixed.key), json::parse(fixed.value));
+  for (const FixedKey& fixed : family->fixed) fields.expect(std::string(fixed.key), value_of(fixed, fields.object()));
   return *family;
 }
 
 std::optional<RopeScaling> read_scaling(const Fields& rope) {
   const std::string key = rope.has("rope_type") || !rope.has("type") ? "rope_type" : "type";
-  const std::string type = rope.text(key);
+  // Without a type nothing is stretched; a factor without one was meant to stretch.
+  const std::string type = rope.has(key) || rope.has("factor") ? rope.text(key) : "default";
   if (type == "default") return std::nullopt;
-  if (type != "llama3") rope.refuse(key, "llama3 or default", type);
+  if (type == "linear") return RopeScaling{.factor = rope.number("factor"), .type = RopeType::linear};
+  if (type != "llama3") rope.refuse(key, "default, linear or llama3", type.substr(0, 64));
   return RopeScaling{.factor = rope.number("factor"),
                      .low_freq_factor = rope.number("low_freq_factor"),
                      .high_freq_factor = rope.number("high_freq_factor"),
                      .original_max_position_embeddings = rope.integer("original_max_position_embeddings")};
 }
 
-/// Newer files hold base and scaling together in "rope_parameters", older ones side by side.
-void read_rope(const Fields& fields, ModelConfig& config) {
-  const bool together = fields.has("rope_parameters");
-  const Fields rope = together ? fields.inside("rope_parameters") : fields;
+/// Newer files hold base and scaling together in "rope_parameters", older ones side by side; some have both.
+void read_rope(const Fields& fields, const Family& family, ModelConfig& config) {
+  const std::string base(family.keys.rope_theta), share = "partial_rotary_factor";
+  if (family.keys.rotary_share.empty()) fields.expect(share, 1);
+  if (fields.has(base)) config.rope_theta = fields.number(base);
+  if (fields.has("rope_scaling")) config.rope_scaling = read_scaling(fields.inside("rope_scaling"));
+  if (!fields.has("rope_parameters")) return;
+  const Fields rope = fields.inside("rope_parameters");
+  for (const auto& [key, value] : rope.object().items()) {
+    if (value.is_object()) rope.refuse(key, "the same numbers for all layers", "an object");
+  }
   if (rope.has("rope_theta")) config.rope_theta = rope.number("rope_theta");
-  if (together) {
-    config.rope_scaling = read_scaling(rope);
-  } else if (fields.has("rope_scaling")) {
-    config.rope_scaling = read_scaling(fields.inside("rope_scaling"));
+  const auto scaling = read_scaling(rope);
+  if (config.rope_scaling && scaling != config.rope_scaling) {
+    fields.refuse("rope_scaling", "what rope_parameters says", "another scaling", ErrorId::config_inconsistent);
+  }
+  config.rope_scaling = scaling;
+  if (family.keys.rotary_share.empty()) {
+    rope.expect(share, 1);
+  } else if (rope.has(share)) {
+    config.rotary_share = rope.number(share);
   }
 }
 
@@ -167,6 +194,7 @@ std::string key_of(const Family& family, const std::string& field) {
                                                             {"head_dim", k.head_dim},
                                                             {"max_position_embeddings", k.max_position_embeddings},
                                                             {"norm_epsilon", k.norm_epsilon},
+                                                            {"rope_theta", k.rope_theta},
                                                             {"rotary_share", k.rotary_share}};
   for (const auto& [name, key] : names) {
     if (name == field && !key.empty()) return std::string(key);
@@ -198,13 +226,18 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
   config.head_dim = has(keys.head_dim) ? integer(keys.head_dim) : default_head_dim(fields, family, config);
   config.max_position_embeddings = integer(keys.max_position_embeddings);
   if (!keys.norm_epsilon.empty()) config.norm_epsilon = fields.number(std::string(keys.norm_epsilon));
-  if (has(keys.rotary_share)) config.rotary_share = fields.number(std::string(keys.rotary_share));
-  if (!keys.tie_word_embeddings.empty()) {
-    config.tie_word_embeddings = has(keys.tie_word_embeddings) && fields.boolean(std::string(keys.tie_word_embeddings));
-  }
-  config.bos_token_id = fields.token("bos_token_id");
-  config.eos_token_id = fields.token("eos_token_id");
-  if (family.rotary) read_rope(fields, config);
+  config.rotary_share =
+      has(keys.rotary_share) ? fields.number(std::string(keys.rotary_share)) : keys.rotary_share_if_absent;
+  const auto boolean = [&](std::string_view key, bool absent) {
+    return has(key) ? fields.boolean(std::string(key)) : absent;
+  };
+  if (!keys.tie_word_embeddings.empty())
+    config.tie_word_embeddings = boolean(keys.tie_word_embeddings, keys.tied_if_absent);
+  config.attention_bias = boolean(keys.attention_bias, false);
+  config.mlp_bias = boolean(keys.mlp_bias, false);
+  if (const auto bos = fields.tokens("bos_token_id"); !bos.empty()) config.bos_token_id = bos.front();
+  config.eos_token_ids = fields.tokens("eos_token_id");
+  if (family.rotary) read_rope(fields, family, config);
   try {
     config.check();
   } catch (const Error& error) {
@@ -225,17 +258,52 @@ bool is_known_format(std::string_view format, const KnownBeside& known) {
 
 const Family& default_family() { return *shipped_families.front(); }
 
-ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
+namespace {
+
+std::filesystem::path file_of(const std::filesystem::path& folder_or_file) {
   std::error_code ignored;
-  const bool is_folder = std::filesystem::is_directory(folder_or_file, ignored);
-  const std::filesystem::path path = is_folder ? folder_or_file / "config.json" : folder_or_file;
+  return std::filesystem::is_directory(folder_or_file, ignored) ? folder_or_file / "config.json" : folder_or_file;
+}
+
+json read_object(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  const json object =
-      detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "read_config", path.string()});
+  return detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "read_config", path.string()});
+}
+
+/// Of all that a configuration says but for the checksum itself: blanks and the order of keys do not count.
+std::string checksum_text(json object) {
+  if (object.contains("binllm")) object["binllm"].erase("checksum");
+  const std::string text = object.dump();
+  return fmt::format("{:016x}", checksum_of("config.json", std::as_bytes(std::span(text))));
+}
+
+/// What a generation is to end at stands in a file of its own where there is one.
+void read_generation_config(const std::filesystem::path& folder, ModelConfig& config) {
+  const std::filesystem::path path = folder / generation_config_file;
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return;
+  const json object = read_object(path);
+  const Fields fields(object, path.string());
+  if (!fields.has("eos_token_id")) return;
+  config.eos_token_ids = fields.tokens("eos_token_id");
+  for (const std::int32_t token : config.eos_token_ids) {
+    if (token < config.vocab_size) continue;
+    fields.refuse("eos_token_id", fmt::format("a token below vocab_size {}", config.vocab_size),
+                  fmt::format("{}", token), ErrorId::config_inconsistent);
+  }
+}
+
+}  // namespace
+
+ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
+  if (is_gguf(folder_or_file)) return detail::read_gguf_config(GgufFile(folder_or_file), known_families(known));
+  const std::filesystem::path path = file_of(folder_or_file);
+  const json object = read_object(path);
   const Fields fields(object, path.string());
   const Family& family = read_family(fields, known);
   ModelDescription model{.config = read_numbers(fields, family), .recipe = {}, .family = &family};
+  if (path != folder_or_file) read_generation_config(folder_or_file, model.config);
   if (!fields.has("binllm")) return model;
 
   const Fields ours = fields.inside("binllm");
@@ -244,9 +312,19 @@ ModelDescription read_config(const std::filesystem::path& folder_or_file, const 
     ours.refuse("format", format_names(known), model.format, ErrorId::unknown_name);
   }
   for (const auto& [key, value] : ours.object().items()) {
-    if (key != "format") model.recipe.emplace(key, ours.text(key));
+    if (key != "format" && key != "checksum") model.recipe.emplace(key, ours.text(key));
+  }
+  if (ours.has("checksum") && ours.text("checksum") != checksum_text(object)) {
+    ours.refuse("checksum", checksum_text(object) + ", or none in a file that was changed on purpose",
+                ours.text("checksum").substr(0, 64), ErrorId::header_invalid);
   }
   return model;
+}
+
+bool has_config_checksum(const std::filesystem::path& folder_or_file) {
+  const json object = read_object(file_of(folder_or_file));
+  const auto ours = object.find("binllm");
+  return ours != object.end() && ours->is_object() && ours->contains("checksum");
 }
 
 namespace {
@@ -269,20 +347,27 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
   put(keys.norm_epsilon, config.norm_epsilon);
   put(keys.rotary_share, config.rotary_share);
   if (family.rotary) {
-    object["rope_theta"] = config.rope_theta;
+    put(keys.rope_theta, config.rope_theta);
     object["rope_scaling"] = nullptr;
     if (const auto& scaling = config.rope_scaling) {
-      object["rope_scaling"] = {{"rope_type", "llama3"},
-                                {"factor", scaling->factor},
-                                {"low_freq_factor", scaling->low_freq_factor},
-                                {"high_freq_factor", scaling->high_freq_factor},
-                                {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+      const bool linear = scaling->type == RopeType::linear;
+      object["rope_scaling"] = {{"rope_type", linear ? "linear" : "llama3"}, {"factor", scaling->factor}};
+      if (!linear) {
+        object["rope_scaling"].update(
+            {{"low_freq_factor", scaling->low_freq_factor},
+             {"high_freq_factor", scaling->high_freq_factor},
+             {"original_max_position_embeddings", scaling->original_max_position_embeddings}});
+      }
     }
   }
-  for (const FixedKey& fixed : family.fixed) put(fixed.key, nlohmann::ordered_json::parse(fixed.value));
+  for (const FixedKey& fixed : family.fixed) put(fixed.key, value_of(fixed, object));
+  put(keys.attention_bias, config.attention_bias);
+  put(keys.mlp_bias, config.mlp_bias);
   put(keys.tie_word_embeddings, config.tie_word_embeddings);
   if (config.bos_token_id) object["bos_token_id"] = *config.bos_token_id;
-  if (config.eos_token_id) object["eos_token_id"] = *config.eos_token_id;
+  const auto& ends = config.eos_token_ids;
+  if (ends.size() == 1) object["eos_token_id"] = ends.front();
+  if (ends.size() > 1) object["eos_token_id"] = ends;
   return object;
 }
 
@@ -293,8 +378,9 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
   if (!is_known_format(model.format, known)) {
     throw Error(ErrorId::unknown_name, "write_config", "format", format_names(known), model.format);
   }
-  if (model.recipe.contains("format")) {
-    throw Error(ErrorId::config_invalid, "write_config", "recipe", "no key named format", "one");
+  for (const char* key : {"format", "checksum"}) {
+    if (!model.recipe.contains(key)) continue;
+    throw Error(ErrorId::config_invalid, "write_config", "recipe", fmt::format("no key named {}", key), "one");
   }
   nlohmann::ordered_json object = to_json(*model.family, model.config);
   const json written = json::parse(object.dump());
@@ -302,12 +388,11 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
     throw Error(ErrorId::config_inconsistent, "write_config", file.string(),
                 fmt::format("numbers that a {} can say in its file", model.family->name), "others");
   }
-  if (model.format != "dense" || !model.recipe.empty()) {
-    object["binllm"] = {{"format", model.format}};
-    for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;
-  }
+  object["binllm"] = {{"format", model.format}};
+  for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;
   std::string text;
   try {
+    object["binllm"]["checksum"] = checksum_text(json::parse(object.dump()));
     text = object.dump(2) + '\n';
   } catch (const json::exception&) {
     throw Error(ErrorId::config_invalid, "write_config", file.string(), "a recipe in UTF-8", "other bytes");

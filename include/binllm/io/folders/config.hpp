@@ -6,11 +6,15 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace binllm {
 
 /// The family of a model that nobody says otherwise of: the first one that the library ships.
 [[nodiscard]] const Family& default_family();
+
+/// What others read beside config.json: how to generate. Of it the end tokens count.
+inline constexpr std::string_view generation_config_file = "generation_config.json";
 
 /// A model as its config.json describes it.
 struct ModelDescription {
@@ -28,15 +32,20 @@ struct KnownBeside {
   std::string_view format{};
 };
 
-/// Reads config.json of a folder, or the file itself. Where a key is missing: head_dim is hidden_size /
-/// num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, tie_word_embeddings false, format
-/// "dense". A list of end tokens gives its first.
+/// Reads config.json of a folder, or the file itself, or the metadata of a GGUF file. Where a key is missing or null:
+/// head_dim is hidden_size / num_attention_heads, num_key_value_heads is num_attention_heads, rope_theta 10000, a type of
+/// rotary scaling "default", tie_word_embeddings false, format "dense". Where rope_parameters lacks rope_theta, the key
+/// beside it counts. End tokens are those of generation_config.json in the folder, else those of config.json.
 /// Errors, each with file and field: file_missing, file_unreadable; config_invalid (not JSON, a field missing or of the
 /// wrong type, a family that nobody knows, an activation, bias or rotary scaling that is not the family's);
-/// config_inconsistent (heads that do not divide, ...); unknown_name (format).
+/// config_inconsistent (heads that do not divide, two rotary scalings that differ, ...); unknown_name (format);
+/// header_invalid where the file has a checksum that does not hold.
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
-/// Writes a config.json that `read_config` reads back equal. Replaces the file whole or not at all.
+/// Whether config.json of a folder, or the file itself, has a checksum. Errors: those of read_config about a file.
+[[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
+
+/// Writes a config.json that `read_config` reads back equal, with a checksum. Replaces the file whole or not at all.
 /// Errors: config_inconsistent (also numbers that the family has no key for), unknown_name (format), config_invalid (a
 /// recipe key named "format", text that is not UTF-8), write_failed.
 void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known = {});

@@ -4,6 +4,8 @@
 ///   a binarised layer   "X.weight", "X.scale" (S_l), "X.input_scale" (S_t)
 ///   a packed layer      "X.signs" (one bit a weight, in the layout that config.json names), "X.scale",
 ///                       and, where there is one, "X.input_scale"
+/// Where other programs hold query, key and value in one tensor, dense folders do so too (DecoderNames); others have
+/// them one by one.
 #pragma once
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/recipe.hpp>
@@ -13,6 +15,7 @@
 #include <binllm/models/formats.hpp>
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -29,6 +32,7 @@ struct SaveOptions {
   const Tokenizer* tokenizer = nullptr;  ///< stored with the model where given
   std::map<std::string, std::string>
       recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
+  std::filesystem::path source{};  ///< a folder whose generation_config.json is kept
 };
 
 /// The family and format of a model, for readers of folders that hold one of the caller's own.
@@ -39,8 +43,23 @@ template <class Model>
 
 namespace detail {
 
-void write_model(const std::filesystem::path& folder, ModelDescription description,
-                 const std::vector<TensorSource>& tensors, const SaveOptions& options, const AboutWords& yields);
+/// Writes a model folder whose tensors `write_tensors(path)` writes; config.json last.
+void write_folder(const std::filesystem::path& folder, ModelDescription description, const SaveOptions& options,
+                  const AboutWords& yields, const std::function<void(const std::filesystem::path&)>& write_tensors);
+
+/// A model without memory for its parameters, all of which the loader is known to have in their shapes.
+template <class Model>
+[[nodiscard]] Model expect_as(TensorLoader& loader, const ModelDescription& description,
+                              const typename Model::format_type& format) {
+  Model model(description.config, format, Ownership::borrow_first);
+  for_each_tensor(model, ExpectTensors{loader});
+  if (model.config.tie_word_embeddings) {
+    const DecoderNames& names = description.family->names;
+    loader.expect_copy(std::string(names.head) + ".weight", std::string(names.embedding) + ".weight");
+  }
+  loader.check();
+  return model;
+}
 
 template <class Model>
 [[nodiscard]] Model load_as(const std::filesystem::path& folder, const ModelDescription& description,
@@ -48,14 +67,7 @@ template <class Model>
   check_family(folder, description, family_of<typename Model::architecture>);
   check_format(folder, description, format);
   TensorLoader loader(folder, description);
-  Model model(description.config, format,
-              Ownership::borrow_first);  // shapes first: memory once the file is known to fit
-  for_each_tensor(model, ExpectTensors{loader});
-  if (model.config.tie_word_embeddings) {
-    const DecoderNames& names = description.family->names;
-    loader.expect_copy(std::string(names.head) + ".weight", std::string(names.embedding) + ".weight");
-  }
-  loader.check();
+  Model model = expect_as<Model>(loader, description, format);
   model.allocate();
   for_each_tensor(model, ReadTensors{loader});
   return model;
@@ -65,7 +77,7 @@ template <class Model>
 
 /// Loads a folder as `Model`, a CausalLm on the host of any family and format; values stored as F64, F32, F16 or BF16
 /// become T. Policies that are chosen at run time are those that the folder names; those of a compile-time format must be
-/// the folder's. Errors: those of read_config and SafetensorsFile; config_inconsistent (another format or other policies),
+/// the folder's. Errors: those of read_config and open_tensors; config_inconsistent (another format or other policies),
 /// version_unsupported (layout of a packed model), unknown_name (a policy); tensors_mismatched, which lists all tensors
 /// that are missing, not wanted, or of another shape; value_not_finite with file, tensor and index.
 template <class Model>
@@ -105,18 +117,23 @@ decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
 }
 
 /// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced
-/// whole or not at all, config.json last. The names of the format's policies are stored by themselves. Errors:
-/// write_failed; config_inconsistent (the tokenizer has more tokens than the model); those of write_config.
+/// whole or not at all, config.json last. Each tensor and config.json get a checksum. The names of the format's policies
+/// are stored by themselves. Errors: write_failed; config_inconsistent (the tokenizer has more tokens than the model);
+/// those of write_config.
 template <class A, class T, class Format>
 void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path& folder,
           const SaveOptions& options = {}) {
   std::vector<TensorSource> tensors;
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
-  detail::write_model(
-      folder,
-      {model.config, std::string(format_name(model.format)), detail::format_recipe(model.format), &family_of<A>},
-      tensors, options, detail::yielding(model.format));
+  const ModelDescription description{model.config, std::string(format_name(model.format)),
+                                     detail::format_recipe(model.format), &family_of<A>};
+  std::vector<std::vector<std::byte>> fused;
+  if (description.format == ModelDescription{}.format) tensors = detail::with_fused_rows(description, tensors, fused);
+  detail::write_folder(folder, description, options, detail::yielding(model.format),
+                       [&](const std::filesystem::path& file) {
+                         write_safetensors(file, tensors, {{"format", "pt"}}, Checksums::of_each_tensor);
+                       });
 }
 
 }  // namespace binllm

@@ -3,12 +3,15 @@
 #pragma once
 #include <binllm/device/cpu.hpp>
 #include <binllm/io/containers/safetensors.hpp>
-#include <binllm/io/folders/config.hpp>
+#include <binllm/io/folders/open_tensors.hpp>
 #include <binllm/nn/module.hpp>
 #include <binllm/packed/sign_row.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,8 +44,33 @@ struct Beside {
 /// "X.weight" -> "X."
 [[nodiscard]] inline std::string beside(const std::string& name) { return name.substr(0, name.rfind('.') + 1); }
 
-/// Other programs store the rotary frequencies; they follow from the configuration.
-[[nodiscard]] inline bool is_derived(std::string_view name) { return name.ends_with("rotary_emb.inv_freq"); }
+/// Other programs store rotary frequencies and causal masks; they follow from the configuration.
+[[nodiscard]] inline bool is_derived(std::string_view name) {
+  for (const std::string_view end : {"rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return false;
+}
+
+/// The rows of query, key or value in a tensor that holds all three (DecoderNames).
+struct FusedRows {
+  std::string name;  ///< of that tensor, "X.query_key_value.weight"
+  Index third;       ///< 0 query, 1 key, 2 value
+
+  /// Of "X.query.weight" and the like; nothing of other tensors, and where the family has no such tensor.
+  [[nodiscard]] static std::optional<FusedRows> of(const DecoderNames& names, std::string_view tensor);
+  /// The first row of a head.
+  [[nodiscard]] Index first(Index head, Index head_dim) const { return (3 * head + third) * head_dim; }
+  /// The shape of the tensor where that of a third is given.
+  [[nodiscard]] static Shape whole(const Shape& one) {
+    return one.rank() == 1 ? Shape{3 * one[0]} : Shape{3 * one[0], one[1]};
+  }
+};
+/// Tensors as other programs want them: query, key and value in one where the family has it so. What is made for that
+/// lives in `memory`.
+[[nodiscard]] std::vector<TensorSource> with_fused_rows(const ModelDescription& description,
+                                                        const std::vector<TensorSource>& tensors,
+                                                        std::vector<std::vector<std::byte>>& memory);
 
 /// Calls the visitor for each tensor of a model as files hold it:
 ///   v.values(name, view)                     numbers of a parameter or tensor, floating point or whole
@@ -67,16 +95,18 @@ void for_each_tensor(Model& model, V&& v) {
       model);
 }
 
-/// Reads model.safetensors of a folder. First `expect` every tensor, then `check` the whole file at once, then `read`.
+/// Reads the tensors of a model. First `expect` every tensor, then `check` all of them at once, then `read` each once:
+/// its pages of the file go when it has been read.
 class TensorLoader {
  public:
-  /// Errors: those of SafetensorsFile; tensors_mismatched where the file is far too small for the configuration, so
-  /// that a damaged number never becomes an allocation.
+  /// Errors: those of open_tensors; tensors_mismatched where the file is far too small for the configuration, so that a
+  /// damaged number never becomes an allocation.
   TensorLoader(const std::filesystem::path& folder, const ModelDescription& description);
 
-  [[nodiscard]] bool has(std::string_view name) const noexcept { return file_.find(name) != nullptr; }
+  [[nodiscard]] bool has(std::string_view name) const noexcept { return file_->find(name) != nullptr; }
   /// A tensor of numbers: floating point ones in any width, whole ones in their own; or one of bytes with `cols` bits a
   /// row.
+  /// Query, key and value may stand in one tensor, in full precision files they have to, where the family has it so.
   void expect_values(const std::string& name, const Shape& shape, DType dtype);
   void expect_signs(const std::string& name, const Shape& shape, Index cols);
   /// A tensor that may be absent and must otherwise repeat the values of `original`.
@@ -85,13 +115,19 @@ class TensorLoader {
   /// Errors: tensors_mismatched, listing every tensor that is missing, not wanted, or of another shape or type.
   void check() const;
 
-  /// Errors: value_not_finite with file, tensor and index.
+  /// Errors: value_not_finite with file, tensor and index; header_invalid where the checksum does not hold.
   void read(const std::string& name, View<float> to) const;
   void read(const std::string& name, View<double> to) const;
   void read(const std::string& name, View<std::uint8_t> to) const;
   void read(const std::string& name, View<std::int32_t> to) const;
-  /// The bytes of a tensor in the file.
-  [[nodiscard]] std::span<const std::byte> bytes(const std::string& name) const;
+  /// Hands the bytes of a tensor of whole numbers to f. Errors: header_invalid where the checksum does not hold.
+  template <class F>
+  void read_bytes(const std::string& name, F&& f) const {
+    const TensorInfo& tensor = *file_->find(name);
+    file_->verify(tensor);
+    f(file_->bytes(tensor));
+    file_->release(tensor);
+  }
 
  private:
   struct Expected {
@@ -102,8 +138,14 @@ class TensorLoader {
   };
   [[nodiscard]] std::string mismatch(const Expected& expected) const;
   [[nodiscard]] std::string unequal_copy() const;
+  [[nodiscard]] std::optional<FusedRows> fused(const std::string& name) const;
+  template <class T>
+  void read_numbers(const std::string& name, View<T> to) const;
 
-  SafetensorsFile file_;
+  std::unique_ptr<TensorFile> file_;
+  DecoderNames names_;
+  Index head_dim_;
+  bool full_precision_;
   std::vector<Expected> expected_;
   std::string copy_, original_;
 };
@@ -135,8 +177,10 @@ struct ReadTensors {
   }
   template <class Matrix>
   void bits(const std::string& name, Matrix& matrix) const {
-    const auto* const rows = reinterpret_cast<const std::uint8_t*>(loader.bytes(name).data());
-    for (Index i = 0; i < matrix.rows(); ++i) matrix.set_row(i, rows + i * sign_row_bytes(matrix.cols));
+    loader.read_bytes(name, [&](std::span<const std::byte> bytes) {
+      const auto* const rows = reinterpret_cast<const std::uint8_t*>(bytes.data());
+      for (Index i = 0; i < matrix.rows(); ++i) matrix.set_row(i, rows + i * sign_row_bytes(matrix.cols));
+    });
   }
   template <class T>
   void optional_values(const std::string& name, Tensor<T>& tensor, const Shape&) const {

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/// What stands behind AnyModel: an interface, and what a device offers that implements it. Each family is compiled in
+/// units of its own, one for each device and scalar type (model_of.hpp). Included by the sources of binllm::any alone.
+#pragma once
+#include <binllm/core/error.hpp>
+#include <binllm/io/any/any_model.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace binllm {
+
+struct AnyModel::Interface {
+  using Made = std::unique_ptr<Interface>;
+
+  virtual ~Interface() = default;
+  [[nodiscard]] virtual const ModelConfig& config() const = 0;
+  [[nodiscard]] virtual std::string_view family() const = 0;
+  [[nodiscard]] virtual std::string_view format() const = 0;
+  [[nodiscard]] virtual Index parameters() const = 0;
+  [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
+  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&,
+                                            const TaskOptions&) const = 0;
+  /// `last` says that the model is used no more.
+  [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
+                                                  const GenerateOptions&, TextReceiver*, bool last) = 0;
+  virtual void save(const std::filesystem::path&, const SaveOptions&) const = 0;
+
+  // What a format does not have, it refuses.
+  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*) {
+    refuse("pretrain", "a full-precision model");
+  }
+  [[nodiscard]] virtual Made quantise(std::string_view /*format*/, const FormatWords&) const {
+    refuse("quantise", "a full-precision model");
+  }
+  virtual std::pair<double, double> search_channel_scale(const TokenStream&, const ChannelScaleOptions&, RunLog*) {
+    refuse("search_channel_scale", "a model whose weights become bits");
+  }
+  virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*) {
+    refuse("train_progressively", "a model with a schedule");
+  }
+  [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
+    refuse("pack", "a model that has a stored form");
+  }
+
+ protected:
+  [[noreturn]] void refuse(std::string_view operation, std::string_view wanted) const {
+    throw Error(ErrorId::config_inconsistent, operation, "model", wanted, format());
+  }
+};
+
+namespace detail {
+
+/// What a device offers: models of all families that the library ships, computing on it.
+struct AnyModels {
+  using Made = AnyModel::Interface::Made;
+  virtual ~AnyModels() = default;
+  [[nodiscard]] virtual Made open(const std::filesystem::path& folder, const std::string& activations) const = 0;
+  [[nodiscard]] virtual Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const = 0;
+  /// What check_folder does.
+  virtual void check(const std::filesystem::path& folder) const = 0;
+};
+[[nodiscard]] const AnyModels& models_of_cpu();
+/// Errors: device_missing in a program without CUDA.
+[[nodiscard]] const AnyModels& models_of_gpu(Precision precision);
+
+/// The part of one family A, for models that compute in T on a device.
+template <class A, class T, class Device>
+struct FamilyOn {
+  using Made = AnyModel::Interface::Made;
+  [[nodiscard]] static Made open(const std::filesystem::path& folder, const ModelDescription& description,
+                                 const std::string& activations);
+  static void check(const std::filesystem::path& folder, const ModelDescription& description);
+  [[nodiscard]] static Made random(const ModelConfig& config, std::uint64_t seed);
+};
+template <class T, class Device>
+struct ModelsOn final : AnyModels {
+  Made open(const std::filesystem::path& folder, const std::string& activations) const override {
+    const ModelDescription description = read_config(folder);
+    return with_family<Made>(*description.family,
+                             [&]<class A>() { return FamilyOn<A, T, Device>::open(folder, description, activations); });
+  }
+  void check(const std::filesystem::path& folder) const override {
+    const ModelDescription description = read_config(folder);
+    with_family<void>(*description.family, [&]<class A>() { FamilyOn<A, T, Device>::check(folder, description); });
+  }
+  Made random(std::string_view family, const ModelConfig& config, std::uint64_t seed) const override {
+    Made made;
+    with_named<ShippedFamilies>("AnyModel", "family", family,
+                                [&]<class A>() { made = FamilyOn<A, T, Device>::random(config, seed); });
+    return made;
+  }
+};
+
+/// The forecasts of one family.
+template <class A>
+struct FamilyForecast {
+  [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
+                                                  const TokenStream* validation);
+  [[nodiscard]] static RecipeForecast recipe(const ModelConfig& config, const RecipeNames& recipe,
+                                             const TrainingOptions& options, const TokenStream* validation);
+};
+
+}  // namespace detail
+}  // namespace binllm
