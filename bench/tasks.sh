@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Zero-shot tasks beside lm-evaluation-harness: `binllm evaluate --tasks` and its peer turn by turn, the same items; then
-# whether they chose alike.
+# Zero-shot tasks beside lm-evaluation-harness: `binllm evaluate --tasks` and its peer turn by turn, the same items;
+# then whether they chose alike.
 # usage: bench/tasks.sh PROGRAM MODEL TASKS_DATA     e.g. build/release/examples/binllm models/smollm2 data/tasks
 #   PEER_MODEL  the same model as transformers reads it (default MODEL)
 #   TASKS       default all
@@ -11,12 +11,13 @@
 #   ROUNDS      turns of each (default 1); the least of them counts
 #   BOS         none or tokenizer (default none)
 #   PYTHON      default python3, with lm-eval
-# Prints for each the seconds of the tasks, the seconds that processors were at work (ours: of the whole program, loading
-# included), and ours divided by the peer's. The second ratio is the one to read on a busy machine.
+# Prints for each the seconds of the tasks, the seconds that processors were at work (ours: of the whole program,
+# loading included), and ours divided by the peer's. The second ratio is the one to read on a busy machine.
 set -euo pipefail
 program=${1:?usage: tasks.sh PROGRAM MODEL TASKS_DATA} model=${2:?a model} data=${3:?a folder of tasks}
 here=$(dirname "$0")
-common=(--tasks-data "$data" --tasks "${TASKS:-all}" --items "${ITEMS:-200}" --threads "${THREADS:-2}" --bos "${BOS:-none}")
+common=(--tasks-data "$data" --tasks "${TASKS:-all}" --items "${ITEMS:-200}")
+common+=(--threads "${THREADS:-2}" --bos "${BOS:-none}")
 python=${PYTHON:-python3}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -24,7 +25,9 @@ TIMEFORMAT='%U %S'
 
 for round in $(seq "${ROUNDS:-1}"); do
   echo "round $round: binllm" >&2
-  { time "$program" evaluate --model "$model" "${common[@]}" --json --out "$folder/ours.jsonl" >"$folder/json"; } 2>"$folder/time"
+  {
+    time "$program" evaluate --model "$model" "${common[@]}" --json --out "$folder/ours.jsonl" >"$folder/json"
+  } 2>"$folder/time"
   "$python" - "$folder/json" "$folder/time" >>"$folder/seconds" <<'PYTHON'
 import json, sys
 tasks = json.load(open(sys.argv[1]))["tasks"]

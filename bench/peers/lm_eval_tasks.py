@@ -8,14 +8,14 @@ usage: lm_eval_tasks.py MODEL --tasks-data DIR [--tasks boolq,piqa] [--items 200
 
 Needs lm-eval (0.4.2 and 0.4.13 have been tried), torch, transformers; without them it says so and exits with 3. Nothing
 is downloaded: MODEL is a folder or a GGUF file, the tasks are defined here on local files of rows {query, choices,
-gold}, with the harness's prompts, and its own code splits, scores and aggregates. A folder with a `tokenizer.model` alone
-is tokenised by SentencePiece itself, with BOS: transformers 5 converts such files, and does not take over that a model
-drops repeated blanks.
+gold}, with the harness's prompts, and its own code splits, scores and aggregates. A folder with a `tokenizer.model`
+alone is tokenised by SentencePiece itself, with BOS: transformers 5 converts such files, and does not take over that a
+model drops repeated blanks.
 
 Prints a line of JSON for each task: items, acc, acc_norm, their standard errors, seconds (of scoring, tokenising
-included), and those that its threads were at work. --out writes a line an item as binllm does. --compare lists the items
-whose choice differs or whose log-probabilities differ by more than the tolerance, and a table; exits with 1 where there
-are any.
+included), and those that its threads were at work. --out writes a line an item as binllm does. --compare lists the
+items whose choice differs or whose log-probabilities differ by more than the tolerance, and a table; exits with 1 where
+there are any.
 """
 import argparse
 import importlib.metadata
