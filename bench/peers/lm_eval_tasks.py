@@ -2,18 +2,20 @@
 # SPDX-License-Identifier: MIT
 """The peer of `binllm evaluate --tasks`: lm-evaluation-harness with PyTorch on the CPU, in float32.
 
-usage: lm_eval_tasks.py MODEL_FOLDER --tasks-data DIR [--tasks boolq,piqa] [--items 200] [--bos none|tokenizer]
+usage: lm_eval_tasks.py MODEL --tasks-data DIR [--tasks boolq,piqa] [--items 200] [--bos none|tokenizer]
                         [--batch-size 1] [--threads 2] [--out items.jsonl]
        lm_eval_tasks.py --compare OURS.jsonl THEIRS.jsonl [--tolerance 1e-3]
 
 Needs lm-eval (0.4.2 and 0.4.13 have been tried), torch, transformers; without them it says so and exits with 3. Nothing
-is downloaded: the tasks are defined here on local files of rows {query, choices, gold}, with the harness's prompts, and
-its own code splits, scores and aggregates. A folder with a `tokenizer.model` alone is tokenised by SentencePiece itself,
-with BOS: transformers 5 converts such files, and does not take over that a model drops repeated blanks.
+is downloaded: MODEL is a folder or a GGUF file, the tasks are defined here on local files of rows {query, choices,
+gold}, with the harness's prompts, and its own code splits, scores and aggregates. A folder with a `tokenizer.model`
+alone is tokenised by SentencePiece itself, with BOS: transformers 5 converts such files, and does not take over that a
+model drops repeated blanks.
 
 Prints a line of JSON for each task: items, acc, acc_norm, their standard errors, seconds (of scoring, tokenising
-included), and those that its threads were at work. --out writes a line an item as binllm does. --compare lists the items whose choice differs or whose
-log-probabilities differ by more than the tolerance, and a table; exits with 1 where there are any.
+included), and those that its threads were at work. --out writes a line an item as binllm does. --compare lists the
+items whose choice differs or whose log-probabilities differ by more than the tolerance, and a table; exits with 1 where
+there are any.
 """
 import argparse
 import importlib.metadata
@@ -77,6 +79,8 @@ def task_of(ConfigurableTask, name, folder):
 def tokenizer_of(folder):
     from transformers import AutoTokenizer, LlamaTokenizer
 
+    if folder.suffix == ".gguf":
+        return AutoTokenizer.from_pretrained(folder.parent, gguf_file=folder.name)
     file = folder / "tokenizer.model"
     if not file.exists() or (folder / "tokenizer.json").exists():
         return AutoTokenizer.from_pretrained(folder)
@@ -98,7 +102,10 @@ def run(options):
 
     torch.set_num_threads(options.threads)
     version = importlib.metadata.version("lm_eval")
-    model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32)
+    folder, in_gguf = options.model, {}
+    if folder.suffix == ".gguf":  # transformers makes float weights of it, and needs the package gguf
+        folder, in_gguf = folder.parent, {"gguf_file": folder.name}
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **in_gguf)
     positions = model.config.max_position_embeddings
     opening = {} if options.bos == "tokenizer" else {"add_bos_token": False}
     # 0.4.2 adds BOS only where it is asked to; whether the tokenizer has one is known to later versions alone
@@ -218,7 +225,7 @@ def main():
     if options.compare:
         sys.exit(compare(*options.compare, options.tolerance))
     if not options.model or not options.tasks_data:
-        parser.error("MODEL_FOLDER and --tasks-data are required")
+        parser.error("MODEL and --tasks-data are required")
     options.tasks = list(TASKS) if options.tasks == "all" else options.tasks.split(",")
     run(options)
 

@@ -45,11 +45,11 @@ Groups questions() {
   return groups;
 }
 
-/// log p from the logits of the whole sequence.
+/// log p from the logits of the whole sequence but its last token.
 double plain_score(const Llama<double>& model, const Continuation& one) {
   const Index tokens = std::ssize(one.tokens);
-  Tensor<std::int32_t> ids({1, tokens});
-  std::copy(one.tokens.begin(), one.tokens.end(), ids.view().data);
+  Tensor<std::int32_t> ids({1, tokens - 1});
+  std::copy_n(one.tokens.begin(), tokens - 1, ids.view().data);
   const auto logits = logits_of(model, read(ids.view()));
   double sum = 0;
   for (Index i = tokens - one.scored; i < tokens; ++i) {
@@ -84,8 +84,7 @@ TEST_CASE("too long sequences lose their beginning") {
   const auto model = small_llama<double>();
   const Tokens long_text = random_tokens(40, 7);
   const Continuation cut{Tokens(long_text.end() - 33, long_text.end()), 3};  // 32 positions read, one more is scored
-  CHECK(score_continuations(model, {{{long_text, 3}}})[0][0] ==
-        doctest::Approx(plain_score(model, {Tokens(cut.tokens), 3})));
+  CHECK(score_continuations(model, {{{long_text, 3}}})[0][0] == doctest::Approx(plain_score(model, cut)));
   const Continuation nine{Tokens(long_text.end() - 9, long_text.end()), 3};
   CHECK(score_continuations(model, {{{long_text, 3}}}, {.max_length = 8})[0][0] ==
         doctest::Approx(plain_score(model, nine)).epsilon(1e-12));

@@ -37,10 +37,34 @@ TEST_CASE("cross_entropy: values; the natural logarithm, the mean over the rows"
   });
 }
 
+TEST_CASE("cross_entropy_of_rows: the terms of the mean, over several chunks") {
+  on_each_device([]<class Device>(Device) {
+    Tape<Device> tape;
+    const NoGrad<Device> pause(tape);
+    const auto targets = on_device<Device>(list<std::int32_t>({0, 2}));
+    const auto h = tape.template constant<double>({{0, 0}, {1, 2}});
+    const auto w = tape.template constant<double>({{std::log(2.0), 0}, {0, std::log(3.0)}, {0, 0}});
+    const auto losses = cross_entropy_of_rows(h, w, read(targets.view()));
+    CHECK(losses.shape() == Shape{2});
+    CHECK(largest_difference(losses.value(), {std::log(3.0), std::log(12.0)}) < 1e-15);
+  });
+  Tape<> tape;
+  const NoGrad<Cpu> pause(tape);
+  const Index rows = 600, words = 7;
+  const auto h = tape.constant(read(normal_tensor<double>({rows, 3}, 1).view()));
+  const auto w = tape.constant(read(normal_tensor<double>({words, 3}, 2).view()));
+  const auto targets = random_ids({rows}, words, 3);
+  const auto losses = cross_entropy_of_rows(h, w, read(targets.view()));
+  CHECK(losses.value().flat().mean() ==
+        doctest::Approx(cross_entropy(h, w, read(targets.view())).value().data[0]).epsilon(1e-13));
+  const auto wrong = list<std::int32_t>({0});
+  CHECK(id_of([&] { static_cast<void>(cross_entropy_of_rows(h, w, read(wrong.view()))); }) == ErrorId::shape_mismatch);
+}
+
 TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
   for (const Index rows : {Index(1), Index(3), LogitChunk::Limits<Cpu>::most_rows + 2}) {
     for (const Index words : {2, 40}) {
-      Tensor<double> h = normal_tensor({rows, 3}, 1), w = normal_tensor({words, 3}, 2);
+      Tensor<double> h = normal_tensor<double>({rows, 3}, 1), w = normal_tensor<double>({words, 3}, 2);
       const auto targets = random_ids({rows}, words, 3);
       const auto op = [&](auto x, auto head) { return cross_entropy(x, head, targets.view()); };
       CHECK(gradient_error_of(op, h, w) < 1e-6);
@@ -52,14 +76,15 @@ TEST_CASE("cross_entropy: gradients over several chunks, and frozen inputs") {
 TEST_CASE_TEMPLATE("cross_entropy: the fused kernel agrees with the generic one", T, float, double) {
   for (const Index words : {1, 2, 7, 24, 31, 33, 100, 1000}) {
     const auto targets = random_ids({50}, words, 1);
-    const auto generic = rows(GenericKernel<CrossEntropyRows, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
+    const auto generic =
+        rows(GenericKernel<CrossEntropyRows, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
     const auto fused = rows(Kernel<CrossEntropyRows, Cpu>{}, normal_tensor<T>({50, words}, 2, 5), targets, T(3));
     const double tolerance = 50 * static_cast<double>(std::numeric_limits<T>::epsilon());
     CHECK(largest_difference(fused.first.view(), generic.first.view()) < tolerance);
     CHECK(largest_difference(fused.second.view(), generic.second.view()) < tolerance);
     Tensor<T> logits = normal_tensor<T>({50, words}, 2, 5), losses({50});
     Kernel<CrossEntropyRows, Cpu>::forward(logits.view(), targets.view(), T(3), /*gradient=*/false, View<T>(),
-                                       losses.view());
+                                           losses.view());
     CHECK(largest_difference(losses.view(), generic.first.view()) < tolerance);
   }
 }

@@ -11,6 +11,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -524,4 +525,50 @@ TEST_CASE("the oracle of the pre-trained model of the data kit, through the prog
                                     " --prompt 'Once upon a time' --max-tokens 60 --temperature 0 --threads 1");
   CHECK(text.code == 0);
   CHECK(text.out == file_bytes(*oracle));
+}
+
+TEST_CASE("evaluate answers tasks, and says which protocol read a text") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 512 --valid-windows 4 --out " + model + tiny).code == 0);
+  write_text(folder / "piqa.jsonl", R"({"query":"Question: a\n","choices":["b","cd"],"gold":1})"
+                                    "\n"
+                                    R"({"goal":"a","sol1":"b","sol2":"c","label":0})");
+  write_text(folder / "openbookqa.jsonl", R"({"query":"a","choices":["b","c","d","e"],"gold":3})");
+  const std::string data = " --model " + model + " --threads 1 --tasks-data " + folder.path().string();
+  const std::string out = (folder / "items.jsonl").string();
+  const auto judged = run(folder, "evaluate --json --tasks piqa,openbookqa --out " + out + data);
+  INFO(judged.error);
+  REQUIRE(judged.code == 0);
+  const auto line = nlohmann::json::parse(judged.out);
+  CHECK(line.at("tasks").size() == 2);
+  CHECK(line.at("tasks")[0].at("items") == 2);
+  CHECK(line.at("tasks")[1].at("acc_stderr").is_null());  // of one item
+  CHECK(line.at("average").is_number());
+  const std::string items = file_bytes(out);
+  CHECK(std::count(items.begin(), items.end(), '\n') == 3);
+  CHECK(nlohmann::json::parse(items.substr(0, items.find('\n'))).at("log_probabilities").size() == 2);
+  const auto table = run(folder, "evaluate --tasks piqa --items 1" + data);
+  CHECK(table.out.find("| piqa           |      1 |") != std::string::npos);
+  const auto unknown = run(folder, "evaluate --tasks piqa,mmlu" + data);
+  CHECK(unknown.code == 1);
+  CHECK(unknown.error.find("arc_challenge") != std::string::npos);
+  CHECK(run(folder, "evaluate --tasks boolq" + data).error.find("boolq.jsonl") != std::string::npos);
+  CHECK(run(folder, "evaluate --tasks piqa --built-in" + data).code == 1);
+  CHECK(run(folder, "evaluate --tasks piqa --model " + model).code == 1);
+
+  std::string rows;
+  for (int i = 0; i < 40; ++i) rows += " a b \n \n";
+  write_text(folder / "rows.txt", rows);
+  const std::string text = " --model " + model + " --threads 1 --json --text " + (folder / "rows.txt").string();
+  const auto protocol = [&](const std::string& name) {
+    return nlohmann::json::parse(run(folder, "evaluate --protocol " + name + text).out);
+  };
+  CHECK(protocol("wikitext2").at("text_bytes") == 40 * 6 + 79 * 2);
+  CHECK(protocol("ptb").at("text_bytes") == 40 * 3 + 79);
+  CHECK(protocol("plain").at("text_bytes") == 40 * 8);
+  CHECK(protocol("ptb").at("context") == 32);
+  CHECK(protocol("ptb").at("windows") == 6);
+  CHECK(protocol("ptb").at("bos") == false);
+  CHECK(run(folder, "evaluate --protocol pile" + text).code != 0);
 }

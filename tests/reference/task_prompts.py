@@ -5,8 +5,8 @@
 usage: task_prompts.py TOKENIZER_MODEL > task_prompts.json       (lm-eval 0.4.13, sentencepiece, pyyaml)
 
 The rows are made up here, in the form of the published data sets; "short" says the same in the form {query, choices,
-gold}. Prompts come from the harness's own task files, token ids from its _encode_pair with a SentencePiece model, without
-and with BOS.
+gold}. Prompts come from the harness's own task files, token ids from its _encode_pair with a SentencePiece model,
+without and with BOS.
 """
 import importlib.util
 import json
@@ -147,7 +147,13 @@ def main(tokenizer_model):
                     {"context": context, "continuation": continuation, "characters": len(choice), "tokens": ids}
                 )
             golden.append(
-                {"task": name, "row": row, "short": short_form(name, row, int(gold)), "gold": int(gold), "choices": made}
+                {
+                    "task": name,
+                    "row": row,
+                    "short": short_form(name, row, int(gold)),
+                    "gold": int(gold),
+                    "choices": made,
+                }
             )
     print("[")
     print(",\n".join(json.dumps(item) for item in golden))

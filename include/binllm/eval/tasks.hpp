@@ -21,7 +21,8 @@ namespace detail {
 
 /// {query, choices, gold}, with the context that was made of the query.
 [[nodiscard]] inline TaskItem short_form(const TaskRow& row, const std::string& context) {
-  return TaskItem::of_choices(context, row.texts("choices"), row.number("gold"));
+  const std::vector<std::string> choices = row.texts("choices");
+  return TaskItem::of_choices(context, choices, row.number("gold"));
 }
 /// Where the answer's label stands among those of the choices.
 [[nodiscard]] inline Index labelled(const TaskRow& row) {

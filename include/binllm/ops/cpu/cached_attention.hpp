@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Attention to a cache: all sequences on one grid. A private tail of ops/cached_attention.hpp; the generic kernel there
-/// is its definition.
+/// Attention to a cache: all sequences on one grid. A private tail of ops/cached_attention.hpp; the generic kernel
+/// there is its definition.
 #pragma once
 
 namespace binllm {
