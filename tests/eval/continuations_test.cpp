@@ -101,7 +101,7 @@ TEST_CASE("what cannot be scored is refused") {
   CHECK(refused({{1, 2, 37}, 1}) == ErrorId::token_out_of_range);
   CHECK(refused({{1, -1, 3}, 1}) == ErrorId::token_out_of_range);
   CHECK(refused({{1, 2}, 1}, {.max_length = 33}) == ErrorId::option_out_of_range);
-  CHECK(refused({{1, 2}, 1}, {.pass_tokens = 0}) == ErrorId::option_out_of_range);
+  CHECK(refused({{1, 2}, 1}, {.pass_tokens = -1}) == ErrorId::option_out_of_range);
   CHECK(score_continuations(model, {}).empty());
 }
 

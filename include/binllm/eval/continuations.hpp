@@ -27,8 +27,8 @@ struct Continuation {
 
 struct ContinuationOptions {
   Index max_length = 0;        ///< tokens that a model reads at most; 0: 2048, or its positions where they are fewer
-  Index pass_tokens = 512;     ///< computed at a time, about
-  Index cached_tokens = 8192;  ///< whose keys and values are kept at a time, about; one group always is
+  Index pass_tokens = 0;    ///< computed at a time, about; 0: 512 on the CPU, 16384 on a GPU
+  Index cached_tokens = 0;  ///< whose keys and values are kept at a time, about, one group always is; 0: 16 passes
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
@@ -69,6 +69,9 @@ class ContinuationRun {
   using Master = typename Model::Master;
 
   ContinuationRun(const Model& model, const ContinuationOptions& options) : model_(model), options_(options) {
+    // A pass that stays in the caches of a CPU is fastest there; on a GPU each kernel has to have enough to do.
+    if (options_.pass_tokens == 0) options_.pass_tokens = host_accessible<Device> ? 512 : 16384;
+    if (options_.cached_tokens == 0) options_.cached_tokens = 16 * options_.pass_tokens;
     scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
   }
 
@@ -198,7 +201,7 @@ class ContinuationRun {
   }
 
   const Model& model_;
-  const ContinuationOptions& options_;
+  ContinuationOptions options_;
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
   std::optional<KeyValueCache<T, Device>> cache_;
@@ -249,8 +252,8 @@ template <LanguageModel Model>
                 fmt::format("{}", found));
   };
   within("max_length", options.max_length, 0, positions);
-  within("pass_tokens", options.pass_tokens, 1, Index{1} << 24);
-  within("cached_tokens", options.cached_tokens, 1, Index{1} << 40);
+  within("pass_tokens", options.pass_tokens, 0, Index{1} << 24);
+  within("cached_tokens", options.cached_tokens, 0, Index{1} << 40);
   const Index max_length = options.max_length > 0 ? options.max_length : std::min<Index>(2048, positions);
 
   std::vector<std::vector<detail::ReadSequence>> sequences;
