@@ -24,9 +24,10 @@ void check(const TokenFileHeader& header, std::size_t bytes, const std::filesyst
            fmt::format("{}", header.version));
   }
   const std::uint64_t width = header.bytes_per_id;
-  if ((width != 2 && width != 4) || header.reserved != 0) {
+  if (width != 2 && width != 4) {
     refuse(ErrorId::header_invalid, path, "ids of 2 or 4 bytes", fmt::format("{}", width));
   }
+  if (header.reserved != 0) refuse(ErrorId::header_invalid, path, "zeros at the end of the header", "others");
   if (header.vocab_size == 0 || header.vocab_size > largest_vocabulary) {
     refuse(ErrorId::header_invalid, path, "a vocabulary of 1 to 2^31 tokens", fmt::format("{}", header.vocab_size));
   }

@@ -180,7 +180,7 @@ SplitBehavior behavior_of(const Value& name) {
 }
 
 PreTokenizerStep read_step(const Value& value) {
-  const std::string& type = value.at("type").text();
+  const std::string type = value.at("type").text();
   if (type == "Digits") return DigitsStep{.individual = value.flag("individual_digits", false)};
   if (type == "ByteLevel") {
     return ByteLevelStep{.add_prefix_space = value.flag("add_prefix_space", true),
@@ -201,7 +201,7 @@ void read_template(const Value& value, BytePairModel& model) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Value part = parts.at(i);
     if (part.has("Sequence")) continue;
-    const std::string& name = part.at("SpecialToken").at("id").text();
+    const std::string name = part.at("SpecialToken").at("id").text();
     const Value ids = value.at("special_tokens").at(name).at("ids");
     if (i > 0 || ids.size() != 1) part.refuse("at most one token, in front of the text", name.substr(0, 64));
     model.bos = ids.at(std::size_t{0}).id(model.pieces.size() + model.added.size());
@@ -211,7 +211,7 @@ void read_template(const Value& value, BytePairModel& model) {
 
 void read_post_processor(const Value& value, BytePairModel& model) {
   each_of(value, "processors", [&](const Value& one) {
-    const std::string& type = one.at("type").text();
+    const std::string type = one.at("type").text();
     if (type == "TemplateProcessing") return read_template(one, model);
     if (type != "ByteLevel") {
       one.refuse("ByteLevel, TemplateProcessing or a Sequence of them", type.substr(0, 64));
@@ -360,7 +360,7 @@ BytePairModel read_tokenizer_json(const fs::path& file) {
   }
   if (root.has("normalizer")) {
     each_of(root.at("normalizer"), "normalizers", [&](const Value& one) {
-      const std::string& type = one.at("type").text();
+      const std::string type = one.at("type").text();
       if (type != "NFC") one.refuse("NFC or none", type.substr(0, 64));
       model.words.nfc = true;
     });
@@ -368,7 +368,7 @@ BytePairModel read_tokenizer_json(const fs::path& file) {
   each_of(root.at("pre_tokenizer"), "pretokenizers",
           [&](const Value& one) { model.words.steps.push_back(read_step(one)); });
   each_of(root.at("decoder"), "decoders", [&](const Value& one) {
-    const std::string& type = one.at("type").text();
+    const std::string type = one.at("type").text();
     if (type != "ByteLevel") one.refuse("ByteLevel", type.substr(0, 64));
   });
   if (root.has("post_processor")) read_post_processor(root.at("post_processor"), model);

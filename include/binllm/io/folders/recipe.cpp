@@ -23,7 +23,7 @@ const std::string& recipe_entry(const ModelDescription& description, const std::
 }
 
 double recipe_sharpness(const ModelDescription& description) {
-  const std::string& text = recipe_entry(description, "t");
+  const std::string text = recipe_entry(description, "t");
   double t = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), t);
   if (error != std::errc{} || end != text.data() + text.size() || !(t >= 0)) {

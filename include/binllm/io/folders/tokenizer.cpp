@@ -136,7 +136,8 @@ Tokenizer load_of_folder(const fs::path& folder, std::string_view kind, const Mo
     throw Error(ErrorId::unknown_name, "load_tokenizer", (folder / "config.json").string() + ": binllm.tokenizer",
                 kinds, kind.substr(0, 64));
   }
-  if (sentencepiece && is_there(model) && !(has_byte_pair && kind_of(model) == FileKind::ranks)) return load_file(model);
+  if (sentencepiece && is_there(model) && !(has_byte_pair && kind_of(model) == FileKind::ranks))
+    return load_file(model);
   if (byte_pair && is_there(json)) return load_file(json, config);
   if (byte_pair && has_vocabulary) return load_vocabulary(folder, config);
   if (const fs::path file = sentencepiece ? find_model_file(folder) : fs::path{}; !file.empty()) return load_file(file);
