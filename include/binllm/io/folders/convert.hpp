@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Models from one container to another: folders of safetensors and GGUF files.
 #pragma once
+#include <binllm/core/dtype.hpp>
 #include <binllm/io/containers/gguf/rounding.hpp>
 #include <binllm/io/folders/config.hpp>
 
