@@ -101,7 +101,6 @@ void pretrain(PretrainOptions& o) {
   Json config{{"command", "pretrain"},
               {"model",
                {{"start", o.model},
-                {"family", model.family()},
                 {"parameters", model.parameter_count()},
                 {"dim", c.hidden_size},
                 {"hidden", c.intermediate_size},
@@ -111,6 +110,8 @@ void pretrain(PretrainOptions& o) {
               {"tokenizer", tokenizer.name()},
               {"text", record(corpus)},
               {"training", o.training.record()}};
+  // Absent for the first family, so that runs from before there were others can be resumed.
+  if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
   if (validation != nullptr) config["validation"] = record(*validation);
   o.device.add_to(config);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
