@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /// How likely a model finds given continuations of a context: what multiple-choice tasks ask.
 ///   log p(y | x) = sum_i log softmax(z(x, y_1 ... y_{i-1}))[y_i]
-/// Sequences of one group, as the choices of one question, begin alike. What they share is read once; each goes on from
-/// its keys and values. Only the rows of hidden states that predict a token of a continuation meet the vocabulary.
+/// Sequences of one group, as the choices of one question, begin alike. On a CPU what they share is read once, and each
+/// goes on from its keys and values; a GPU reads it again sooner than it starts the many small kernels of that. Only the
+/// rows of hidden states that predict a token of a continuation meet the vocabulary.
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/models/causal_lm.hpp>
@@ -26,9 +27,11 @@ struct Continuation {
 };
 
 struct ContinuationOptions {
-  Index max_length = 0;        ///< tokens that a model reads at most; 0: 2048, or its positions where they are fewer
-  Index pass_tokens = 0;    ///< computed at a time, about; 0: 512 on the CPU, 16384 on a GPU
-  Index cached_tokens = 0;  ///< whose keys and values are kept at a time, about, one group always is; 0: 16 passes
+  Index max_length = 0;   ///< tokens that a model reads at most; 0: 2048, or its positions where they are fewer
+  Index pass_tokens = 0;  ///< computed at a time, about; 0: 512 on the CPU, 16384 on a GPU
+  Index cached_tokens =
+      0;  ///< whose keys and values are kept at a time, about, one group always is; 0: 16 passes. On a
+          ///< GPU none are
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
 };
 
@@ -106,17 +109,26 @@ class ContinuationRun {
     }
     const auto longer = [](const ReadRow& a, const ReadRow& b) { return a.tokens() > b.tokens(); };
     std::stable_sort(endings.begin(), endings.end(), longer);
-    const Index parents = std::ssize(groups), widest = endings.empty() ? 0 : endings.front().tokens(),
+    if (endings.empty()) {  // nobody goes on, so no keys and values are kept
+      in_passes(beginnings, std::ssize(beginnings), [&](std::span<const ReadRow> rows) { read_rows(rows); });
+      return;
+    }
+    const Index parents = std::ssize(groups), widest = endings.front().tokens(),
                 capacity = std::min(beginnings.front().tokens() + widest, model_.config.max_position_embeddings),
                 copies = std::min(std::ssize(endings), std::max<Index>(1, options_.cached_tokens / 2 / capacity));
     cache_.emplace(model_.cache(capacity, parents + copies));
     in_passes(beginnings, parents, [&](std::span<const ReadRow> rows) {
-      read_rows(rows, [&](Index row) { return rows[static_cast<std::size_t>(row)].parent; });
+      slots_.clear();
+      for (const ReadRow& row : rows) slots_.push_back(row.parent);
+      read_rows(rows);
     });
     in_passes(endings, copies, [&](std::span<const ReadRow> rows) {
-      for (std::size_t row = 0; row < rows.size(); ++row)
-        cache_->copy(rows[row].parent, parents + static_cast<Index>(row));
-      read_rows(rows, [&](Index row) { return parents + row; });
+      slots_.clear();
+      for (const ReadRow& row : rows) {
+        slots_.push_back(parents + std::ssize(slots_));
+        cache_->copy(row.parent, slots_.back());
+      }
+      read_rows(rows);
     });
     cache_.reset();
   }
@@ -130,36 +142,33 @@ class ContinuationRun {
       std::size_t count = 1;
       while (count < rows.size() && static_cast<Index>(count) < most && rows[count].tokens() > 0 &&
              static_cast<Index>(count + 1) * width <= options_.pass_tokens &&
-             rows[count].first + width <= cache_->capacity())
+             (!cache_ || rows[count].first + width <= cache_->capacity()))
         ++count;
       read(rows.first(count));
       rows = rows.subspan(count);
     }
   }
 
-  /// One pass: row b goes on in slot_of(b).
-  template <class Slot>
-  void read_rows(std::span<const ReadRow> rows, const Slot& slot_of) {
+  /// One pass. Where there is a cache row b goes on in slots_[b].
+  void read_rows(std::span<const ReadRow> rows) {
     const Index count = std::ssize(rows), width = rows.front().tokens();
     Tensor<std::int32_t> ids(Shape{count, width});
-    slots_.clear();
     for (Index b = 0; b < count; ++b) {
       const ReadRow& row = rows[static_cast<std::size_t>(b)];
       const auto tokens = row.sequences.front().inputs.subspan(static_cast<std::size_t>(row.first));
       std::int32_t* const to = ids.view().data + b * width;
       std::fill(std::copy_n(tokens.begin(), row.tokens(), to), to + width, 0);
-      slots_.push_back(slot_of(b));
     }
     check_token_ids("score_continuations", read(ids.view()), model_.config.vocab_size);
     Tensor<std::int32_t, Device> device_ids(ids.shape());
     copy_to_device(read(ids.view()), device_ids.view());
     tape_.reset();
     const NoGrad<Device> pause(tape_);
-    cache_->activate(slots_);
-    Pass<T, Device> pass{tape_, scalars_, &*cache_};
+    if (cache_) cache_->activate(slots_);
+    Pass<T, Device> pass{tape_, scalars_, cache_ ? &*cache_ : nullptr};
     const auto hidden = model_.hidden(pass, read(device_ids.view()));
-    for (Index b = 0; b < count; ++b)  // what a row was filled up with is forgotten
-      cache_->keep(slots_[static_cast<std::size_t>(b)], rows[static_cast<std::size_t>(b)].last);
+    for (std::size_t b = 0; cache_ && b < rows.size(); ++b)  // what a row was filled up with is forgotten
+      cache_->keep(slots_[b], rows[b].last);
     score(pass, rows, hidden);
   }
 
@@ -262,8 +271,13 @@ template <LanguageModel Model>
     for (const Continuation& one : group) of_group.push_back(detail::cut_to(max_length, one));
   }
   std::vector<detail::ReadGroup> read;
-  for (auto& group : sequences)
-    if (!group.empty()) read.push_back(detail::group_of(group));
+  for (auto& group : sequences) {
+    if constexpr (host_accessible<typename Model::device>) {
+      if (!group.empty()) read.push_back(detail::group_of(group));
+    } else {
+      for (detail::ReadSequence& one : group) read.push_back(detail::group_of({&one, 1}));
+    }
+  }
   detail::ContinuationRun<Model>{model, options}(read);
 
   std::vector<std::vector<double>> scores;
