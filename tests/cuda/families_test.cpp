@@ -121,3 +121,26 @@ TEST_CASE("cuda families: 1 bit end to end, the same on the CPU when it is loade
     }
   });
 }
+
+TEST_CASE("cuda families: choices are as likely as on the CPU, where they share their context's keys") {
+  if (!gpu()) return;
+  std::vector<TaskItem> items;
+  for (int i = 0; i < 12; ++i) {
+    const std::string context = "word " + std::to_string(i * i);
+    items.push_back(TaskItem::of_choices(context, {"goes", "went on", "is", "is here to stay"}, 0));
+  }
+  for_each_type<ShippedFamilies>([&]<class A>() {
+    INFO(std::string(A::name));
+    const TaskScores wanted = AnyModel::random(config<A>(), 3, {}, A::name).evaluate(byte_tokenizer(), items);
+    for (const Precision precision : {Precision::float32, Precision::bf16}) {
+      INFO(std::string(to_string(precision)));
+      const AnyModel model = AnyModel::random(config<A>(), 3, AnyDevice::on_gpu(0, precision), A::name);
+      const TaskScores found = model.evaluate(byte_tokenizer(), items);
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        for (std::size_t c = 0; c < items[i].choices.size(); ++c)
+          CHECK(found.items[i].log_probabilities[c] == doctest::Approx(wanted.items[i].log_probabilities[c])
+                                                           .epsilon(precision == Precision::bf16 ? 2e-2 : 1e-5));
+      }
+    }
+  });
+}
