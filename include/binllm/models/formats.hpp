@@ -23,8 +23,8 @@ decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {
 }
 
 /// The format of models as they are published, and the one that holds one bit a weight.
-using FullPrecision = Dense;
-using OneBit = Packed;
+using FullPrecisionFormat = Dense;
+using OneBitFormat = Packed;
 
 using ShippedFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
 /// Every type that one of these names stands for, those that train first.

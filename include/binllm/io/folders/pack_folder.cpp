@@ -75,7 +75,7 @@ std::optional<Tokenizer> tokenizer_of(const fs::path& folder) {
 
 void pack_folder(const fs::path& from, const fs::path& to) {
   ModelDescription description = read_config(from);
-  detail::check_format_name(from, description, FullPrecision::name);
+  detail::check_format_name(from, description, FullPrecisionFormat::name);
   std::error_code ignored;
   if (fs::equivalent(from, to, ignored)) {
     throw Error(ErrorId::config_inconsistent, "pack_folder", to.string(), "another folder than the source", "the same");
@@ -83,18 +83,18 @@ void pack_folder(const fs::path& from, const fs::path& to) {
   detail::TensorLoader loader(from, description);
   std::vector<TensorEntry> sources, entries;
   with_family<void>(*description.family, [&]<class A>() {
-    const auto model = detail::expect_as<CausalLm<A, float>>(loader, description, FullPrecision{});
+    const auto model = detail::expect_as<CausalLm<A, float>>(loader, description, FullPrecisionFormat{});
     detail::for_each_tensor(model, ListTensors{sources});
   });
   std::vector<PackedTensor> tensors;
   for (const TensorEntry& source : sources) {
     tensors.emplace_back(*description.family, source).add_entries(entries);
   }
-  description.format = OneBit::name;
-  description.recipe.merge(detail::format_recipe(OneBit{}));
+  description.format = OneBitFormat::name;
+  description.recipe.merge(detail::format_recipe(OneBitFormat{}));
   const auto tokenizer = tokenizer_of(from);
   const SaveOptions options{.tokenizer = tokenizer ? &*tokenizer : nullptr, .source = from};
-  detail::write_folder(to, description, options, detail::yielding(OneBit{}), [&](const fs::path& file) {
+  detail::write_folder(to, description, options, detail::yielding(OneBitFormat{}), [&](const fs::path& file) {
     SafetensorsWriter writer(file, entries, {{"format", "pt"}}, Checksums::of_each_tensor);
     for (const PackedTensor& tensor : tensors) tensor.write(loader, writer);
     writer.commit();
