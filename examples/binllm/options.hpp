@@ -150,11 +150,10 @@ struct AddFlags {
   }
 };
 
-/// Refuses numbers that are out of range; options with a check of their own are asked before. Errors:
+/// Refuses numbers that are out of range; options with a check of their own are asked then. Errors:
 /// option_out_of_range.
 template <class Options>
 void check_ranges(std::string_view command, const Options& options) {
-  if constexpr (requires { options.check(); }) options.check();
   const auto check_member = [&]<class Member>(std::string_view name, const Member& value, const auto&,
                                               const OptionRange& range) {
     if constexpr (OptionSet<Member>) {
@@ -166,6 +165,7 @@ void check_ranges(std::string_view command, const Options& options) {
     }
   };
   Options::visit(check_member, options);
+  if constexpr (requires { options.check(); }) options.check();
 }
 
 /// The members as a JSON object, groups within it as objects of their own.
