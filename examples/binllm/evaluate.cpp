@@ -64,7 +64,7 @@ struct EvaluateOptions {
   }
 
   /// Either a text or tasks. Errors: option_out_of_range.
-  void check() const {
+  void check_choice() const {
     const bool reads_text = built_in || !text.empty();
     if (tasks.empty() != tasks_data.empty())
       refuse("--tasks, --tasks-data", "both", tasks.empty() ? "--tasks-data alone" : "--tasks alone");
@@ -235,6 +235,7 @@ void evaluate_tasks(const EvaluateOptions& o) {
 }
 
 void evaluate(EvaluateOptions& o) {
+  o.check_choice();
   o.common.apply();
   o.device.apply();
   o.tasks.empty() ? evaluate_text(o) : evaluate_tasks(o);

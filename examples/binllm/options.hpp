@@ -150,10 +150,11 @@ struct AddFlags {
   }
 };
 
-/// Refuses numbers that are out of range; options with a check of their own are asked then. Errors:
+/// Refuses numbers that are out of range; options with a check of their own are asked before. Errors:
 /// option_out_of_range.
 template <class Options>
 void check_ranges(std::string_view command, const Options& options) {
+  if constexpr (requires { options.check(); }) options.check();
   const auto check_member = [&]<class Member>(std::string_view name, const Member& value, const auto&,
                                               const OptionRange& range) {
     if constexpr (OptionSet<Member>) {
@@ -165,7 +166,6 @@ void check_ranges(std::string_view command, const Options& options) {
     }
   };
   Options::visit(check_member, options);
-  if constexpr (requires { options.check(); }) options.check();
 }
 
 /// The members as a JSON object, groups within it as objects of their own.
