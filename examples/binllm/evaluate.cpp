@@ -101,16 +101,18 @@ void evaluate_text(EvaluateOptions& o) {
   const std::string described = fmt::format("{}; {}", protocol.summary, binllm::Perplexity::protocol);
   const bool bos = tokenizer.bos().has_value();
   if (!o.common.json) {
-    fmt::print(
-        "tokens         {}\ntext bytes     {}\nwindows        {} of {} tokens\nscored         {}, which stand for {} "
-        "bytes\nnll           "
-        " "
-        "{:.4f}\nperplexity     {:.3f}\nbits per byte  {:.4f}\ntokens/s       {:.0f}\ndevice         {}\npeak memory   "
-        " "
-        "{}\nBOS            {}\nprotocol       {}: {}\n",
-        result.tokens, stream.text_bytes(), result.windows, result.context, result.scored, result.bytes, result.nll,
-        result.perplexity, result.bits_per_byte, speed, o.device.description(), o.device.peaks(),
-        bos ? "the first token of the text" : "none", protocol.name, described);
+    fmt::print("tokens         {}\n", result.tokens);
+    fmt::print("text bytes     {}\n", stream.text_bytes());
+    fmt::print("windows        {} of {} tokens\n", result.windows, result.context);
+    fmt::print("scored         {}, which stand for {} bytes\n", result.scored, result.bytes);
+    fmt::print("nll            {:.4f}\n", result.nll);
+    fmt::print("perplexity     {:.3f}\n", result.perplexity);
+    fmt::print("bits per byte  {:.4f}\n", result.bits_per_byte);
+    fmt::print("tokens/s       {:.0f}\n", speed);
+    fmt::print("device         {}\n", o.device.description());
+    fmt::print("peak memory    {}\n", o.device.peaks());
+    fmt::print("BOS            {}\n", bos ? "the first token of the text" : "none");
+    fmt::print("protocol       {}: {}\n", protocol.name, described);
     return;
   }
   Json line{{"tokens", result.tokens},
@@ -222,10 +224,10 @@ void evaluate_tasks(const EvaluateOptions& o) {
   }
   const double average = sum / static_cast<double>(tasks.size());
   if (!o.common.json) {
-    fmt::print(
-        "\naverage of the quoted  {:.4f}\nBOS                    {}\ndevice                 {}\npeak memory            "
-        "{}\n",
-        average, o.bos, o.device.description(), o.device.peaks());
+    fmt::print("\naverage of the quoted  {:.4f}\n", average);
+    fmt::print("BOS                    {}\n", o.bos);
+    fmt::print("device                 {}\n", o.device.description());
+    fmt::print("peak memory            {}\n", o.device.peaks());
     return;
   }
   Json line{{"tasks", results}, {"average", average}, {"bos", o.bos}};
