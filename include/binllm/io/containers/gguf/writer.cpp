@@ -35,7 +35,7 @@ class Header {
       bytes_.push_back(value ? '\1' : '\0');
     } else if constexpr (std::is_same_v<T, GgufArray>) {
       put(static_cast<std::uint32_t>(value.index()));
-      std::visit([this](const auto& values) { put_elements(values); }, value);
+      std::visit([this](const auto& values) { this->put_elements(values); }, value);
     } else {
       static_assert(std::is_arithmetic_v<T>);
       bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
@@ -43,7 +43,7 @@ class Header {
   }
   void put(const GgufValue& value) {
     put(static_cast<std::uint32_t>(value.index()));
-    std::visit([this](const auto& own) { put(own); }, value);
+    std::visit([this](const auto& own) { this->put(own); }, value);
   }
   void pad() { bytes_.append(padding_behind(bytes_.size()), '\0'); }
   [[nodiscard]] std::span<const std::byte> bytes() const { return std::as_bytes(std::span(bytes_)); }
