@@ -28,13 +28,13 @@ TaskItem item_of(const TemporaryFolder& folder, const std::string& task, const j
   return load_task(task_named(shipped_tasks, task), folder.path()).at(0);
 }
 void check_equal(const TaskItem& item, const json& wanted) {
-  CHECK(item.gold == wanted["gold"]);
+  CHECK(item.gold == wanted["gold"].get<Index>());
   REQUIRE(item.choices.size() == wanted["choices"].size());
   for (std::size_t k = 0; k < item.choices.size(); ++k) {
     const json& choice = wanted["choices"][k];
-    CHECK(item.choices[k].context == choice["context"]);
-    CHECK(item.choices[k].continuation == choice["continuation"]);
-    CHECK(item.choices[k].characters == choice["characters"]);
+    CHECK(item.choices[k].context == choice["context"].get<std::string>());
+    CHECK(item.choices[k].continuation == choice["continuation"].get<std::string>());
+    CHECK(item.choices[k].characters == choice["characters"].get<Index>());
   }
 }
 /// The text of the error that a file of piqa gives.
