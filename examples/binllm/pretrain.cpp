@@ -139,7 +139,7 @@ void pretrain(PretrainOptions& o) {
 }  // namespace
 
 void add_pretrain(CLI::App& app, std::string& list) {
-  add_command(app, list, "pretrain", "train a Llama in full precision, from scratch or on from a model", pretrain);
+  add_command(app, list, "pretrain", "train a model in full precision, from scratch or on from another", pretrain);
 }
 
 }  // namespace program

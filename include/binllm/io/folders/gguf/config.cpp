@@ -41,7 +41,7 @@ std::optional<RopeScaling> read_linear_scaling(const GgufMetadataReader& values,
   return RopeScaling{.factor = values.number(factor), .type = RopeType::linear};
 }
 
-/// GGUF keeps the factors of Llama 3's stretching and not the numbers that they come from. All models of it have the
+/// GGUF keeps the factors of the scaling llama3 and not the numbers that they come from. All models of it have the
 /// same but for the largest factor.
 std::optional<RopeScaling> read_scaling(const GgufFile& file, const GgufMetadataReader& values,
                                         const ModelConfig& plain) {

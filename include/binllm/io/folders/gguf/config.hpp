@@ -10,7 +10,7 @@ namespace binllm::detail {
 
 /// A dense model of one of the families. The vocabulary is that of token_embd.weight; the head is tied where there is no
 /// output.weight. Errors, each with file and name: config_invalid (a value missing or of the wrong type, an architecture
-/// that none of the families has, experts, a stretching of rotary frequencies that is neither linear nor Llama 3's),
+/// that none of the families has, experts, a stretching of rotary frequencies that is neither linear nor llama3),
 /// config_inconsistent.
 [[nodiscard]] ModelDescription read_gguf_config(const GgufFile& file, std::span<const Family* const> families);
 

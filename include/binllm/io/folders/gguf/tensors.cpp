@@ -9,7 +9,7 @@
 namespace binllm {
 namespace {
 
-/// What configurations say already: the factors of Llama 3's stretching.
+/// What configurations say already: the factors of the scaling llama3.
 bool is_derived_in_gguf(std::string_view name) { return name == "rope_freqs.weight"; }
 
 [[noreturn]] void refuse_rows(const GgufFile& file, const TensorInfo& tensor, Index rows) {
