@@ -52,7 +52,8 @@ class LinearOf final : public AnyLinear<T, Device> {
   using Layer = typename F::template Linear<T, Device>;
   using Site = typename F::template Input<T, Device>;
   using M = master_t<T>;
-  static_assert(std::is_same_v<Site, NoInput<T, Device>>, "linear layers that share an input cannot be erased one by one");
+  static_assert(std::is_same_v<Site, NoInput<T, Device>>,
+                "linear layers that share an input cannot be erased one by one");
   Layer layer;
 
   LinearOf(const F& format, const LinearShape& shape) : layer(format, shape) {}
@@ -131,8 +132,12 @@ class FormatOf final : public AnyFormat<T, Device> {
     if constexpr (requires { F::vocabulary; }) return F::vocabulary;
     return VocabularyPrecision::float32;
   }
-  bool quantised() const override { return requires { typename F::kind; }; }
-  bool has_schedule() const override { return requires { format.schedule(0.0); }; }
+  bool quantised() const override {
+    return requires { typename F::kind; };
+  }
+  bool has_schedule() const override {
+    return requires { format.schedule(0.0); };
+  }
   typename AnyFormat<T, Device>::Words words() const override {
     typename AnyFormat<T, Device>::Words words;
     const auto put = [&](std::string_view key, std::string_view value) { words.emplace_back(key, value); };
@@ -208,7 +213,8 @@ struct AnyKind {
 
   template <class T, class Device>
   struct Linear {
-    static_assert(std::is_same_v<T, Scalar> && std::is_same_v<Device, Where>, "a format for one scalar type and device");
+    static_assert(std::is_same_v<T, Scalar> && std::is_same_v<Device, Where>,
+                  "a format for one scalar type and device");
     std::unique_ptr<AnyLinear<T, Device>> any;
 
     Linear(const AnyKind& format, const LinearShape& shape) : any(format.chosen->make(shape)) {}
@@ -242,7 +248,7 @@ template <class F, class Linear>
 [[nodiscard]] auto& layer_as(Linear& linear) {
   if constexpr (requires { linear.any; }) {
     using Any = std::remove_reference_t<decltype(*linear.any)>;
-    return []<class T, class Device>(AnyLinear<T, Device>& any) -> auto& {
+    return []<class T, class Device>(AnyLinear<T, Device> & any) -> auto& {
       return static_cast<LinearOf<F, T, Device>&>(any).layer;
     }
     (static_cast<Any&>(*linear.any));

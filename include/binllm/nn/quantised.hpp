@@ -58,8 +58,7 @@ struct Quantised : K {
   struct Linear : K::template Parameters<T, Device> {
     using Parameters = typename K::template Parameters<T, Device>;
 
-    Linear(const Quantised& format, const LinearShape& shape)
-        : Parameters(static_cast<const K&>(format), shape) {}
+    Linear(const Quantised& format, const LinearShape& shape) : Parameters(static_cast<const K&>(format), shape) {}
     /// With a residual: residual + y.
     template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,
