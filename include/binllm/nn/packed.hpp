@@ -20,12 +20,12 @@ struct PackedSignsMatrix {
   [[nodiscard]] Variable<T, Device> product(Pass<T, Device>& pass, Variable<T, Device> x) const {
     check_cols("packed_linear", "x", x.shape(), weight.cols);
     using K = Kernel<PackedLinear<Activations>, Device>;
-    return pass.tape.template compute<T>(x.shape().with_cols(weight.rows()),
-                                         [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
-                                           const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
-                                           const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
-                                           K::forward(read(x.value()), *matrix, memory.view(), out);
-                                         });
+    return pass.tape.template compute<T>(
+        x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
+          const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+          const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
+          K::forward(read(x.value()), *matrix, memory.view(), out);
+        });
   }
   /// The weight in full precision, its input scale included.
   void dense(View<T, Device> w) const {
@@ -51,6 +51,11 @@ struct PackedSigns {
 
   template <class T, class Device>
   using Matrix = PackedSignsMatrix<Activations, T, Device>;
+};
+
+template <class Activations, class Others>
+struct FormWith<PackedSigns<Activations>, Others> {
+  using type = PackedSigns<Others>;
 };
 
 template <class Activations>
