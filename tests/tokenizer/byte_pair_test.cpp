@@ -245,6 +245,13 @@ TEST_CASE("ends of a text: BOS is the tokenizer's only where it adds one") {
   CHECK(byte_pair_tokenizer(model).bos() == 256);
 }
 
+TEST_CASE("ids between the pieces and the added tokens may stand for nothing") {
+  BytePairModel model = model_of({});
+  CHECK(byte_pair_tokenizer(model).without_piece().empty());
+  model.added = {{.text = "<s>", .id = 258, .special = true}};
+  CHECK(byte_pair_tokenizer(model).without_piece() == std::vector<std::int32_t>{256, 257});
+}
+
 TEST_CASE("models that make no sense are refused") {
   CHECK(refused({}).id() == ErrorId::tokenizer_invalid);
   const auto with = [](auto change) {

@@ -42,6 +42,7 @@ class Tokenizer {
     /// Bytes of text that an id stands for in the middle of a text; 0 of the unknown piece.
     [[nodiscard]] virtual std::size_t bytes_of(std::int32_t id) const = 0;
     [[nodiscard]] virtual std::optional<std::int32_t> unknown() const { return std::nullopt; }
+    [[nodiscard]] virtual std::vector<std::int32_t> without_piece() const { return {}; }
     [[nodiscard]] virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> eos() const { return std::nullopt; }
     /// Where a text may be cut after about `target` bytes so that the ids of the parts, one after the other,
@@ -90,6 +91,8 @@ class Tokenizer {
   /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be
   /// told from the id.
   [[nodiscard]] std::optional<std::int32_t> unknown() const { return implementation_->unknown(); }
+  /// Ids below vocab_size() that stand for nothing: holes in the vocabulary.
+  [[nodiscard]] std::vector<std::int32_t> without_piece() const { return implementation_->without_piece(); }
   /// The id that opens every stream, where this tokenizer adds one.
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
   /// The id that ends a text, where the vocabulary has one.
