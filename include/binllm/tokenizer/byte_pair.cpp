@@ -136,14 +136,14 @@ class BytePair final : public Tokenizer::Interface {
     return model;
   }
 
-  [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
-    if (cutter_.cuts_after_words() && target < text.size()) {
+  [[nodiscard]] std::size_t cut(std::string_view text, std::size_t from, std::size_t target) const override {
+    if (cutter_.cuts_after_words() && target < text.size() - from) {
       const Borrowed memory(*this);
-      for (std::size_t at = std::max<std::size_t>(target, 1); at < text.size(); ++at) {
-        if (is_boundary(text, at, *memory)) return {at, at};
+      for (std::size_t at = from + std::max<std::size_t>(target, 1); at < text.size(); ++at) {
+        if (is_boundary(text, at, *memory)) return at;
       }
     }
-    return {text.size(), text.size()};
+    return text.size();
   }
 
  private:
