@@ -50,6 +50,11 @@ class RoleStep {
   void for_each_input(const See& see) {
     walk_.for_each_input(*this, see);
   }
+  /// The same of what enters now alone, see(present), in half the time.
+  template <class See>
+  void for_each_present_input(const See& see) {
+    walk_.for_each_present_input(*this, see);
+  }
 
  private:
   friend class BlockWalk<Model>;
@@ -228,6 +233,13 @@ class BlockWalk {
       }
       const auto show = [&](View<const T, Device> x) { see(read(full.view()), x); };
       detail::RoleObserver<T, Device, decltype(show)> observer(step.role, show);
+      static_cast<void>(through(step.block, part(present_, first, count), &observer));
+    });
+  }
+  template <class See>
+  void for_each_present_input(const RoleStep<Model>& step, const See& see) {
+    in_parts([&](Index first, Index count) {
+      detail::RoleObserver<T, Device, See> observer(step.role, see);
       static_cast<void>(through(step.block, part(present_, first, count), &observer));
     });
   }
