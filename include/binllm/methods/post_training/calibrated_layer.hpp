@@ -48,6 +48,7 @@ struct CalibratedLayer {
   Role role = Role::attention_in;
   View<const float> weight;  ///< (out, in)
   const Calibration& inputs;
+  Index place = 0;  ///< among the layers of this input: 0, 1, 2 are q, k, v
 };
 
 /// A method after training: a struct of options (`visit`) with
@@ -55,6 +56,7 @@ struct CalibratedLayer {
 ///   Form, form()                   the stored form that it writes, with its settings
 ///   operator()(layer, matrix)      quantises one layer: the matrix is that of the form, zero until then
 ///   calibrated                     optional: false where it looks at weights alone (default: true)
+///   scale_input(input)             optional: moves scales before the block's layers are quantised (scalable_input.hpp)
 template <class M>
 concept PostTrainingMethod = OptionSet<M> && StoredForm<typename M::Form> &&
     requires(const M& method, const CalibratedLayer& layer, typename M::Form::template Matrix<float, Cpu>& matrix) {

@@ -151,9 +151,10 @@ struct FactorOptions {
 /// Of H with rows and columns in `order` (upper and order name columns alike: column k of `upper` is column order[k] of
 /// H). An input that is always zero (dead) has 1 on H's diagonal.
 struct InverseFactor {
-  Tensor<double> upper;      ///< U, (in, in)
-  std::vector<Index> order;  ///< 0, 1, 2, ... unless by activation
-  std::vector<Index> dead;   ///< columns of H without input
+  Tensor<double> upper;              ///< U, (in, in)
+  std::vector<Index> order;          ///< 0, 1, 2, ... unless by activation
+  std::vector<Index> dead;           ///< columns of H without input
+  std::vector<Index> dead_places{};  ///< where they stand in `order`
   double damping = 0;  ///< the share that served: that of the options, or the first of its multiples by ten that did
 };
 
@@ -162,7 +163,7 @@ struct InverseFactor {
   check_options("inverse_factor", options);
   const Index n = hessian.rows();
   check_shape("inverse_factor", "hessian", hessian.shape, {n, n});
-  InverseFactor factor{Tensor<double>(hessian.shape), std::vector<Index>(static_cast<std::size_t>(n)), {}, 0};
+  InverseFactor factor{Tensor<double>(hessian.shape), std::vector<Index>(static_cast<std::size_t>(n)), {}, {}, 0};
   const auto entry = [&](Index i) { return hessian.data[i * n + i]; };
   double sum = 0;
   for (Index j = 0; j < n; ++j) {
@@ -174,6 +175,9 @@ struct InverseFactor {
   std::iota(factor.order.begin(), factor.order.end(), Index{0});
   if (options.activation_order)
     std::stable_sort(factor.order.begin(), factor.order.end(), [&](Index a, Index b) { return entry(a) > entry(b); });
+  for (Index k = 0; k < n; ++k) {
+    if (entry(factor.order[static_cast<std::size_t>(k)]) == 0) factor.dead_places.push_back(k);
+  }
   const double mean = sum / static_cast<double>(n);
   const auto try_with = [&](double damping) {
     const View<double> u = factor.upper.view();

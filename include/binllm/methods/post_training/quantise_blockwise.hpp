@@ -8,8 +8,7 @@
 /// Hessian of what enters these layers behind all that is quantised already, and lets the method quantise them one by
 /// one. A layer then has the weight that its codes restore to, which later layers see.
 #pragma once
-#include <binllm/methods/post_training/gram_sum.hpp>
-#include <binllm/methods/post_training/report.hpp>
+#include <binllm/methods/post_training/block_input.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/walk_blocks.hpp>
 #include <binllm/nn/any_kind.hpp>
@@ -36,6 +35,9 @@ class LayerWriter {
  public:
   virtual ~LayerWriter() = default;
   virtual void write(std::size_t index, const CalibratedLayer& layer, View<float> restored) = 0;
+  /// Whether the method moves scales, and its way to do so.
+  [[nodiscard]] virtual bool scales_inputs() const = 0;
+  virtual void scale_input(ScalableInput& input) = 0;
 };
 
 template <PostTrainingMethod M, class StoredModel>
@@ -47,6 +49,12 @@ class WriterOf final : public LayerWriter {
     typename M::Form::template Matrix<float, Cpu>& matrix = to;
     method_(layer, matrix);
     write_dense(to, restored);
+  }
+  bool scales_inputs() const override {
+    return requires(ScalableInput & input) { method_.scale_input(input); };
+  }
+  void scale_input([[maybe_unused]] ScalableInput& input) override {
+    if constexpr (requires { method_.scale_input(input); }) method_.scale_input(input);
   }
 
  private:
@@ -61,17 +69,17 @@ inline void check_finite(std::string_view layer, std::string_view what, double s
 
 /// Quantises one layer of the model in place.
 template <class Linear, class Device>
-void quantise_layer(const NamedLinear<Linear>& named, std::size_t index, Index block, const Calibration& inputs,
-                    LayerWriter& writer, QuantiseLog& log) {
-  const View<float, Device> place = trained_weight(*named.linear).value;
-  const OnHost<float, Device> weight{read(place)};
+void quantise_layer(const NamedLinear<Linear>& named, std::size_t index, Index block, Index place,
+                    const Calibration& inputs, LayerWriter& writer, QuantiseLog& log) {
+  const View<float, Device> values = trained_weight(*named.linear).value;
+  const OnHost<float, Device> weight{read(values)};
   check_finite(named.name, "weights", static_cast<double>(weight.view().flat().abs().maxCoeff()));
   check_finite(named.name, "weights", static_cast<double>(weight.view().flat().sum()));
-  Tensor<float> restored(place.shape);
-  const CalibratedLayer layer{named.name, block, named.linear->shape.role, weight.view(), inputs};
+  Tensor<float> restored(values.shape);
+  const CalibratedLayer layer{named.name, block, named.linear->shape.role, weight.view(), inputs, place};
   writer.write(index, layer, restored.view());
   log.layer(report_of(layer, read(restored.view())));
-  copy_to_device(read(restored.view()), place);
+  copy_to_device(read(restored.view()), values);
 }
 
 /// The Hessian of the layers of a step. Errors: value_not_finite, naming the first of them.
@@ -93,31 +101,61 @@ template <class Model>
   return inputs;
 }
 
+/// What the walk calls.
+template <class Model>
+class BlockwiseStep {
+ public:
+  using Device = typename Model::device;
+  using Linear = typename RoleStep<Model>::Linear;
+
+  BlockwiseStep(Model& model, const Shape& ids, LayerWriter& writer, const BlockwiseOptions& options, QuantiseLog& log)
+      : model_(model), windows_(ids[0]), context_(ids[1]), writer_(writer), options_(options), log_(log) {
+    for (const auto& [name, linear] : linear_layers(model)) index_.emplace(linear, index_.size());
+  }
+  void before_block(std::vector<RoleStep<Model>>& steps) {
+    for (RoleStep<Model>& step : steps) {
+      if (!writer_.scales_inputs()) return;
+      BlockInput<Model> input(model_, step, context_);
+      if (!input.obstacle().empty())
+        log_.remark(input.layers().front().name, fmt::format("not scaled: {}", input.obstacle()));
+      writer_.scale_input(input);
+    }
+  }
+  void operator()(RoleStep<Model>& step) {
+    const Calibration inputs = calibrate(step, windows_, options_.inputs);
+    Index place = 0;
+    for (const auto& named : step.linears)
+      quantise_layer<Linear, Device>(named, index_.at(named.linear), step.block, place++, inputs, writer_, log_);
+    const InverseFactor* const factor = inputs.factor();
+    if (factor != nullptr && factor->damping > inputs.damping_asked())
+      log_.remark(step.linears.front().name,
+                  fmt::format("the Hessian is singular: damped by {:g} of its mean, not {:g}", factor->damping,
+                              inputs.damping_asked()));
+  }
+
+ private:
+  Model& model_;
+  Index windows_, context_;
+  LayerWriter& writer_;
+  BlockwiseOptions options_;
+  QuantiseLog& log_;
+  std::map<const Linear*, std::size_t> index_;
+};
+
 template <class Model>
 void quantise_in_place(Model& model, View<const std::int32_t> ids, bool calibrated, LayerWriter& writer,
                        const BlockwiseOptions& options, QuantiseLog& log) {
   using Device = typename Model::device;
-  using Linear = LinearLayer<typename Model::value_type, Device, typename Model::format_type>;
   static_assert(std::is_same_v<typename Model::Master, float>, "methods after training quantise weights in float");
-  const auto all = linear_layers(model);
-  if (!calibrated) {
-    for (std::size_t i = 0; i < all.size(); ++i)
-      quantise_layer<Linear, Device>(
-          all[i], i, static_cast<Index>(i * static_cast<std::size_t>(model.blocks()) / all.size()), {}, writer, log);
-    return;
+  if (calibrated) {
+    BlockwiseStep<Model> method(model, ids.shape, writer, options, log);
+    return walk_blocks(model, ids, method, {.windows_at_once = options.windows_at_once});
   }
-  std::map<const Linear*, std::size_t> index;
-  for (std::size_t i = 0; i < all.size(); ++i) index[all[i].linear] = i;
-  const auto method = [&](RoleStep<Model>& step) {
-    const Calibration inputs = calibrate(step, ids.shape[0], options.inputs);
-    for (const auto& named : step.linears)
-      quantise_layer<Linear, Device>(named, index.at(named.linear), step.block, inputs, writer, log);
-    const InverseFactor* const factor = inputs.factor();
-    if (factor != nullptr && factor->damping > inputs.damping_asked())
-      log.remark(step.linears.front().name, fmt::format("the Hessian is singular: damped by {:g} of its mean, not {:g}",
-                                                        factor->damping, inputs.damping_asked()));
-  };
-  walk_blocks(model, ids, method, {.windows_at_once = options.windows_at_once});
+  const auto all = linear_layers(model);
+  const std::size_t in_block = all.size() / static_cast<std::size_t>(model.blocks());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    quantise_layer<typename RoleStep<Model>::Linear, Device>(all[i], i, static_cast<Index>(i / in_block), 0, {}, writer,
+                                                             log);
 }
 
 /// Everything outside the weights of linear layers, from any device to the host.
