@@ -41,16 +41,17 @@ BEGIN {
   sees["nn"] = sees["packed"] " packed"
   sees["models"] = sees["nn"] " nn"
   siblings = "optim data infer eval"
+  sees["methods"] = sees["models"] " models"
   sees["optim"] = sees["models"] " models " siblings
   sees["data"] = sees["infer"] = sees["eval"] = sees["optim"] " tokenizer"
   sees["train"] = sees["models"] " models " siblings
   sees["io/containers"] = base
-  sees["io/folders"] = sees["train"] " train tokenizer io/containers"
+  sees["io/folders"] = sees["train"] " train methods tokenizer io/containers"
   sees["io/any"] = sees["io/folders"] " io/folders"
   everywhere = "fwd.hpp version.hpp"
   umbrellas = "binllm.hpp io.hpp io.cpp compiled.hpp compiled.cpp cuda.cuh"
   heavy = "^<(iostream|ranges|functional|regex)>$"
-  above_nn = "models optim data infer eval train io/containers io/folders io/any"
+  above_nn = "models methods optim data infer eval train io/containers io/folders io/any"
   without_kinds = "infer train io/containers io/folders io/any"
   formats = "Quantised Stored AnyKind"  # of any kind
   plain_words = "none row column tensor group shared learned constant uniform"  # that an error may say as well

@@ -28,22 +28,43 @@ concept NamedType = requires {
 
 namespace detail {
 template <std::size_t i, class List>
-struct TypeAt;
+struct At;
 template <std::size_t i, class First, class... Rest>
-struct TypeAt<i, TypeList<First, Rest...>> : TypeAt<i - 1, TypeList<Rest...>> {};
+struct At<i, TypeList<First, Rest...>> : At<i - 1, TypeList<Rest...>> {};
 template <class First, class... Rest>
-struct TypeAt<0, TypeList<First, Rest...>> {
+struct At<0, TypeList<First, Rest...>> {
   using type = First;
 };
 }  // namespace detail
 /// The i-th type of a list.
 template <std::size_t i, class List>
-using TypeAt = typename detail::TypeAt<i, List>::type;
+using TypeAt = typename detail::At<i, List>::type;
 
 template <class T, class List>
 inline constexpr bool list_has = false;
 template <class T, class... Types>
 inline constexpr bool list_has<T, TypeList<Types...>> = (std::is_same_v<T, Types> || ...);
+
+namespace detail {
+template <class List, class T>
+struct AddedTo;
+template <class... Types, class T>
+struct AddedTo<TypeList<Types...>, T> {
+  using type = std::conditional_t<list_has<T, TypeList<Types...>>, TypeList<Types...>, TypeList<Types..., T>>;
+};
+template <class First, class Second>
+struct Join;
+template <class... First, class... Second>
+struct Join<TypeList<First...>, TypeList<Second...>> {
+  using type = TypeList<First..., Second...>;
+};
+}  // namespace detail
+/// A list with one more type at its end, unless it has it.
+template <class List, class T>
+using Added = typename detail::AddedTo<List, T>::type;
+/// Two lists in one.
+template <class First, class Second>
+using JoinedTypes = typename detail::Join<First, Second>::type;
 
 /// Calls f.template operator()<Type>() for each type in turn, until one call returns true; says whether one did.
 template <class List, class F>

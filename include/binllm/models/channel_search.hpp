@@ -33,7 +33,7 @@ template <RecipeLike R, class Model>
   for_each_outer(borrow, binary.model, search);
   for_each_linear(
       [&](auto& from, auto& to) {
-        borrow(trained_weight(from), to.weight);
+        borrow(*trained_weight(from), to.weight);
         borrow(from.bias, to.bias);
       },
       binary.model, search);
@@ -64,7 +64,7 @@ template <class Architecture, class Layer, class T, class Device>
 void multiply_source(Layer& layer, Role role, View<const T, Device> u) {
   const auto columns = [&](auto view) { Kernel<MultiplyColumns, Device>::forward(u, view); };
   const auto rows = [&](auto& linear) {
-    Kernel<MultiplyRows, Device>::forward(u, trained_weight(linear).value);
+    Kernel<MultiplyRows, Device>::forward(u, trained_weight(linear)->value);
     if (linear.bias.size() > 0) columns(linear.bias.value);
   };
   for (const Fold& fold : Architecture::folds) {

@@ -27,13 +27,6 @@ inline constexpr bool borrows = false;
 template <ChannelSharing sharing>
 inline constexpr bool borrows<ChannelSearch<sharing>> = true;
 
-/// Whether the layer does more than to multiply with its weight.
-template <class M>
-concept HasSides = requires {
-  &M::before;
-}
-|| requires { &M::after; };
-
 /// Everything outside the weights of linear layers: embedding, norms, head, biases.
 template <class From, class To>
 void copy_outer(const From& from, To& to) {
@@ -100,7 +93,7 @@ template <RecipeLike R, class A, class T, class Device>
 /// Errors: those of the kind's `store`.
 template <StoredForm S, class A, class T, LinearKind K>
 [[nodiscard]] CausalLm<A, T, Cpu, Stored<S>> store(const CausalLm<A, T, Cpu, Quantised<K>>& quantised) {
-  CausalLm<A, T, Cpu, Stored<S>> stored(quantised.config);
+  CausalLm<A, T, Cpu, Stored<S>> stored(quantised.config, Stored<S>{detail::form_of<S>(quantised.format)});
   detail::copy_outer(quantised, stored);
   for_each_linear(
       [](const auto& from, auto& to) {
@@ -138,26 +131,16 @@ template <LinearKind K, class A, class T, StoredForm S>
   return quantised;
 }
 
-namespace detail {
-/// The one weight that does what a stored linear layer does.
-template <class Layer, class T>
-void write_dense(const Layer& layer, View<T> w) {
-  if constexpr (requires { layer.dense(w); }) {
-    layer.dense(w);
-  } else {
-    static_assert(!HasSides<typename Layer::Matrix>, "a stored form with before or after says dense(w)");
-    layer.restore(w);
-  }
-}
-}  // namespace detail
-
 /// The dense model of a stored one: what it computes, in full precision. Errors: none.
 template <class A, class T, StoredForm S>
 [[nodiscard]] CausalLm<A, T, Cpu, Dense> unpack(const CausalLm<A, T, Cpu, Stored<S>>& stored) {
   CausalLm<A, T, Cpu, Dense> dense(stored.config);
   detail::copy_outer(stored, dense);
   for_each_linear(
-      [](const auto& from, auto& to) { detail::write_dense(from, to.weight.value); },
+      [](const auto& from, auto& to) {
+        const typename S::template Matrix<T, Cpu>& matrix = from;
+        detail::write_dense(matrix, to.weight.value);
+      },
       stored, dense);
   return dense;
 }

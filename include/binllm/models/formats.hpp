@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The formats of linear layers that the library ships: what config.json and the program may name.
+/// The formats of linear layers that every program knows: full precision, the binary kind, packed signs. Those of the
+/// methods stand in methods/shipped.hpp.
 #pragma once
 #include <binllm/core/type_list.hpp>
 #include <binllm/models/convert.hpp>
@@ -11,8 +12,8 @@ namespace binllm {
 template <std::floating_point T, ChannelSharing sharing = ChannelSharing::shared>
 using RuntimeBinary = Binary<Recipe<RuntimeEstimator<T>, RuntimeScale<T>, ChannelScale<T, sharing>, RuntimeSchedule>>;
 
-/// Calls f.template operator()<Format>() with the shipped format of that name; `get(key)` gives the other words that
-/// config.json keeps of it. Activations are those of a packed one.
+/// Calls f.template operator()<Format>() with the format of that name, which is one of CommonFormats; `get(key)` gives
+/// the other words that config.json keeps of it. Activations are those of a packed one.
 template <class T, class Activations, class Get, class F>
 decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {
   if (name == Packed::name) return f.template operator()<PackedFormat<Activations>>();
@@ -26,9 +27,7 @@ decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {
 using FullPrecisionFormat = Dense;
 using OneBitFormat = Packed;
 
-using ShippedFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
-/// Every type that one of these names stands for, those that train first.
-using ShippedFormatTypes = TypeList<Dense, RuntimeBinary<float>, RuntimeBinary<float, ChannelSharing::per_linear>,
-                                    PackedFormat<Int8Activations>, PackedFormat<FloatActivations>>;
+/// One for each name; two types stand behind "binary" and "packed".
+using CommonFormats = TypeList<Dense, RuntimeBinary<float>, Packed>;
 
 }  // namespace binllm

@@ -4,8 +4,9 @@
 #pragma once
 #include <binllm/nn/bit_progress.hpp>
 #include <binllm/nn/linear.hpp>
+#include <binllm/nn/packed.hpp>
+#include <binllm/nn/training_progress.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
-#include <binllm/packed/packed_matrix.hpp>
 
 #include <memory>
 #include <string>
@@ -39,6 +40,12 @@ class AnyLinear {
   virtual void visit(LeafVisitor<T, Device>& visitor) = 0;
 
   // What a format does not have does nothing.
+  /// Values from those of a dense weight (out,in).
+  virtual void start(View<const M, Device> /*dense*/) {}
+  /// Fills a layer of the stored form.
+  virtual void store(AnyLinear& /*to*/) const {}
+  /// Writes the weight (out,in) that does what a stored layer does.
+  virtual void restore(View<M, Device> /*dense*/) const {}
   virtual void after_update(Index /*step*/) {}
   virtual void add_progress(double /*t*/, BitProgress&) const {}
   /// The weight (out,in) that training changes; null where there is none.
@@ -52,7 +59,8 @@ class LinearOf final : public AnyLinear<T, Device> {
   using Layer = typename F::template Linear<T, Device>;
   using Site = typename F::template Input<T, Device>;
   using M = master_t<T>;
-  static_assert(std::is_same_v<Site, NoInput<T, Device>>, "linear layers that share an input cannot be erased one by one");
+  static_assert(std::is_same_v<Site, NoInput<T, Device>>,
+                "linear layers that share an input cannot be erased one by one");
   Layer layer;
 
   LinearOf(const F& format, const LinearShape& shape) : layer(format, shape) {}
@@ -80,6 +88,27 @@ class LinearOf final : public AnyLinear<T, Device> {
         },
         layer);
   }
+  void start([[maybe_unused]] View<const M, Device> dense) override {
+    if constexpr (requires { layer.start(dense); }) layer.start(dense);
+  }
+  void store([[maybe_unused]] AnyLinear<T, Device>& to) const override {
+    if constexpr (stores) {
+      using Form = typename F::kind::Form;
+      const auto in = [&]<class S>(std::type_identity<S>) {
+        auto* const stored = dynamic_cast<LinearOf<Stored<S>, T, Device>*>(&to);
+        if (stored != nullptr)
+          F::kind::store(parameters(), static_cast<typename S::template Matrix<T, Device>&>(stored->layer));
+        return stored != nullptr;
+      };
+      if (!in(std::type_identity<Form>{})) in(std::type_identity<typename FormWith<Form, FloatActivations>::type>{});
+    }
+  }
+  void restore([[maybe_unused]] View<M, Device> dense) const override {
+    if constexpr (on_host && requires { typename F::form; }) {
+      const typename Layer::Matrix& matrix = layer;
+      detail::write_dense(matrix, dense);
+    }
+  }
   void after_update([[maybe_unused]] Index step) override {
     if constexpr (requires { layer.after_update(step); }) layer.after_update(step);
   }
@@ -93,6 +122,11 @@ class LinearOf final : public AnyLinear<T, Device> {
       return nullptr;
     }
   }
+
+ private:
+  static constexpr bool on_host = std::is_same_v<Device, Cpu> && std::is_same_v<T, M>;
+  static constexpr bool stores = on_host && requires { typename F::kind::Form; };
+  [[nodiscard]] const auto& parameters() const { return static_cast<const typename Layer::Parameters&>(layer); }
 };
 
 /// Makes the linear layers of some format, and says what is asked of the format.
@@ -105,20 +139,23 @@ class AnyFormat {
   [[nodiscard]] virtual std::string_view name() const = 0;
   [[nodiscard]] virtual bool trainable() const = 0;
   [[nodiscard]] virtual VocabularyPrecision vocabulary() const = 0;
-  /// Whether its weights are a quantised kind's; whether that kind has a schedule of t.
+  /// Whether its weights are a quantised kind's.
   [[nodiscard]] virtual bool quantised() const = 0;
-  [[nodiscard]] virtual bool has_schedule() const = 0;
   /// What config.json keeps of it.
   [[nodiscard]] virtual Words words() const = 0;
+  /// Name and words of the stored form of its kind; an empty name where there is none.
+  [[nodiscard]] virtual std::string_view stored_name() const = 0;
+  [[nodiscard]] virtual Words stored_words() const = 0;
   [[nodiscard]] virtual bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const = 0;
   [[nodiscard]] virtual bool yields(std::string_view key, std::string_view own, std::string_view said) const = 0;
-  /// t at c, where the format has a schedule; else 0.
-  [[nodiscard]] virtual double schedule(double c) const = 0;
+  /// t of a step; 0 where layers read no such number.
+  [[nodiscard]] virtual double sharpness(const TrainingProgress& progress) const = 0;
 };
 
 template <class F, class T, class Device>
 class FormatOf final : public AnyFormat<T, Device> {
  public:
+  using Words = typename AnyFormat<T, Device>::Words;
   F format;
 
   explicit FormatOf(const F& chosen) : format(chosen) {}
@@ -131,13 +168,20 @@ class FormatOf final : public AnyFormat<T, Device> {
     if constexpr (requires { F::vocabulary; }) return F::vocabulary;
     return VocabularyPrecision::float32;
   }
-  bool quantised() const override { return requires { typename F::kind; }; }
-  bool has_schedule() const override { return requires { format.schedule(0.0); }; }
-  typename AnyFormat<T, Device>::Words words() const override {
-    typename AnyFormat<T, Device>::Words words;
-    const auto put = [&](std::string_view key, std::string_view value) { words.emplace_back(key, value); };
-    put_words(format, put);
-    return words;
+  bool quantised() const override {
+    return requires { typename F::kind; };
+  }
+  Words words() const override { return words_of(format); }
+  std::string_view stored_name() const override {
+    if constexpr (requires { typename F::kind::Form; }) return Stored<typename F::kind::Form>::name;
+    return {};
+  }
+  Words stored_words() const override {
+    if constexpr (requires { typename F::kind::Form; }) {
+      using Form = typename F::kind::Form;
+      return words_of(Stored<Form>{detail::form_of<Form>(format)});
+    }
+    return {};
   }
   bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const override {
     return words_agree(format, key, wanted, found);
@@ -145,9 +189,14 @@ class FormatOf final : public AnyFormat<T, Device> {
   bool yields(std::string_view key, std::string_view own, std::string_view said) const override {
     return word_yields(format, key, own, said);
   }
-  double schedule([[maybe_unused]] double c) const override {
-    if constexpr (requires { format.schedule(c); }) return format.schedule(c);
-    return 0;
+  double sharpness(const TrainingProgress& progress) const override { return sharpness_at(format, progress); }
+
+ private:
+  template <class Other>
+  [[nodiscard]] static Words words_of(const Other& other) {
+    Words words;
+    put_words(other, [&](std::string_view key, std::string_view value) { words.emplace_back(key, value); });
+    return words;
   }
 };
 
@@ -181,17 +230,13 @@ template <class Scalar, class Where>
 struct AnyKind {
   static constexpr bool trainable = true;  ///< by type; `trains()` says whether this one is
   static constexpr std::string_view name = "any", summary = "a format that is chosen while a program runs";
-  struct Schedule {
-    std::shared_ptr<const AnyFormat<Scalar, Where>> format;
-    [[nodiscard]] double operator()(double c) const { return format->schedule(c); }
-  };
   std::shared_ptr<const AnyFormat<Scalar, Where>> chosen;
-  Schedule schedule{chosen};
 
   // what other formats say as constants
   [[nodiscard]] bool trains() const { return chosen->trainable(); }
   [[nodiscard]] std::string_view chosen_name() const { return chosen->name(); }
   [[nodiscard]] VocabularyPrecision chosen_vocabulary() const { return chosen->vocabulary(); }
+  [[nodiscard]] double sharpness(const TrainingProgress& progress) const { return chosen->sharpness(progress); }
   template <class Put>
   void describe(const Put& put) const {
     for (const auto& [key, value] : chosen->words()) put(key, value);
@@ -208,7 +253,8 @@ struct AnyKind {
 
   template <class T, class Device>
   struct Linear {
-    static_assert(std::is_same_v<T, Scalar> && std::is_same_v<Device, Where>, "a format for one scalar type and device");
+    static_assert(std::is_same_v<T, Scalar> && std::is_same_v<Device, Where>,
+                  "a format for one scalar type and device");
     std::unique_ptr<AnyLinear<T, Device>> any;
 
     Linear(const AnyKind& format, const LinearShape& shape) : any(format.chosen->make(shape)) {}
@@ -242,7 +288,7 @@ template <class F, class Linear>
 [[nodiscard]] auto& layer_as(Linear& linear) {
   if constexpr (requires { linear.any; }) {
     using Any = std::remove_reference_t<decltype(*linear.any)>;
-    return []<class T, class Device>(AnyLinear<T, Device>& any) -> auto& {
+    return []<class T, class Device>(AnyLinear<T, Device> & any) -> auto& {
       return static_cast<LinearOf<F, T, Device>&>(any).layer;
     }
     (static_cast<Any&>(*linear.any));
@@ -250,13 +296,15 @@ template <class F, class Linear>
     return linear;
   }
 }
-/// The weight that training changes.
-template <class Linear>
-[[nodiscard]] auto& trained_weight(const Linear& linear) {
+/// The weight that training changes; null where a layer has none of that name.
+template <class T, class Device, class F>
+[[nodiscard]] const Parameter<master_t<T>, Device>* trained_weight(const LinearLayer<T, Device, F>& linear) {
   if constexpr (requires { linear.any; }) {
-    return *linear.any->weight();
+    return linear.any->weight();
+  } else if constexpr (requires { linear.weight.gradient; }) {
+    return &linear.weight;
   } else {
-    return linear.weight;
+    return nullptr;
   }
 }
 

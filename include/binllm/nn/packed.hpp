@@ -53,6 +53,11 @@ struct PackedSigns {
   using Matrix = PackedSignsMatrix<Activations, T, Device>;
 };
 
+template <class Activations, class Others>
+struct FormWith<PackedSigns<Activations>, Others> {
+  using type = PackedSigns<Others>;
+};
+
 template <class Activations>
 using PackedFormat = Stored<PackedSigns<Activations>>;
 /// One bit a weight, eight bits an activation.

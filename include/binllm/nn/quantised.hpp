@@ -22,6 +22,9 @@ namespace binllm {
 ///     after_update(step)      optional: clip, freeze, rotate
 ///     restore(matrix)         optional: values from a stored form, to train on from it
 ///   Form, store(parameters, matrix)      optional: the stored form that runs (nn/stored.hpp), and the way to it
+///   form()                optional: the stored form of this kind where it has settings; else Form{}
+///   sharpness(progress)   optional: the number that layers read as t in each step (nn/training_progress.hpp); infinity
+///                         stands for what they do when the training has ended
 ///   Input<T, D>           optional: functions with parameters that the linear layers of one input share
 ///   describe(put)         optional: put(key, value) for each word that config.json keeps of the kind
 ///   named(get)            optional, static: the kind from such words, get(key)

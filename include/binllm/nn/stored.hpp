@@ -17,13 +17,45 @@ namespace binllm {
 ///     before(pass, x), after(pass, y)      optional, as of its kind
 ///     dense(w)                writes one weight that does all of this; optional where restore(w) is that weight
 ///   layout                optional: the name of the layout of its tensors in files, with a version
+///   describe(put), named(get)            optional, as of a kind: the words of config.json, and the form of them
 template <class S>
 concept StoredForm = requires {
   { S::name } -> std::convertible_to<std::string_view>;
   typename S::template Matrix<float, Cpu>;
 };
 
+/// The same stored form where its products take activations of another sort; of most forms there is one alone.
+template <class S, class Activations>
+struct FormWith {
+  using type = S;
+};
+
 namespace detail {
+/// The form in which a kind's weights are stored: what the kind says, where it holds settings that the form needs.
+template <class S, class K>
+[[nodiscard]] S form_of([[maybe_unused]] const K& kind) {
+  if constexpr (requires {
+                  { kind.form() } -> std::convertible_to<S>;
+                }) {
+    return kind.form();
+  } else {
+    return {};
+  }
+}
+
+/// The one weight (out,in) that does what a stored linear layer does.
+template <class Matrix, class T, class Device>
+void write_dense(const Matrix& matrix, View<T, Device> w) {
+  if constexpr (requires { matrix.dense(w); }) {
+    matrix.dense(w);
+  } else {
+    static_assert(
+        !requires { &Matrix::before; } && !requires { &Matrix::after; },
+        "a stored form with before or after says dense(w)");
+    matrix.restore(w);
+  }
+}
+
 /// A stored weight as it was, for as long as it multiplies.
 template <class T, class Device, class Matrix>
 struct RestoredWeight {

@@ -8,6 +8,7 @@
 
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 namespace binllm {
@@ -46,7 +47,9 @@ class SignSnapshot {
     std::vector<std::uint8_t> row;
     for_each_linear(
         [&](const auto& linear) {
-          const OnHost weight(read(trained_weight(linear).value));
+          const auto* const trained = trained_weight(linear);
+          if (trained == nullptr) return;
+          const OnHost weight(read(trained->value));
           const auto w = weight.view();
           row.resize(static_cast<std::size_t>(sign_row_bytes(w.cols())));
           for (Index i = 0; i < w.rows(); ++i) {
@@ -74,14 +77,15 @@ struct BinarySummary {
   double saturated = 0, scale_drift = 0;
 };
 
-/// How far the weights of a model have gone towards one bit at t, where its kind of linear layer knows that.
+/// How far the weights of a model have gone towards one bit at t; nothing where its kind of linear layer does not know.
 template <LanguageModel Model>
 requires requires(const Model& model, BitProgress& sum) { linear_layers(model).front().linear->add_progress(0.0, sum); }
-[[nodiscard]] BinarySummary summarise(const Model& model, double sharpness) {
+[[nodiscard]] std::optional<BinarySummary> summarise(const Model& model, double sharpness) {
   BitProgress sum;
   for_each_linear([&](const auto& linear) { linear.add_progress(sharpness, sum); }, model);
-  return {static_cast<double>(sum.saturated) / static_cast<double>(std::max<Index>(sum.weights, 1)),
-          sum.scale_drift / static_cast<double>(std::max<Index>(sum.scales, 1))};
+  if (sum.weights == 0) return std::nullopt;
+  return BinarySummary{static_cast<double>(sum.saturated) / static_cast<double>(sum.weights),
+                       sum.scale_drift / static_cast<double>(std::max<Index>(sum.scales, 1))};
 }
 
 }  // namespace binllm

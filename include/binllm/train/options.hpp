@@ -60,7 +60,7 @@ struct ProgressiveOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("chunks", self.chunks, "steps of the schedule, of equal data", at_least(1));
+    v("chunks", self.chunks, "steps of the schedule, of equal data; 0: every step has its own t", at_least(0));
     v("training", self.training, "the training", any);
   }
   /// Errors: option_out_of_range, naming the option.

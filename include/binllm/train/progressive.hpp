@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-/// Stage 2, progressive binarisation: N chunks of equal data, t constant inside a chunk, one optimiser run over all
-/// (App. A).
+/// Stage 2, the training of a quantised model. Progressive binarisation (App. A): N chunks of equal data, t constant
+/// inside a chunk, one optimiser run over all. Other kinds say t from step to step, or have none.
 #pragma once
+#include <binllm/nn/training_progress.hpp>
 #include <binllm/train/loop.hpp>
 
 namespace binllm {
@@ -12,11 +13,15 @@ template <Schedule S>
   return schedule(schedule_end * static_cast<double>(chunk) / static_cast<double>(chunks));
 }
 
-/// Models whose format has a schedule, and so a t for each chunk.
+/// Models whose format has a schedule, and so a t for each chunk; or says itself what t is in each step.
 template <class M>
-concept HasSchedule = Trainable<M> && requires(const M& model, double c) {
-  { model.format.schedule(c) } -> std::convertible_to<double>;
-};
+concept HasSchedule = Trainable<M> &&(
+    requires(const M& model, double c) {
+      { model.format.schedule(c) } -> std::convertible_to<double>;
+    } ||
+    requires(const M& model, const TrainingProgress& progress) {
+      { model.format.sharpness(progress) } -> std::convertible_to<double>;
+    });
 
 namespace detail {
 template <HasSchedule Model>
@@ -32,13 +37,15 @@ struct ProgressivePhase : Phase {
         model(trained),
         options(chosen),
         validation(stream),
-        chunks(steps, chosen.chunks) {
+        chunks(steps, chosen.chunks == 0 ? steps : chosen.chunks) {
     signs.update(model);
   }
   [[nodiscard]] double sharpness(Index step) const override {
-    return chunk_sharpness(model.format.schedule, chunks.chunk_of(step), chunks.chunks);
+    return sharpness_at(model.format,
+                        {.step = step, .steps = chunks.steps, .chunk = chunks.chunk_of(step), .chunks = chunks.chunks});
   }
   [[nodiscard]] bool milestone(Index done) const override {
+    if (options.chunks == 0) return done == chunks.steps;
     return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
   }
   [[nodiscard]] PerplexityOptions evaluation(double t) const {
@@ -49,8 +56,8 @@ struct ProgressivePhase : Phase {
     metrics.push_back({"chunk", static_cast<double>(chunk)});
     if (milestone(done)) {
       if constexpr (requires { summarise(model, 0.0); }) {
-        const BinarySummary summary = summarise(model, sharpness(done - 1));
-        metrics.insert(metrics.end(), {{"saturated", summary.saturated}, {"scale_drift", summary.scale_drift}});
+        if (const auto summary = summarise(model, sharpness(done - 1)))
+          metrics.insert(metrics.end(), {{"saturated", summary->saturated}, {"scale_drift", summary->scale_drift}});
       }
       metrics.push_back({"sign_flips", signs.update(model)});
     }

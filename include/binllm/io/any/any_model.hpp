@@ -13,7 +13,9 @@
 #include <binllm/infer/texts.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
-#include <binllm/models/erased.hpp>
+#include <binllm/methods/formats.hpp>
+#include <binllm/models/families.hpp>
+#include <binllm/models/formats.hpp>
 #include <binllm/policy/shipped.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/forecast.hpp>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/device/cuda.hpp>
 #include <binllm/io/any/models_on.hpp>
-#include <binllm/io/any/once_cuda.hpp>
 
 namespace binllm {
 
@@ -26,18 +25,5 @@ const detail::AnyModels& detail::models_of_gpu(Precision precision) {
   if (precision == Precision::bf16) return in_bf16;
   return in_float;
 }
-
-template class LinearOf<TypeAt<0, ShippedFormatTypes>, float, Cuda>;
-template class FormatOf<TypeAt<0, ShippedFormatTypes>, float, Cuda>;
-template class LinearOf<TypeAt<1, ShippedFormatTypes>, float, Cuda>;
-template class FormatOf<TypeAt<1, ShippedFormatTypes>, float, Cuda>;
-template class LinearOf<TypeAt<2, ShippedFormatTypes>, float, Cuda>;
-template class FormatOf<TypeAt<2, ShippedFormatTypes>, float, Cuda>;
-template class LinearOf<TypeAt<0, ShippedFormatTypes>, bf16, Cuda>;
-template class FormatOf<TypeAt<0, ShippedFormatTypes>, bf16, Cuda>;
-template class LinearOf<TypeAt<1, ShippedFormatTypes>, bf16, Cuda>;
-template class FormatOf<TypeAt<1, ShippedFormatTypes>, bf16, Cuda>;
-template class LinearOf<TypeAt<2, ShippedFormatTypes>, bf16, Cuda>;
-template class FormatOf<TypeAt<2, ShippedFormatTypes>, bf16, Cuda>;
 
 }  // namespace binllm

@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/device/meta.hpp>
 #include <binllm/io/any/models_on.hpp>
+#include <binllm/models/erased.hpp>
 #include <binllm/train/pretrain.hpp>
 
 namespace binllm::detail {
@@ -15,14 +16,12 @@ MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const T
 template <class A>
 RecipeForecast FamilyForecast<A>::recipe(const ModelConfig& config, const RecipeNames& recipe,
                                          const TrainingOptions& options, const TokenStream* validation) {
+  const auto format = format_named<float, Meta>(RecipeNames::format, recipe.words());
   RecipeForecast forecast;
-  with_format_of<Int8Activations>(RecipeNames::format, recipe.words(), [&]<class F>(const F& format) {
-    using Model = CausalLm<A, float, Cpu, F>;
-    if constexpr (requires { typename F::kind; }) {
-      forecast.parameters = parameter_count(CausalLm<A, float, Meta, F>(config, format));
-      forecast.training = forecast_training_memory<Model>(config, format, options, validation);
-      forecast.channel_scale = forecast_channel_scale_memory<Model>(config, format, options);
-    }
+  forecast.parameters = parameter_count(ErasedModel<A, float, Meta>(config, format));
+  forecast.training = forecast_training_memory<ErasedModel<A, float, Meta>>(config, format, options, validation);
+  with_recipe_of(format, [&]<class F>(const F& binary) {
+    forecast.channel_scale = forecast_channel_scale_memory<CausalLm<A, float, Cpu, F>>(config, binary, options);
   });
   return forecast;
 }

@@ -6,6 +6,7 @@
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/models_on.hpp>
 #include <binllm/io/any/once.hpp>
+#include <binllm/models/erased.hpp>
 #include <binllm/train/pretrain.hpp>
 
 #include <memory>
@@ -14,6 +15,21 @@
 #include <utility>
 
 namespace binllm::detail {
+
+template <class T, class Device>
+[[nodiscard]] AnyKind<T, Device> full_precision_format() {
+  return format_named<T, Device>(FullPrecisionFormat::name, {});
+}
+[[nodiscard]] inline AnyKind<float, Cpu> format_of_folder(const ModelDescription& description, bool float_activations) {
+  return format_named<float, Cpu>(description.format, description.recipe, float_activations);
+}
+/// The same model on another device, computing in another type.
+template <class T, class Device, class A, class From, class FromDevice>
+[[nodiscard]] ErasedModel<A, T, Device> moved(const ErasedModel<A, From, FromDevice>& model) {
+  ErasedModel<A, T, Device> other(model.config, same_format<T, Device>(model.format));
+  copy_model(model, other);
+  return other;
+}
 
 template <class A, class T, class Device>
 class ModelOf final : public AnyModel::Interface {
@@ -34,7 +50,8 @@ class ModelOf final : public AnyModel::Interface {
     } else if (trains(host.format)) {
       return std::make_unique<ModelOf>(moved<T, Device>(host));
     } else {
-      return std::make_unique<ModelOf>(moved<T, Device>(restored(host)), std::move(host));
+      return std::make_unique<ModelOf>(moved<T, Device>(restored(host, full_precision_format<float, Cpu>())),
+                                       std::move(host));
     }
   }
 
@@ -72,38 +89,32 @@ class ModelOf final : public AnyModel::Interface {
   }
   Made quantise(std::string_view format, const FormatWords& words) const override {
     if (!full_precision()) return Interface::quantise(format, words);
-    Made made;
-    with_format_of<Int8Activations>(format, words, [&]<class F>(const F& wanted) {
-      if constexpr (requires { typename F::kind; }) {
-        made = std::make_unique<ModelOf>(
-            in_format(wanted, model_, [](const auto& from, auto& to) { to.start(read(trained_weight(from).value)); }));
-      }
-    });
-    if (made == nullptr) refuse("quantise", "the name of a quantised format");
-    return made;
+    const auto wanted = format_named<T, Device>(format, words);
+    if (!wanted.chosen->quantised()) refuse("quantise", "the name of a quantised format");
+    return std::make_unique<ModelOf>(quantised(model_, wanted));
   }
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
                                                  RunLog* log) override {
-    std::optional<std::pair<double, double>> losses;
-    with_format_of(model_, [&]<class F>(const F& format) {
-      if constexpr (requires { typename F::recipe; }) {
-        const BinaryModel<typename F::recipe, Model> binary{model_, format};
-        losses = binllm::search_channel_scale(binary, corpus, options, log);
-      }
+    std::pair<double, double> losses;
+    const bool searched = with_recipe_of(model_.format, [&]<class F>(const F& format) {
+      const BinaryModel<typename F::recipe, Model> binary{model_, format};
+      losses = binllm::search_channel_scale(binary, corpus, options, log);
     });
-    return losses ? *losses : Interface::search_channel_scale(corpus, options, log);
+    return searched ? losses : Interface::search_channel_scale(corpus, options, log);
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
                              const TokenStream* validation, RunLog* log) override {
-    if (!model_.format.chosen->has_schedule()) return Interface::train_progressively(corpus, options, validation, log);
+    if (stored_ || !model_.format.chosen->quantised())
+      return Interface::train_progressively(corpus, options, validation, log);
     return binllm::train_progressively(model_, corpus, options, validation, log);
   }
   Made pack(const std::string& activations) const override {
+    if (stored_ || model_.format.chosen->stored_name().empty()) return Interface::pack(activations);
     Made made;
     with_host_model([&](const HostModel& host) {
-      if (auto model = stored(host, wants_float(activations, !on_host))) made = placed(std::move(*model));
+      made = placed(stored(host, stored_format(host.format, wants_float(activations, !on_host))));
     });
-    return made != nullptr ? std::move(made) : Interface::pack(activations);
+    return made;
   }
 
  private:
@@ -123,46 +134,26 @@ class ModelOf final : public AnyModel::Interface {
   std::optional<HostModel> stored_;
 };
 
-/// Calls f(format) with the format of a folder.
-template <class Body>
-void with_format_of_folder(const ModelDescription& description, bool float_activations, const Body& f) {
-  const auto get = [&](std::string_view key) -> std::string_view {
-    return recipe_entry(description, std::string(key));
-  };
-  const auto of_folder = [&]<class F>() { f(format_of<F>(description)); };
-  if (float_activations) {
-    with_format_named<float, FloatActivations>(description.format, get, of_folder);
-  } else {
-    with_format_named<float, Int8Activations>(description.format, get, of_folder);
-  }
-}
-
 template <class A, class T, class Device>
 auto FamilyOn<A, T, Device>::open(const std::filesystem::path& folder, const ModelDescription& description,
                                   const std::string& activations) -> Made {
   constexpr bool on_host = std::is_same_v<Device, Cpu>;
   const bool floats = wants_float(activations, !on_host);
-  Made made;
-  with_format_of_folder(description, floats, [&]<class F>(const F& format) {
-    auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, any_kind<float, Cpu>(format));
-    if (!on_host && !floats && !trains(host.format))
-      throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
-    made = ModelOf<A, T, Device>::placed(std::move(host));
-  });
-  return made;
+  auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, format_of_folder(description, floats));
+  if (!on_host && !floats && !trains(host.format))
+    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
+  return ModelOf<A, T, Device>::placed(std::move(host));
 }
 template <class A, class T, class Device>
 void FamilyOn<A, T, Device>::check(const std::filesystem::path& folder, const ModelDescription& description) {
-  with_format_of_folder(description, false, [&]<class F>(const F& format) {
-    const auto erased = any_kind<float, Cpu>(format);
-    check_format(folder, description, erased);
-    TensorLoader loader(folder, description);
-    static_cast<void>(expect_as<ErasedModel<A, float, Cpu>>(loader, description, erased));
-  });
+  const auto format = format_of_folder(description, false);
+  check_format(folder, description, format);
+  TensorLoader loader(folder, description);
+  static_cast<void>(expect_as<ErasedModel<A, float, Cpu>>(loader, description, format));
 }
 template <class A, class T, class Device>
 auto FamilyOn<A, T, Device>::random(const ModelConfig& config, std::uint64_t seed) -> Made {
-  ErasedModel<A, float, Cpu> model(config, full_precision_kind<float, Cpu>());
+  ErasedModel<A, float, Cpu> model(config, full_precision_format<float, Cpu>());
   initialise(model, seed);
   return ModelOf<A, T, Device>::placed(std::move(model));
 }

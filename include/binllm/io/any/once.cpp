@@ -4,16 +4,6 @@
 
 namespace binllm {
 
-template class LinearOf<TypeAt<0, ShippedFormatTypes>, float, Cpu>;
-template class FormatOf<TypeAt<0, ShippedFormatTypes>, float, Cpu>;
-template class LinearOf<TypeAt<1, ShippedFormatTypes>, float, Cpu>;
-template class FormatOf<TypeAt<1, ShippedFormatTypes>, float, Cpu>;
-template class LinearOf<TypeAt<2, ShippedFormatTypes>, float, Cpu>;
-template class FormatOf<TypeAt<2, ShippedFormatTypes>, float, Cpu>;
-template class LinearOf<TypeAt<3, ShippedFormatTypes>, float, Cpu>;
-template class FormatOf<TypeAt<3, ShippedFormatTypes>, float, Cpu>;
-template class LinearOf<TypeAt<4, ShippedFormatTypes>, float, Cpu>;
-template class FormatOf<TypeAt<4, ShippedFormatTypes>, float, Cpu>;
 template FloatVariable add(FloatVariable, FloatVariable);
 template FloatVariable attention(FloatVariable, FloatVariable, FloatVariable, Index, Index);
 template FloatVariable cross_entropy(FloatVariable, FloatVariable, View<const std::int32_t>);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// What does not depend on the family: layers of the shipped formats, and the ops that all or several families use. It
-/// is compiled once, in once.cpp and for GPUs in cuda.cpp, and not again in the units of each family.
+/// What does not depend on the family: the ops that all or several families use. It is compiled once, in once.cpp, and
+/// not again in the units of each family. (Layers of formats are compiled in units of binllm::methods.)
 #pragma once
 #include <binllm/infer/vocabulary_matrix.hpp>
-#include <binllm/models/erased.hpp>
+#include <binllm/models/channel_search.hpp>
 #include <binllm/ops/layer_norm.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
@@ -11,18 +11,7 @@
 namespace binllm {
 
 using FloatVariable = Variable<float>;
-static_assert(ShippedFormatTypes::size == 5, "all of them stand below, in once.cpp and in cuda.cpp");
 
-extern template class LinearOf<TypeAt<0, ShippedFormatTypes>, float, Cpu>;
-extern template class FormatOf<TypeAt<0, ShippedFormatTypes>, float, Cpu>;
-extern template class LinearOf<TypeAt<1, ShippedFormatTypes>, float, Cpu>;
-extern template class FormatOf<TypeAt<1, ShippedFormatTypes>, float, Cpu>;
-extern template class LinearOf<TypeAt<2, ShippedFormatTypes>, float, Cpu>;
-extern template class FormatOf<TypeAt<2, ShippedFormatTypes>, float, Cpu>;
-extern template class LinearOf<TypeAt<3, ShippedFormatTypes>, float, Cpu>;
-extern template class FormatOf<TypeAt<3, ShippedFormatTypes>, float, Cpu>;
-extern template class LinearOf<TypeAt<4, ShippedFormatTypes>, float, Cpu>;
-extern template class FormatOf<TypeAt<4, ShippedFormatTypes>, float, Cpu>;
 extern template FloatVariable add(FloatVariable, FloatVariable);
 extern template FloatVariable attention(FloatVariable, FloatVariable, FloatVariable, Index, Index);
 extern template FloatVariable cross_entropy(FloatVariable, FloatVariable, View<const std::int32_t>);

@@ -7,7 +7,7 @@
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/gguf/config.hpp>
 #include <binllm/models/families.hpp>
-#include <binllm/models/formats.hpp>
+#include <binllm/methods/shipped.hpp>
 
 #include <nlohmann/json.hpp>
 

@@ -100,12 +100,14 @@ template <class Model>
   return detail::load_as<Model>(folder, read_config(folder, known_of<Model>()), format);
 }
 
-/// Calls f(model) with the model of a folder of any shipped family and format, and returns what f returns (one type for
-/// all models). Binary models come with the policies that the folder names, packed ones with the activations asked for.
-/// Errors: as load_model.
+/// Calls f(model) with the model of a folder of any shipped family, in full precision, binary or packed, and returns what
+/// f returns (one type for all models). Binary models come with the policies that the folder names, packed ones with the
+/// activations asked for. Formats of other methods are AnyModel's. Errors: as load_model.
 template <class T, class Activations = Int8Activations, class F>
 decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
   const ModelDescription description = read_config(folder);
+  if (!any_type<CommonFormats>([&]<class Format>() { return Format::name == description.format; }))
+    detail::check_format_name(folder, description, names_of<CommonFormats>());
   using Result = decltype(f(std::declval<CausalLm<TypeAt<0, ShippedFamilies>, T>>()));
   const auto as = [&]<class A>() -> Result {
     const auto get = [&](const char* key) -> std::string_view { return recipe_entry(description, key); };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/model_tensors.hpp>
+#include <binllm/methods/formats.hpp>
+#include <binllm/models/erased.hpp>
 
 #include <algorithm>
 
@@ -28,16 +30,11 @@ struct ListTensors {
 
 ModelTensors::ModelTensors(const std::filesystem::path& folder_or_file, const ModelDescription& description)
     : loader_(folder_or_file, description) {
-  const auto get = [&](std::string_view key) -> std::string_view {
-    return recipe_entry(description, std::string(key));
-  };
+  const auto format = format_named<float, Cpu>(description.format, description.recipe);
+  detail::check_format(folder_or_file, description, format);
   with_family<void>(*description.family, [&]<class A>() {
-    with_format_named<float, Int8Activations>(description.format, get, [&]<class Format>() {
-      const auto format = detail::format_of<Format>(description);
-      detail::check_format(folder_or_file, description, format);
-      const auto model = detail::expect_as<CausalLm<A, float, Cpu, Format>>(loader_, description, format);
-      detail::for_each_tensor(model, ListTensors{tensors_});
-    });
+    const auto model = detail::expect_as<ErasedModel<A, float, Cpu>>(loader_, description, format);
+    detail::for_each_tensor(model, ListTensors{tensors_});
   });
 }
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+/// The training-time methods that the library ships, and the only list of them: --method and its table, config.json,
+/// what is compiled for CPU and GPUs, docs/methods/index.md and the tests of all methods follow. A new method is its
+/// include and its line here.
+#pragma once
+#include <binllm/methods/binaryllm.hpp>
+#include <binllm/methods/ede.hpp>
+#include <binllm/methods/method.hpp>
+#include <binllm/methods/paretoq.hpp>
+#include <binllm/methods/vanilla.hpp>
+#include <binllm/models/formats.hpp>
+
+namespace binllm {
+
+using ShippedMethods = TypeList<Vanilla, Ede, ParetoQ, BinaryLlm>;
+
+/// Stored forms that no kind of a method above has as its own, such as those of methods after training.
+using ShippedForms = TypeList<>;
+
+namespace detail {
+
+/// The formats of a method that are not on the list yet. Policies of the binary kind need none: it has them by name.
+template <class Formats, Method M>
+struct WithFormatsOf {
+  using kind = typename M::template kind<float>;
+  template <class List, class K>
+  struct Trains {
+    using type = Added<List, Quantised<K>>;
+  };
+  template <class List, class K>
+  requires requires { typename K::recipe; }
+  struct Trains<List, K> {
+    using type = List;
+  };
+  template <class List, class K>
+  struct Runs {
+    using type = List;
+  };
+  template <class List, class K>
+  requires requires { typename K::Form; }
+  struct Runs<List, K> {
+    using type = std::conditional_t<list_has<Stored<typename K::Form>, CommonFormats>, List,
+                                    Added<List, Stored<typename K::Form>>>;
+  };
+  using type = typename Runs<typename Trains<Formats, kind>::type, kind>::type;
+};
+
+template <class Formats, class Methods>
+struct FormatsOf {
+  using type = Formats;
+};
+template <class Formats, class M, class... Rest>
+struct FormatsOf<Formats, TypeList<M, Rest...>>
+    : FormatsOf<typename WithFormatsOf<Formats, M>::type, TypeList<Rest...>> {};
+
+template <class Formats, class... Forms>
+[[nodiscard]] auto with_forms(TypeList<Forms...>) -> JoinedTypes<Formats, TypeList<Stored<Forms>...>>;
+
+}  // namespace detail
+
+/// Formats beside those that every program knows: of each method the one that trains and the one that runs.
+using MethodFormats =
+    decltype(detail::with_forms<typename detail::FormatsOf<TypeList<>, ShippedMethods>::type>(ShippedForms{}));
+/// What config.json may name.
+using ShippedFormats = JoinedTypes<CommonFormats, MethodFormats>;
+
+}  // namespace binllm
