@@ -18,6 +18,7 @@
 #include <binllm/ops/softmax.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
+#include <binllm/ops/top_distillation.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/sgd.hpp>
@@ -109,6 +110,9 @@ const Function Shipped<T>::functions[] = {
     kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
            MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, forward, TopDistillationRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, backward, TopDistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
 };
 
 /// Kernels over parameters, products of matrices, and the sizes of working memory.
@@ -138,6 +142,7 @@ const Function ShippedOnce<M>::functions[] = {
     room<CachedAttention, CachedAttention>(),
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
+    room<TopDistillationRows, Index>(),
     room<Embedding, Index>(),
     room<LayerNorm, Shape>(),
     room<RmsNorm, Shape>(),
