@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/io/any/once.hpp>
-#include <binllm/packed/kernels.hpp>
 
 namespace binllm {
 
