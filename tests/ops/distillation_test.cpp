@@ -98,7 +98,8 @@ TEST_CASE("distillation: gradients over several chunks, and frozen inputs") {
       Case c(rows, 23);
       const DistillationRows options{temperature, mix};
       const auto op = [&](auto x, auto head) {
-        const TeacherRows<double, Cpu> teacher{x.tape().constant(read(c.g.view())), x.tape().constant(read(c.u.view()))};
+        const TeacherRows<double, Cpu> teacher{x.tape().constant(read(c.g.view())),
+                                               x.tape().constant(read(c.u.view()))};
         return distillation(x, head, read(c.targets.view()), teacher, options);
       };
       CHECK(gradient_error_of(op, c.h, c.w) < 1e-6);
@@ -197,7 +198,8 @@ TEST_CASE("distillation: errors") {
     });
   };
   const auto g = tape.constant(c.g.view()), u = tape.constant(c.u.view());
-  CHECK(id(g, tape.constant(read(normal_tensor({5, 5}, 1).view())), {}) == ErrorId::shape_mismatch);  // another vocabulary
+  CHECK(id(g, tape.constant(read(normal_tensor({5, 5}, 1).view())), {}) ==
+        ErrorId::shape_mismatch);  // another vocabulary
   CHECK(id(tape.constant(read(normal_tensor({3, 5}, 1).view())), u, {}) == ErrorId::shape_mismatch);
   CHECK(id(h, u, {}) == ErrorId::shape_mismatch);
   CHECK(id(g, u.reshaped({30}), {}) == ErrorId::rank_unsupported);

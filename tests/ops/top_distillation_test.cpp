@@ -86,7 +86,8 @@ TEST_CASE("top distillation: values are those of whole logits, on every device")
          {std::pair(Index(1), Index(1)), std::pair(Index(7), Index(5)), std::pair(Index(3), Index(41)),
           std::pair(LogitChunk::Limits<Cpu>::most_rows + 3, Index(33))}) {
       const Case c(rows, 41, k);
-      const auto targets = on_device<Device>(random_ids({rows}, 41, 5)), words = on_device<Device>(host(c.words.view()));
+      const auto targets = on_device<Device>(random_ids({rows}, 41, 5)),
+                 words = on_device<Device>(host(c.words.view()));
       const auto log_p = on_device<Device>(host(c.log_p.view())), rest = on_device<Device>(host(c.rest.view()));
       for (const DistillationRows& o : {DistillationRows{1, 0.5}, DistillationRows{2.5, 1.0},
                                         DistillationRows{0.7, 0.25, 3.0}, DistillationRows{1, 1, 1, 0.5}}) {

@@ -22,8 +22,7 @@ using namespace binllm::test;
 namespace {
 
 constexpr LossSettings fbi_llm{.distillation = 1};
-constexpr LossSettings onebit{
-    .distillation = 1, .distillation_weight = 0.01, .per_sequence = true, .hidden_states = 1};
+constexpr LossSettings onebit{.distillation = 1, .distillation_weight = 0.01, .per_sequence = true, .hidden_states = 1};
 constexpr LossSettings binarymos{
     .distillation = 1, .per_sequence = true, .hidden_states = 10, .hidden_distance = hidden_squares};
 constexpr LossSettings db_llm{.distillation = 1, .ambiguity = 1};
@@ -81,7 +80,7 @@ TEST_CASE("published losses: value, gradient and ten steps are those of PyTorch"
   const auto teacher = make_teacher(teacher_model);
   const auto cache = std::make_shared<GoldenCache>(golden);
   const std::array cases{std::pair("fbi_llm", fbi_llm), std::pair("onebit", onebit), std::pair("binarymos", binarymos),
-                         std::pair("db_llm", db_llm), std::pair("hinton", hinton), std::pair("cached", cached)};
+                         std::pair("db_llm", db_llm),   std::pair("hinton", hinton), std::pair("cached", cached)};
   const Data data;
   for (const auto& [name, settings] : cases) {
     const std::string key = name;
@@ -93,11 +92,11 @@ TEST_CASE("published losses: value, gradient and ten steps are those of PyTorch"
     const auto fill = [&](const HostBatch& batch) {
       std::copy_n(data.ids.view().data, batch.ids.size(), batch.ids.data);
       std::copy_n(data.targets.view().data, batch.targets.size(), batch.targets.data);
-      for (Index row = 0; row < sequences; ++row)
-        training.first_token()[static_cast<std::size_t>(row)] = row * context;
+      for (Index row = 0; row < sequences; ++row) training.first_token()[static_cast<std::size_t>(row)] = row * context;
     };
     for (Index step = 0; step < 10; ++step) {
-      check_close(training.run(fill, step, 1e-2, 0, 0).loss, golden.at(key + ".loss").at(static_cast<std::size_t>(step)));
+      check_close(training.run(fill, step, 1e-2, 0, 0).loss,
+                  golden.at(key + ".loss").at(static_cast<std::size_t>(step)));
       if (step > 0) continue;
       for_each_parameter(student, [&](const std::string& parameter_name, const auto& parameter) {
         CAPTURE(parameter_name);
@@ -172,9 +171,10 @@ TEST_CASE("chosen loss: what cannot be learnt from is refused") {
     change(config);
     return config;
   };
-  const ModelConfig words = other([](auto& c) { c.vocab_size = 38; }), deep = other([](auto& c) {
-    c.num_hidden_layers = 3;
-  }), wide = other([](auto& c) { c.hidden_size = 48; }), brief = other([](auto& c) { c.max_position_embeddings = 8; });
+  const ModelConfig words = other([](auto&c) { c.vocab_size = 38; }),
+                    deep = other([](auto&c) { c.num_hidden_layers = 3; }),
+                    wide = other([](auto&c) { c.hidden_size = 48; }),
+                    brief = other([](auto&c) { c.max_position_embeddings = 8; });
   CHECK(id(hinton, nullptr, nullptr) == ErrorId::option_out_of_range);
   CHECK(id(onebit, nullptr, &cache) == ErrorId::option_out_of_range);
   CHECK(id({.distillation = 1.5}, &student, nullptr) == ErrorId::option_out_of_range);

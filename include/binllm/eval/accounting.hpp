@@ -37,7 +37,7 @@ struct ShapeCounts {
   Index parameters = 0;           ///< of the full-precision model
 
   /// Of the two products with the vocabulary; the embedding counts as one, as the paper counts it.
-  [[nodiscard]] Index vocabulary_products() const noexcept { return embedding + (head > 0 ? head : embedding); }
+  [[nodiscard]] constexpr Index vocabulary_products() const noexcept { return embedding + (head > 0 ? head : embedding); }
 };
 /// `parameters`: of the whole model, norms and biases included.
 [[nodiscard]] inline ShapeCounts count_shape(const Family& family, const ModelConfig& c, Index parameters) {

@@ -16,10 +16,10 @@
 namespace binllm {
 
 struct TopPredictionOptions {
-  Index top = 64;         ///< words that are kept of each token
-  Index context = 256;    ///< tokens in a window: that of the training that will use them
-  Index batch = 8;        ///< windows computed at a time
-  double temperature = 1; ///< of softmax(logits / temperature)
+  Index top = 64;          ///< words that are kept of each token
+  Index context = 256;     ///< tokens in a window: that of the training that will use them
+  Index batch = 8;         ///< windows computed at a time
+  double temperature = 1;  ///< of softmax(logits / temperature)
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
 
   template <class V, class Self>
@@ -117,8 +117,7 @@ void predict_top(const Model& model, const TokenStream& corpus, const TopPredict
         thread_local std::vector<std::int32_t> order;
         thread_local std::vector<float> numbers;
         numbers.assign(whole.data + n * vocabulary, whole.data + (n + 1) * vocabulary);
-        detail::largest(numbers, options.temperature, order,
-                        {words.view().data + n * k, static_cast<std::size_t>(k)},
+        detail::largest(numbers, options.temperature, order, {words.view().data + n * k, static_cast<std::size_t>(k)},
                         {log_probabilities.view().data + n * k, static_cast<std::size_t>(k)}, rest.view().data[n]);
       });
       const float* const end = rest.view().data + rows;

@@ -2,8 +2,8 @@
 /// Shapes of published models by name: enough to count weights, scales and operations without a file.
 #pragma once
 #include <binllm/models/config.hpp>
-#include <binllm/models/families.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <string>

@@ -81,7 +81,9 @@ struct HeadWorkspace {
 };
 
 template <class Rows>
-concept RowsWithTop = requires { requires Rows::with_top; };
+concept RowsWithTop = requires {
+  requires Rows::with_top;
+};
 
 template <class Rows>
 struct ChunkedHead {};

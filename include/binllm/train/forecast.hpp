@@ -16,7 +16,7 @@ namespace binllm {
 /// scratch of the CPU's threads (packing panels of the products, tiles of attention: a few MB a thread).
 struct MemoryForecast {
   std::size_t parameters = 0, gradients = 0, moments = 0;
-  std::size_t teacher = 0;  ///< parameters of the model that is learned from
+  std::size_t teacher = 0;      ///< parameters of the model that is learned from
   std::size_t activations = 0;  ///< and working memory: the rest of the peak
   std::size_t reserved = 0;  ///< what is asked of the allocator for all of it; pages that are never used cost nothing
 

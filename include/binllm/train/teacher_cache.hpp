@@ -26,7 +26,8 @@ using TeacherCachePointer = std::shared_ptr<const TeacherCache>;
 
 /// Distillation from a cache (ops/top_distillation.hpp): no teacher runs.
 struct CachedDistillation {
-  static constexpr std::string_view name = "cached-distillation", summary = "next tokens as a teacher once predicted them";
+  static constexpr std::string_view name = "cached-distillation",
+                                    summary = "next tokens as a teacher once predicted them";
   static constexpr std::string_view top = "teacher.top", rest = "teacher.rest";
 
   TeacherCachePointer teacher_cache;

@@ -96,7 +96,8 @@ PredictionFile::PredictionFile(const std::filesystem::path& path)
   const auto records = bytes.subspan(sizeof header_);
   if (records.size() != static_cast<std::size_t>(h.count) * h.record_bytes())
     refuse(fmt::format("nothing after {} records", h.count), "more bytes");
-  if (checksum_of(checksum_name, records) != h.records) refuse("the records that were written", "others: it is damaged");
+  if (checksum_of(checksum_name, records) != h.records)
+    refuse("the records that were written", "others: it is damaged");
 }
 
 void PredictionFile::read(std::size_t first, std::span<std::int32_t> words, std::span<float> log_probabilities,

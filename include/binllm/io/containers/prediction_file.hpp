@@ -27,16 +27,16 @@ struct PredictionFileHeader {
   std::uint64_t magic = magic_number;
   std::uint32_t version = newest;
   std::uint32_t bytes_per_id = 0;
-  std::uint64_t vocab_size = 0;    ///< all words are below
-  std::uint64_t top = 0;           ///< words of a record
-  std::uint64_t context = 0;       ///< tokens of the windows that the teacher read
-  std::uint64_t count = 0;         ///< records: whole windows
-  double temperature = 1;          ///< of the predictions
-  std::uint64_t corpus_tokens = 0; ///< of the whole corpus
-  std::uint64_t corpus = 0;        ///< FNV-1a of its ids, as of a token file
-  std::uint64_t teacher = 0;       ///< hash of the teacher's files
-  std::uint64_t records = 0;       ///< checksum of all that follows the header
-  std::uint64_t reserved[4] = {};
+  std::uint64_t vocab_size = 0;     ///< all words are below
+  std::uint64_t top = 0;            ///< words of a record
+  std::uint64_t context = 0;        ///< tokens of the windows that the teacher read
+  std::uint64_t count = 0;          ///< records: whole windows
+  double temperature = 1;           ///< of the predictions
+  std::uint64_t corpus_tokens = 0;  ///< of the whole corpus
+  std::uint64_t corpus = 0;         ///< FNV-1a of its ids, as of a token file
+  std::uint64_t teacher = 0;        ///< hash of the teacher's files
+  std::uint64_t records = 0;        ///< checksum of all that follows the header
+  std::uint64_t reserved[5] = {};
 
   [[nodiscard]] std::size_t record_bytes() const noexcept {
     return 4 * (1 + static_cast<std::size_t>(top)) + (static_cast<std::size_t>(top * bytes_per_id) + 3) / 4 * 4;

@@ -4,6 +4,7 @@
 #include <binllm/io/folders/teacher_cache.hpp>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 namespace binllm {
@@ -63,7 +64,8 @@ std::uint64_t hash_of_model(const fs::path& model) {
   for (const fs::path& path : files) {
     const MappedFile file(path);
     const std::uint64_t one = checksum_of(path.filename().string(), file.bytes());
-    hash = checksum_of("files", std::as_bytes(std::span(std::vector{hash, one})));
+    const std::array both{hash, one};
+    hash = checksum_of("files", std::as_bytes(std::span(both)));
   }
   return hash;
 }
