@@ -43,8 +43,8 @@ Shape chosen_shape(const BitsOptions& o) {
   }
   const auto& shape = binllm::published_shape(o.shape);
   Shape chosen{std::string(shape.name), shape.config()};
-  for (const binllm::Family& family : binllm::shipped_families) {
-    if (family.name == shape.family) chosen.family = &family;
+  for (const binllm::Family* const family : binllm::shipped_families) {
+    if (family->name == shape.family) chosen.family = family;
   }
   return chosen;
 }

@@ -120,8 +120,7 @@ void predict_top(const Model& model, const TokenStream& corpus, const TopPredict
         detail::largest(numbers, options.temperature, order, {words.view().data + n * k, static_cast<std::size_t>(k)},
                         {log_probabilities.view().data + n * k, static_cast<std::size_t>(k)}, rest.view().data[n]);
       });
-      const float* const end = rest.view().data + rows;
-      if (std::any_of(rest.view().data, end, [](float x) { return std::isnan(x); })) {
+      if (std::any_of(rest.view().data, rest.view().data + rows, [](float x) { return std::isnan(x); })) {
         throw Error(ErrorId::value_not_finite, "predict_top", "logits", "numbers with a finite largest one", "others");
       }
       receiver.receive({read(words.view().middle_rows(0, rows)), read(log_probabilities.view().middle_rows(0, rows)),
