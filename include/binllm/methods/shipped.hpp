@@ -5,14 +5,17 @@
 #pragma once
 #include <binllm/methods/binaryllm.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/hestia.hpp>
+#include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
 #include <binllm/methods/paretoq.hpp>
 #include <binllm/methods/vanilla.hpp>
+#include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
 
 namespace binllm {
 
-using ShippedMethods = TypeList<Vanilla, Ede, ParetoQ, BinaryLlm>;
+using ShippedMethods = TypeList<Vanilla, Ede, XnorNet, XnorNetFull, LinearBlend, Hestia, ParetoQ, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
 using ShippedForms = TypeList<>;

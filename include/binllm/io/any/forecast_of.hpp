@@ -23,10 +23,10 @@ MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const T
                                                       [&] { return loss_on_meta(loss); });
 }
 template <class A>
-RecipeForecast FamilyForecast<A>::recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                         const TrainingOptions& options, const TokenStream* validation,
-                                         const LossForecast& loss) {
-  const auto format = format_named<float, Meta>(RecipeNames::format, recipe.words());
+RecipeForecast FamilyForecast<A>::quantised(const ModelConfig& config, std::string_view name, const FormatWords& words,
+                                            const TrainingOptions& options, const TokenStream* validation,
+                                             const LossForecast& loss) {
+  const auto format = format_named<float, Meta>(name, words);
   RecipeForecast forecast;
   forecast.parameters = parameter_count(ErasedModel<A, float, Meta>(config, format));
   forecast.training = forecast_training_memory<ErasedModel<A, float, Meta>>(config, format, options, validation,

@@ -45,7 +45,7 @@ struct AnyModel::Interface {
   }
   virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*,
                                      const LearnFrom&) {
-    refuse("train_progressively", "a model with a schedule");
+    refuse("train_progressively", "a quantised model");
   }
   [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
     refuse("pack", "a model that has a stored form");
@@ -111,9 +111,9 @@ struct FamilyForecast {
   [[nodiscard]] static TeacherPointer<float, Meta> teacher(const ModelConfig& config);
   [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation, const LossForecast& loss);
-  [[nodiscard]] static RecipeForecast recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                             const TrainingOptions& options, const TokenStream* validation,
-                                             const LossForecast& loss);
+  [[nodiscard]] static RecipeForecast quantised(const ModelConfig& config, std::string_view format,
+                                                const FormatWords& words, const TrainingOptions& options,
+                                                const TokenStream* validation, const LossForecast& loss);
 };
 
 }  // namespace detail
