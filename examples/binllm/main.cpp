@@ -20,7 +20,10 @@ int main(int count, char** arguments) {
   program::add_evaluate(app, list);
   program::add_generate(app, list);
   program::add_tokenize(app, list);
+  program::add_teach(app, list);
+  program::add_dataset(app, list);
   program::add_inspect(app, list);
+  program::add_bits(app, list);
   program::add_pack(app, list);
   program::add_convert(app, list);
   program::add_demo(app, list);
