@@ -4,18 +4,26 @@
 /// include and its line here.
 #pragma once
 #include <binllm/methods/binaryllm.hpp>
+#include <binllm/methods/binarymos.hpp>
+#include <binllm/methods/bitnet.hpp>
+#include <binllm/methods/bitnet_158.hpp>
 #include <binllm/methods/ede.hpp>
 #include <binllm/methods/hestia.hpp>
 #include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
+#include <binllm/methods/onebit.hpp>
 #include <binllm/methods/paretoq.hpp>
+#include <binllm/methods/quest.hpp>
+#include <binllm/methods/reactnet.hpp>
 #include <binllm/methods/vanilla.hpp>
 #include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
 
 namespace binllm {
 
-using ShippedMethods = TypeList<Vanilla, Ede, XnorNet, XnorNetFull, LinearBlend, Hestia, ParetoQ, BinaryLlm>;
+using ShippedMethods =
+    TypeList<Vanilla, Ede, XnorNet, XnorNetFull, ReActNet, ReActNetW1A16, BitNet, BitNetW1A16, BitNet158,
+             BitNet158SubNorm, OneBit, LinearBlend, Hestia, ParetoQ, Quest, BinaryMos, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
 using ShippedForms = TypeList<>;
