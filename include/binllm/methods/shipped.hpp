@@ -5,6 +5,7 @@
 #pragma once
 #include <binllm/methods/binaryllm.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/forms/grid.hpp>
 #include <binllm/methods/method.hpp>
 #include <binllm/methods/paretoq.hpp>
 #include <binllm/methods/vanilla.hpp>
@@ -15,7 +16,7 @@ namespace binllm {
 using ShippedMethods = TypeList<Vanilla, Ede, ParetoQ, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
-using ShippedForms = TypeList<>;
+using ShippedForms = TypeList<Grid>;
 
 namespace detail {
 
