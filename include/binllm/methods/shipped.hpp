@@ -5,6 +5,9 @@
 #pragma once
 #include <binllm/methods/binaryllm.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/forms/binary_factors.hpp>
+#include <binllm/methods/forms/grid.hpp>
+#include <binllm/methods/forms/planes.hpp>
 #include <binllm/methods/hestia.hpp>
 #include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
@@ -18,7 +21,7 @@ namespace binllm {
 using ShippedMethods = TypeList<Vanilla, Ede, XnorNet, XnorNetFull, LinearBlend, Hestia, ParetoQ, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
-using ShippedForms = TypeList<>;
+using ShippedForms = TypeList<Grid, SignPlanes, BinaryFactors>;
 
 namespace detail {
 
