@@ -8,6 +8,9 @@
 #include <binllm/methods/bitnet.hpp>
 #include <binllm/methods/bitnet_158.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/forms/binary_factors.hpp>
+#include <binllm/methods/forms/grid.hpp>
+#include <binllm/methods/forms/planes.hpp>
 #include <binllm/methods/hestia.hpp>
 #include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
@@ -26,7 +29,7 @@ using ShippedMethods =
              BitNet158SubNorm, OneBit, LinearBlend, Hestia, ParetoQ, Quest, BinaryMos, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
-using ShippedForms = TypeList<>;
+using ShippedForms = TypeList<Grid, SignPlanes, BinaryFactors>;
 
 namespace detail {
 
