@@ -67,7 +67,7 @@ struct FreeWeights {
   [[nodiscard]] constexpr X value(const X& w, const X&) const {
     return w;
   }
-  /// `held` is infinity while a weight is free.
+  /// `held` is the largest finite number while a weight is free.
   template <class X>
   [[nodiscard]] constexpr std::array<X, 1> partials(const X&, const X& held) const {
     return {formula::step(X(formula::abs(held) - std::numeric_limits<formula::lane_t<X>>::max()))};
@@ -79,9 +79,9 @@ struct HeldOrFree {
   [[nodiscard]] constexpr X operator()(const X& w, const X& held) const {
     constexpr auto most = std::numeric_limits<formula::lane_t<X>>::max();
     if constexpr (formula::is_pack<X>) {
-      return (held <= most).select(held, w);
+      return (held < most).select(held, w);
     } else {
-      return held <= most ? held : w;
+      return held < most ? held : w;
     }
   }
 };
@@ -109,7 +109,7 @@ struct InqOf {
     using M = master_t<T>;
     Parameter<M, Device> weight;
     Tensor<M, Device> levels;  ///< what a row may be rounded to, fixed once
-    Tensor<M, Device> held;    ///< the value of a weight that is frozen; infinity while it is free
+    Tensor<M, Device> held;    ///< the value of a weight that is frozen; the largest number while free
 
     Parameters(const InqOf&, const LinearShape& s)
         : weight({s.out, s.in}), levels(Shape{s.out}), held(weight.shape()) {}
@@ -117,7 +117,7 @@ struct InqOf {
       const OnHost w(dense);
       Tensor<M> first(levels.shape()), free(held.shape());
       Levels::start(w.view(), first.view());
-      free.view().flat().setConstant(std::numeric_limits<M>::infinity());
+      free.view().flat().setConstant(std::numeric_limits<M>::max());
       copy_to_device(w.view(), weight.value);
       copy_to_device(read(first.view()), levels.view());
       copy_to_device(read(free.view()), held.view());
@@ -147,7 +147,7 @@ struct InqOf {
       values.view().flat() = before.view().flat();
       std::vector<Index> free;
       for (Index i = 0; i < w.size(); ++i) {
-        if (std::isinf(values.view().data[i])) free.push_back(i);
+        if (values.view().data[i] == std::numeric_limits<M>::max()) free.push_back(i);
       }
       const auto wanted = static_cast<Index>(std::lround(share * static_cast<double>(w.size())));
       const Index more = wanted - (w.size() - static_cast<Index>(free.size()));
