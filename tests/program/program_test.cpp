@@ -134,7 +134,8 @@ TEST_CASE("a method is trained as published, or with what the command line says 
     INFO(outcome.error);
     REQUIRE(outcome.code == 0);
     std::vector<std::string> rows;
-    for (const auto& row : nlohmann::json::parse(outcome.out).at("results"))
+    const auto result = nlohmann::json::parse(outcome.out);
+    for (const auto& row : result.at("results"))
       rows.push_back(row.at("model").get<std::string>());
     return rows;
   };
@@ -154,7 +155,7 @@ TEST_CASE("a method is trained as published, or with what the command line says 
   CHECK(run(folder, "evaluate --built-in --windows 4 --context 32 --model " + (folder / "elastic/packed").string())
             .code == 0);
 
-  CHECK(trained("ede", "--method ede --scale dual --chunks 4")[2] == "ede, trained");
+  CHECK(trained("ede", "--method ede --scale dual --chunks 4").at(2) == "ede, trained");
   const auto ede = record("ede");
   CHECK(ede.at("recipe").at("estimator") == "ede");
   CHECK(ede.at("recipe").at("scale") == "dual");
@@ -162,7 +163,7 @@ TEST_CASE("a method is trained as published, or with what the command line says 
   CHECK(ede.at("chunks") == 4);
   CHECK(ede.at("channel_scale_steps") == 0);
 
-  CHECK(trained("paper", "--method binaryllm --channel-scale-steps 2")[2] == "after stage 1");
+  CHECK(trained("paper", "--method binaryllm --channel-scale-steps 2").at(2) == "after stage 1");
   const auto dry = run(folder, "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "
                                "--context 32 --out never --model " +
                                    model);
