@@ -6,6 +6,9 @@
 #include <binllm/methods/adabin.hpp>
 #include <binllm/methods/binaryconnect.hpp>
 #include <binllm/methods/binaryllm.hpp>
+#include <binllm/methods/binarymos.hpp>
+#include <binllm/methods/bitnet.hpp>
+#include <binllm/methods/bitnet_158.hpp>
 #include <binllm/methods/bnn.hpp>
 #include <binllm/methods/db_llm.hpp>
 #include <binllm/methods/ede.hpp>
@@ -15,17 +18,22 @@
 #include <binllm/methods/irnet.hpp>
 #include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
+#include <binllm/methods/onebit.hpp>
 #include <binllm/methods/paretoq.hpp>
 #include <binllm/methods/pb_llm.hpp>
+#include <binllm/methods/quest.hpp>
 #include <binllm/methods/rbnn.hpp>
+#include <binllm/methods/reactnet.hpp>
 #include <binllm/methods/vanilla.hpp>
 #include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
 
 namespace binllm {
 
-using ShippedMethods = TypeList<BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Rbnn, AdaBin, Vanilla, Ede, PbLlm,
-                                DbLlm, FbiLlm, LinearBlend, Hestia, ParetoQ, BinaryLlm>;
+using ShippedMethods =
+    TypeList<BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Rbnn, ReActNet, ReActNetW1A16, AdaBin, Vanilla, Ede,
+             BitNet, BitNetW1A16, BitNet158, BitNet158SubNorm, OneBit, PbLlm, DbLlm, FbiLlm, BinaryMos, LinearBlend,
+             Hestia, ParetoQ, Quest, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
 using ShippedForms = TypeList<>;
