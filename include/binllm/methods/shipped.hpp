@@ -8,18 +8,22 @@
 #include <binllm/methods/bitnet.hpp>
 #include <binllm/methods/bitnet_158.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/hestia.hpp>
+#include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
 #include <binllm/methods/onebit.hpp>
 #include <binllm/methods/paretoq.hpp>
 #include <binllm/methods/quest.hpp>
 #include <binllm/methods/reactnet.hpp>
 #include <binllm/methods/vanilla.hpp>
+#include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
 
 namespace binllm {
 
-using ShippedMethods = TypeList<Vanilla, Ede, ParetoQ, OneBit, BitNet158, BitNet158SubNorm, BitNet, BitNetW1A16,
-                                BinaryMos, Quest, ReActNet, ReActNetW1A16, BinaryLlm>;
+using ShippedMethods =
+    TypeList<Vanilla, Ede, XnorNet, XnorNetFull, LinearBlend, Hestia, ParetoQ, OneBit, BitNet158, BitNet158SubNorm,
+             BitNet, BitNetW1A16, BinaryMos, Quest, ReActNet, ReActNetW1A16, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
 using ShippedForms = TypeList<>;

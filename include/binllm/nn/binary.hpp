@@ -108,7 +108,8 @@ struct BinaryKind {
     /// W; S_t = 1; S_l as `start_scale` says.
     void start(View<const M, Device> dense) {
       Backend<Device>::copy(weight.value.data, dense.data, static_cast<std::size_t>(dense.size()) * sizeof(M));
-      if (input_scale.size() > 0) Kernel<Fill, Device>::forward(M(1), Gradient<M, Device>(input_scale.value, true));
+      if (input_scale.size() > 0)
+        Kernel<Fill, Device>::forward(M(1), Gradient<M, Device>(input_scale.value, true));
       start_scale();
     }
     /// S_l as training starts from it: 1 beside an analytic scale, mean |W| alone.
@@ -129,8 +130,8 @@ struct BinaryKind {
     void add_progress(double t, BitProgress& sum) const {
       const ScaleTraits traits = kind.scale.traits();
       const OnHost w(read(weight.value)), learned(read(scale.value));
-      sum.saturated +=
-          saturated_weights<S>(traits, prepared(kind.estimator, static_cast<M>(t)), w.view(), learned.view());
+      sum.saturated += saturated_weights<S>(traits, prepared(kind.estimator, static_cast<M>(t)), w.view(),
+                                            learned.view());
       sum.weights += w.view().size();
       if (traits.learned && traits.analytic)
         sum.scale_drift += static_cast<double>((learned.view().flat() - M(1)).abs().sum());

@@ -13,8 +13,7 @@ namespace binllm {
 /// u belongs to the site (shared) or to each linear layer (per_linear).
 template <ChannelSharing sharing>
 struct ChannelSearch {
-  static_assert(sharing != ChannelSharing::none,
-                "this recipe has no stage 1: its channel scale is ChannelSharing::none");
+  static_assert(sharing != ChannelSharing::none, "this recipe has no stage 1: its channel scale is ChannelSharing::none");
   static constexpr bool trainable = true;
   static constexpr std::string_view name = "channel_search";
   static constexpr bool shared = sharing == ChannelSharing::shared;

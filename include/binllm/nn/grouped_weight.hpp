@@ -323,10 +323,11 @@ struct GroupedWeight<F, M, Device, TypeList<S...>> {
   }
 };
 
-/// What a kind of linear layer holds whose formula reads nothing but W and t.
+/// What a kind of linear layer holds whose formula reads W and t; kinds whose formula has learned numbers add these.
 template <class F, class T, class Device>
 struct LatentWeight {
   using M = master_t<T>;
+  using Function = GroupedWeight<F, M, Device>;
   Parameter<M, Device> weight;
 
   template <class Kind>
@@ -334,8 +335,12 @@ struct LatentWeight {
   void start(View<const M, Device> dense) {
     Backend<Device>::copy(weight.value.data, dense.data, static_cast<std::size_t>(dense.size()) * sizeof(M));
   }
-  [[nodiscard]] GroupedWeight<F, M, Device> effective(Pass<T, Device>& pass) const {
-    return {formula_at<F>(pass), pass.tape.use(weight)};
+  [[nodiscard]] Function effective(Pass<T, Device>& pass) const requires(Function::learned_numbers == 0) {
+    return weight_function(pass, {});
+  }
+  [[nodiscard]] Function weight_function(Pass<T, Device>& pass,
+                                         std::array<Variable<M, Device>, Function::learned_numbers> learned) const {
+    return {.formula = formula_at<F>(pass), .weight = pass.tape.use(weight), .learned = learned};
   }
   template <class V, class... Self>
   static void visit(V&& v, Self&... self) {

@@ -83,8 +83,8 @@ void put_words([[maybe_unused]] const F& format, [[maybe_unused]] const Put& put
 }
 /// Whether two words of that key stand for the same tensors and the same arithmetic.
 template <class F>
-[[nodiscard]] bool words_agree([[maybe_unused]] const F& format, [[maybe_unused]] std::string_view key,
-                               std::string_view wanted, std::string_view found) {
+[[nodiscard]] bool words_agree([[maybe_unused]] const F& format, [[maybe_unused]] std::string_view key, std::string_view wanted,
+                               std::string_view found) {
   if constexpr (requires { format.agrees(key, wanted, found); }) {
     return format.agrees(key, wanted, found);
   } else {
@@ -110,7 +110,8 @@ struct LinearLayer : F::template Linear<T, Device> {
   LinearShape shape;
   Parameter<master_t<T>, Device> bias;  ///< no elements where there is none
 
-  LinearLayer(const F& format, const LinearShape& s) : Base(format, s), shape(s), bias({s.bias ? s.out : 0}, false) {
+  LinearLayer(const F& format, const LinearShape& s)
+      : Base(format, s), shape(s), bias({s.bias ? s.out : 0}, false) {
     bias.initial = 0;
   }
 
@@ -141,9 +142,7 @@ template <class T, class Device, class F>
 inline constexpr bool is_linear_layer<LinearLayer<T, Device, F>> = true;
 
 template <class Site>
-concept InputSite = requires {
-  typename Site::is_input_site;
-};
+concept InputSite = requires { typename Site::is_input_site; };
 
 /// A linear layer of a model by its name, such as "model.layers.0.self_attn.q_proj".
 template <class Linear>
@@ -159,7 +158,8 @@ void collect_linears(const std::string& prefix, M& part, std::vector<NamedLinear
     list.push_back({prefix, &part});
   } else if constexpr (Module<M>) {
     std::remove_const_t<M>::visit(
-        [&](const std::string& name, auto& member) { collect_linears(joined_name(prefix, name), member, list); }, part);
+        [&](const std::string& name, auto& member) { collect_linears(joined_name(prefix, name), member, list); },
+        part);
   }
 }
 template <class P, class M>

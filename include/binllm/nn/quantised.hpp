@@ -19,7 +19,7 @@ namespace binllm {
 ///     effective(pass)         the weight W_b that it multiplies with: a weight function of transient_linear
 ///     before(pass, x)         optional: what happens to the input of this layer
 ///     after(pass, y)          optional: what happens to its output; or after(pass, y, x), of the layer's input too
-///     after_update(step)      optional: clip, freeze, rotate
+///     after_update(step, t)   optional: clip, freeze, rotate, after the update of that step, whose t it was
 ///     restore(matrix)         optional: values from a stored form, to train on from it
 ///   Form, store(parameters, matrix)      optional: the stored form that runs (nn/stored.hpp), and the way to it
 ///   form()                optional: the stored form of this kind where it has settings; else Form{}
@@ -61,7 +61,8 @@ struct Quantised : K {
   struct Linear : K::template Parameters<T, Device> {
     using Parameters = typename K::template Parameters<T, Device>;
 
-    Linear(const Quantised& format, const LinearShape& shape) : Parameters(static_cast<const K&>(format), shape) {}
+    Linear(const Quantised& format, const LinearShape& shape)
+        : Parameters(static_cast<const K&>(format), shape) {}
     /// With a residual: residual + y.
     template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,

@@ -50,7 +50,7 @@ struct RecipeNames {
 struct OpenOptions {
   AnyDevice device{};
   std::string activations{};  ///< of a packed model: "int8" or "float"; empty: the device's, "int8", on a GPU "float"
-  std::string format{};       ///< refuse any other: "dense", "binary" or "packed"; empty: all are welcome
+  std::string format{};       ///< refuse any other than this, such as "dense"; empty: all are welcome
 };
 
 /// Texts, and the bytes that made them.
@@ -105,10 +105,10 @@ class AnyModel {
   /// Stage 1; returns the losses before the first and at the last step.
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
                                                  RunLog* log = nullptr);
-  /// Stage 2; returns the last step's loss.
+  /// Stage 2, of any quantised model: t as its kind says, by chunks or by steps. Returns the last step's loss.
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
                              const TokenStream* validation = nullptr, RunLog* log = nullptr);
-  /// The packed model of a binary one, with activations as in OpenOptions.
+  /// A quantised model in the stored form of its kind: packed, of a binary one, with activations as in OpenOptions.
   [[nodiscard]] AnyModel pack(const std::string& activations = {}) const;
 
   /// For those who make models.
@@ -132,9 +132,14 @@ void check_folder(const std::filesystem::path& folder);
 
 /// What both stages take.
 struct RecipeForecast {
-  Index parameters = 0;                    ///< of the binary model
-  MemoryForecast channel_scale, training;  ///< stage 1, stage 2
+  Index parameters = 0;                    ///< of the quantised model
+  MemoryForecast channel_scale, training;  ///< stage 1 (of binary models), stage 2
 };
+[[nodiscard]] RecipeForecast forecast_quantised(const ModelConfig& config, std::string_view format,
+                                                const FormatWords& words, const TrainingOptions& options,
+                                                const TokenStream* validation = nullptr,
+                                                std::string_view family = TypeAt<0, ShippedFamilies>::name);
+/// The same of a binary model.
 [[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
                                              const TrainingOptions& options, const TokenStream* validation = nullptr,
                                              std::string_view family = TypeAt<0, ShippedFamilies>::name);

@@ -12,13 +12,18 @@ MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOpt
   return forecast;
 }
 
-RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
-                               const TokenStream* validation, std::string_view family) {
+RecipeForecast forecast_quantised(const ModelConfig& config, std::string_view format, const FormatWords& words,
+                                  const TrainingOptions& options, const TokenStream* validation,
+                                  std::string_view family) {
   RecipeForecast forecast;
-  with_named<ShippedFamilies>("forecast_recipe", "family", family, [&]<class A>() {
-    forecast = detail::FamilyForecast<A>::recipe(config, recipe, options, validation);
+  with_named<ShippedFamilies>("forecast_quantised", "family", family, [&]<class A>() {
+    forecast = detail::FamilyForecast<A>::quantised(config, format, words, options, validation);
   });
   return forecast;
+}
+RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
+                               const TokenStream* validation, std::string_view family) {
+  return forecast_quantised(config, RecipeNames::format, recipe.words(), options, validation, family);
 }
 
 }  // namespace binllm

@@ -14,9 +14,9 @@ MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const T
   return forecast_training_memory<CausalLm<A, float>>(config, {}, options, validation);
 }
 template <class A>
-RecipeForecast FamilyForecast<A>::recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                         const TrainingOptions& options, const TokenStream* validation) {
-  const auto format = format_named<float, Meta>(RecipeNames::format, recipe.words());
+RecipeForecast FamilyForecast<A>::quantised(const ModelConfig& config, std::string_view name, const FormatWords& words,
+                                            const TrainingOptions& options, const TokenStream* validation) {
+  const auto format = format_named<float, Meta>(name, words);
   RecipeForecast forecast;
   forecast.parameters = parameter_count(ErasedModel<A, float, Meta>(config, format));
   forecast.training = forecast_training_memory<ErasedModel<A, float, Meta>>(config, format, options, validation);

@@ -39,7 +39,7 @@ struct AnyModel::Interface {
     refuse("search_channel_scale", "a model whose weights become bits");
   }
   virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*) {
-    refuse("train_progressively", "a model with a schedule");
+    refuse("train_progressively", "a quantised model");
   }
   [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
     refuse("pack", "a model that has a stored form");
@@ -99,8 +99,9 @@ template <class A>
 struct FamilyForecast {
   [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation);
-  [[nodiscard]] static RecipeForecast recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                             const TrainingOptions& options, const TokenStream* validation);
+  [[nodiscard]] static RecipeForecast quantised(const ModelConfig& config, std::string_view format,
+                                                const FormatWords& words, const TrainingOptions& options,
+                                                const TokenStream* validation);
 };
 
 }  // namespace detail
