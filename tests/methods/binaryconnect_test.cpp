@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "support/golden_layer.hpp"
+#include "methods/trained_layer.hpp"
 
 #include <binllm/methods/binaryconnect.hpp>
 
 using namespace binllm;
 using namespace binllm::test;
 
-TEST_CASE("binaryconnect: forward, backward and ten steps as torch has them") {
-  check_golden_layer<BinaryConnect>("binaryconnect");
+TEST_CASE("binaryconnect: weight, gradients and ten steps are those of an independent script") {
+  check_trained_layer<BinaryConnect>("binaryconnect", 4, 12);
 }

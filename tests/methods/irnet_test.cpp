@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "support/golden_layer.hpp"
+#include "methods/trained_layer.hpp"
 
 #include <binllm/methods/irnet.hpp>
 
 using namespace binllm;
 using namespace binllm::test;
 
-TEST_CASE("irnet: forward, backward and ten steps as torch has them") {
-  check_golden_layer<IrNet>("irnet");
-  check_golden_sharpness<IrNet>("irnet");
+TEST_CASE("irnet: weight, gradients and ten steps are those of an independent script") {
+  check_trained_layer<IrNet>("irnet", 4, 12);
 }

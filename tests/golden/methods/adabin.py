@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""AdaBin's weights (arXiv 2208.08084), as the official code computes them: python3 tests/golden/methods/adabin.py"""
-from error_decay import error_decay
-from trained_layer import SlopedSign, over_the_steps, write
+"""AdaBin's weights (arXiv 2208.08084), as the official code computes them; see trained_layer.py."""
+from trained_layer import Sign, ede, weight, write
 
 
-def forward(p, x, t):
+def effective(p, t):
     w = p["weight"]
     beta, alpha = w.mean(1, keepdim=True), w.std(1, keepdim=True, unbiased=False)
-    return x @ (SlopedSign.apply((w - beta) / alpha, error_decay(t)) * alpha + beta).T
+    return Sign.apply((w - beta) / alpha, ede(t)) * alpha + beta
 
 
-write("adabin", lambda w: {"weight": w}, forward, {"weight"}, t=over_the_steps(lambda share: 1e-3 * 1e4**share))
+write(__file__, effective, {"weight": weight()}, t=lambda share: 1e-3 * 1e4**share)

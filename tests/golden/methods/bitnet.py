@@ -3,7 +3,7 @@
 """BitNet, both of its generations and the 16-bit form of the first: python3 tests/golden/methods/bitnet.py"""
 import torch
 
-from trained_layer import IN, eight_bits, sign, standardised, straight_through, write
+from layer_with_sides import IN, eight_bits, sign, standardised, straight_through, write
 
 
 def first(p, x, _):

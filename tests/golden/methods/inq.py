@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""INQ (arXiv 1702.03044) with one bit a weight, and with the powers of two of its paper:
-python3 tests/golden/methods/inq.py"""
+"""INQ (arXiv 1702.03044) with one bit a weight, and with the powers of two of its paper; see trained_layer.py."""
 import math
+import pathlib
 
 import torch
-
-from trained_layer import over_the_steps, sign, write
+from trained_layer import weight, write
 
 SHARES = [0.5, 0.75, 0.875, 1.0]
 
 
 def signs(w):
     s = w.abs().mean(1, keepdim=True)
-    return lambda now: s * sign(now)
+    return lambda now: s * torch.where(now >= 0, 1.0, -1.0)
 
 
 def powers_of_two(w, bits=5):
@@ -34,14 +33,9 @@ def powers_of_two(w, bits=5):
 class Incremental:
     """Holds what is frozen, and freezes more of the largest."""
 
-    def __init__(self, rule):
-        self.rule = rule
-
-    def start(self, w):
-        self.nearest, self.frozen, self.held = self.rule(w), torch.zeros_like(w).bool(), torch.zeros_like(w)
-        w = w.clone()
-        self.freeze(w, SHARES[0])
-        return {"weight": w}
+    def __init__(self, w, rule):
+        self.nearest, self.frozen, self.held = rule(w), torch.zeros_like(w, dtype=torch.bool), torch.zeros_like(w)
+        self.share = 0.0
 
     def freeze(self, w, share):
         more = round(share * w.numel()) - int(self.frozen.sum())
@@ -54,16 +48,18 @@ class Incremental:
         self.share = share
         w.copy_(torch.where(self.frozen, self.held, w))
 
-    def forward(self, p, x, _):
-        return x @ torch.where(self.frozen, self.held, p["weight"]).T
+    def effective(self, p, t):
+        return torch.where(self.frozen, self.held, p["weight"])
 
-    def after_update(self, p, share):
+    def after_update(self, p, t):
         p["weight"].copy_(torch.where(self.frozen, self.held, p["weight"]))
-        if share > self.share:
-            self.freeze(p["weight"], share)
+        if t > self.share:
+            self.freeze(p["weight"], t)
 
 
 for name, rule in {"inq": signs, "inq_powers": powers_of_two}.items():
-    incremental = Incremental(rule)
-    write(name, incremental.start, incremental.forward, {"weight"}, factor=3.0,
-          t=over_the_steps(lambda share: SHARES[int(4 * share)]), after_update=incremental.after_update)
+    w = weight()
+    incremental = Incremental(w, rule)
+    incremental.freeze(w, SHARES[0])
+    write(pathlib.Path(__file__).with_name(name + ".py"), incremental.effective, {"weight": w},
+          t=lambda share: SHARES[int(4 * share)], after_update=incremental.after_update)

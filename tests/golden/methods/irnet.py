@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""IR-Net (arXiv 1909.10788), as the official code computes it: python3 tests/golden/methods/irnet.py"""
+"""IR-Net (arXiv 1909.10788), as the official code computes it; see trained_layer.py."""
 import torch
-
-from error_decay import error_decay
-from trained_layer import SlopedSign, over_the_steps, write
+from trained_layer import Sign, ede, weight, write
 
 
-def forward(p, x, t):
-    centred = p["weight"] - p["weight"].mean(1, keepdim=True)
+def effective(p, t):
+    w = p["weight"]
+    centred = w - w.mean(1, keepdim=True)
     standard = centred / centred.std(1, keepdim=True)  # unbiased
     scale = 2 ** torch.round(torch.log2(standard.abs().mean(1, keepdim=True)))
-    return x @ (SlopedSign.apply(standard, error_decay(t)) * scale.detach()).T
+    return Sign.apply(standard, ede(t)) * scale.detach()
 
 
-write("irnet", lambda w: {"weight": w}, forward, {"weight"}, t=over_the_steps(lambda share: 0.1 * 100**share))
+write(__file__, effective, {"weight": weight()}, t=lambda share: 0.1 * 100**share)

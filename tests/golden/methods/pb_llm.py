@@ -1,28 +1,29 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """PB-LLM's quantisation-aware training (arXiv 2310.00034), as the official code computes it but for the zero point of
-its eight bits, which the code rounds to a whole number: python3 tests/golden/methods/pb_llm.py"""
+its eight bits, which the code rounds to a whole number; see trained_layer.py."""
 import torch
-
-from trained_layer import OUT, IN, hashed, sign, straight_through, write
+from trained_layer import Sign, identity, weight, write
 
 SHARE = 0.1
-dense = hashed("dense", OUT, IN)
-flat, n = dense.flatten(), dense.numel()
-lower, upper = flat.kthvalue(int(n * SHARE / 2))[0], flat.kthvalue(int(n * (1 - SHARE / 2)))[0]
-salient = (dense < lower) | (dense > upper)
 
 
-def eight_bits_of_rows(w):
+def eight_bits(w):
     low = w.min(1, keepdim=True)[0]
     step = (w.max(1, keepdim=True)[0] - low) / 255
-    return {"weight": low + step * torch.round((w - low) / step)}
+    return low + step * torch.round((w - low) / step)
 
 
-def forward(p, x, _):
-    w = p["weight"]
-    scale = w[~salient].abs().mean().detach()
-    return x @ torch.where(salient, w.detach(), straight_through(w, sign(w)) * scale).T
+w = weight(5, 12)
+flat, n = w.flatten(), w.numel()
+lower = flat.kthvalue(int(n * SHARE / 2))[0]
+upper = flat.kthvalue(int(n * (1 - SHARE / 2)))[0]
+mask = (w < lower) | (w > upper)
 
 
-write("pb_llm", eight_bits_of_rows, forward, {"weight"})
+def effective(p, t):
+    scale = p["weight"][~mask].abs().mean().detach()
+    return torch.where(mask, p["weight"].detach(), Sign.apply(p["weight"], identity) * scale)
+
+
+write(__file__, effective, {"weight": eight_bits(w)}, decays=())

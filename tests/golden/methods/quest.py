@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from trained_layer import IN, sign, write
+from layer_with_sides import IN, sign, write
 
 BLOCK = 4  # the largest power of two that divides 20
 H = torch.ones(1, 1)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""RBNN (arXiv 2009.13055) without its rotation: python3 tests/golden/methods/rbnn.py"""
-from trained_layer import SlopedSign, over_the_steps, write
+"""RBNN (arXiv 2009.13055) without its rotation, with a learned scale of rows; see trained_layer.py."""
+from trained_layer import Sign, weight, write
 
 
 def triangle(t):
@@ -9,10 +9,9 @@ def triangle(t):
     return lambda x: k * (2**0.5 * t - t**2 * x.abs()).clamp(min=0)
 
 
-def forward(p, x, t):
-    centred = p["weight"] - p["weight"].mean(1, keepdim=True)
-    return p["alpha"] * (x @ SlopedSign.apply(centred / centred.std(1, keepdim=True), triangle(t)).T)
+def effective(p, t):
+    w = p["weight"] - p["weight"].mean(1, keepdim=True)
+    return p["alpha"][:, None] * Sign.apply(w / w.std(1, keepdim=True), triangle(t))
 
 
-write("rbnn", lambda w: {"weight": w, "alpha": w.abs().mean(1)}, forward, {"weight"},
-      t=over_the_steps(lambda share: 0.01 * 1000**share))
+write(__file__, effective, {"weight": weight(), "alpha": weight().abs().mean(1)}, t=lambda share: 0.01 * 1000**share)

@@ -1,99 +1,85 @@
 # SPDX-License-Identifier: MIT
-"""One linear layer of a method, forward, backward and ten steps of AdamW, as torch computes them in double.
+"""One linear layer that a method trains for ten steps, in double: what the scripts of training-time methods share.
 
-A script of a method gives `write` its start, its forward pass and which parameters decay. NAME.txt then holds, line by
-line (values row by row, %.17g):
-    dense FACTOR      the dense weight (out, in) is FACTOR hashed("dense")
-    t X...            the number of each step
-    start.P X...      parameter P as it starts from the dense weight
-    y X...            the layer's output for x = 2 hashed("x"), at the first t
-    dx X...           the gradient of the loss  1/2 sum (y - hashed("wanted"))^2  for x, and
-    gradient.P X...   for parameter P
-    losses X...       of the ten steps
-    trained.P X...    parameter P after them
+Weights, inputs and targets are functions of a name and an index, which tests/methods/trained_layer.hpp computes too:
+W (out, in) in [-3/2, 3/2), x (6, in) in [-1, 1), targets (6, out) in [-1/2, 1/2). The loss is sum (x W_b^T - y)^2, the
+optimiser AdamW with rate 0.02, betas 0.9 and 0.95, epsilon 1e-8, and decay 0.1 where the method decays a parameter.
+NAME.txt holds, line by line,
+    start.PARAMETER X...      what the method starts from
+    wb X...                   W_b of the first step
+    d.PARAMETER X...          gradients of the first step
+    losses X...               of the ten steps
+    end.PARAMETER X...        after them
 """
 import pathlib
-import sys
 
+import numpy
 import torch
-
 from hashed import numbers
 
-TOKENS, OUT, IN = 4, 5, 20
-torch.set_default_dtype(torch.float64)
-STEPS, RATE, BETAS, EPSILON, DECAY = 10, 0.02, (0.9, 0.95), 1e-8, 0.1
+STEPS = 10
 
 
-def hashed(name, *shape):
-    return torch.from_numpy(numbers(name, int(torch.Size(shape).numel())).reshape(shape)).double() / 2
+def values(name, *shape):
+    return torch.from_numpy(numbers(name, int(numpy.prod(shape))).reshape(shape))
 
 
-def straight_through(x, rounded):
-    """`rounded` forward, the identity backward."""
-    return x + (rounded - x).detach()
+def weight(rows=4, cols=12):
+    return 1.5 * values("weight", rows, cols)
 
 
-def sign(x):
-    """sgn with sgn(0) = +1."""
-    return torch.where(x >= 0, 1.0, -1.0).to(x)
-
-
-class SlopedSign(torch.autograd.Function):
-    """sgn forward, a slope of the caller's choice backward."""
+class Sign(torch.autograd.Function):
+    """sgn with sgn(0) = +1; `slope(x)` stands for its derivative."""
 
     @staticmethod
     def forward(ctx, x, slope):
-        ctx.save_for_backward(slope(x))
-        return sign(x)
+        ctx.save_for_backward(x)
+        ctx.slope = slope
+        return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
 
     @staticmethod
     def backward(ctx, g):
-        return g * ctx.saved_tensors[0], None
+        (x,) = ctx.saved_tensors
+        return g * ctx.slope(x), None
 
 
-def eight_bits(x):
-    """Eight bits a token, as BitNet's authors publish them."""
-    s = 127 / x.abs().amax(-1, keepdim=True).clamp(min=1e-5)
-    return (x * s).round().clamp(-128, 127) / s
+def identity(x):
+    return torch.ones_like(x)
 
 
-def standardised(x, epsilon=1e-5):
-    return torch.nn.functional.layer_norm(x, x.shape[-1:], eps=epsilon)
+def ede(t):
+    """k t (1 - tanh^2(t x)), k = max(1/t, 1)."""
+    k = max(1 / t, 1)
+    return lambda x: k * t * (1 - torch.tanh(t * x) ** 2)
 
 
-def outer_product(w):
-    """The singular value and vectors of the nearest outer product to |w|."""
-    u, s, v = torch.linalg.svd(w.abs(), full_matrices=False)
-    return s[0], u[:, 0].abs(), v[0].abs()
+def lines_of(prefix, tensors):
+    return [" ".join([prefix + name, *(f"{x:.17g}" for x in tensor.detach().flatten().tolist())])
+            for name, tensor in tensors.items()]
 
 
-def over_the_steps(schedule):
-    """t of each step, of the share of the steps that are done."""
-    return [schedule(step / STEPS) for step in range(STEPS)]
-
-
-def write(name, start, forward, decaying, factor=1.0, t=None, rates=None, after_update=None, shape=(OUT, IN)):
-    """`rates` by parameter multiply the learning rate; `after_update(p, t)` changes the parameters after a step."""
-    t, rates = t or [1.0] * STEPS, rates or {}
-    line = lambda key, values: " ".join([key, *(f"{v:.17g}" for v in torch.as_tensor(values).flatten().tolist())])
-    p = {key: value.clone().requires_grad_() for key, value in start(factor * hashed("dense", *shape)).items()}
-    lines = [line("dense", [factor]), line("t", t)] + [line(f"start.{key}", value) for key, value in p.items()]
-    x = (2 * hashed("x", TOKENS, shape[1])).requires_grad_()
-    wanted = hashed("wanted", TOKENS, shape[0])
-    groups = [{"params": [v], "lr": RATE * rates.get(k, 1), "weight_decay": DECAY * (k in decaying)} for k, v in p.items()]
-    adamw = torch.optim.AdamW(groups, betas=BETAS, eps=EPSILON)
-    losses = []
+def write(script, effective, parameters, *, decays=("weight",), rates=None, t=lambda share: 0.0,
+          after_update=lambda parameters, t: None, freeze=lambda parameters: None):
+    """`effective(parameters, t)` is W_b; `parameters` by name; t of the share of the steps that are done."""
+    rates = rates or {}
+    parameters = {name: p.clone().requires_grad_(True) for name, p in parameters.items()}
+    rows, cols = parameters["weight"].shape
+    x, y = values("inputs", 6, cols), values("targets", 6, rows) / 2
+    optimiser = torch.optim.AdamW([dict(params=[p], lr=0.02 * rates.get(name, 1),
+                                        weight_decay=0.1 if name in decays else 0.0)
+                                   for name, p in parameters.items()], betas=(0.9, 0.95), eps=1e-8)
+    lines, losses = lines_of("start.", parameters), []
     for step in range(STEPS):
-        adamw.zero_grad()
-        y = forward(p, x, t[step])
-        loss = 0.5 * ((y - wanted) ** 2).sum()
+        now = t(step / STEPS)
+        optimiser.zero_grad()
+        wb = effective(parameters, now)
+        loss = ((x @ wb.T - y) ** 2).sum()
         loss.backward()
+        losses.append(loss)
         if step == 0:
-            lines += [line("y", y), line("dx", x.grad)] + [line(f"gradient.{k}", v.grad) for k, v in p.items()]
-        adamw.step()
-        if after_update:
-            with torch.no_grad():
-                after_update(p, t[step])
-        losses.append(loss.item())
-    lines += [line("losses", losses)] + [line(f"trained.{key}", value) for key, value in p.items()]
-    (pathlib.Path(sys.argv[0]).resolve().parent / f"{name}.txt").write_text("\n".join(lines) + "\n")
+            lines += lines_of("", {"wb": wb}) + lines_of("d.", {name: p.grad for name, p in parameters.items()})
+        optimiser.step()
+        with torch.no_grad():
+            after_update(parameters, now)
+    lines += lines_of("", {"losses": torch.stack(losses)}) + lines_of("end.", parameters)
+    pathlib.Path(script).with_suffix(".txt").write_text("\n".join(lines) + "\n")
