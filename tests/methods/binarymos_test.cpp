@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "methods/layer_with_sides.hpp"
+#include "support/golden_layer.hpp"
 
 #include <binllm/methods/binarymos.hpp>
 
@@ -8,8 +8,4 @@ using namespace binllm::test;
 
 TEST_CASE("binarymos: start, forward, backward and ten steps as torch has them") {
   check_golden_layer<BinaryMosKind>("binarymos", Role::attention_in, "router");
-}
-
-TEST_CASE("binarymos: what is stored computes what was trained") {
-  check_stored_layer<BinaryMosKind>();
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "methods/layer_with_sides.hpp"
+#include "support/golden_layer.hpp"
 
 #include <binllm/methods/reactnet.hpp>
 
@@ -11,9 +11,4 @@ TEST_CASE("reactnet: forward, backward and ten steps of both steps as torch has 
 }
 TEST_CASE("reactnet: with activations of 16 bits as well") {
   check_golden_layer<ReActNetKind<ReActNetActivations::sixteen>>("reactnet_w1a16");
-}
-
-TEST_CASE("reactnet: what is stored computes what was trained") {
-  check_stored_layer<ReActNetKind<ReActNetActivations::one>>();
-  check_stored_layer<ReActNetKind<ReActNetActivations::sixteen>>();
 }

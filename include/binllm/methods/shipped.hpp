@@ -13,6 +13,9 @@
 #include <binllm/methods/db_llm.hpp>
 #include <binllm/methods/ede.hpp>
 #include <binllm/methods/fbi_llm.hpp>
+#include <binllm/methods/forms/binary_factors.hpp>
+#include <binllm/methods/forms/grid.hpp>
+#include <binllm/methods/forms/planes.hpp>
 #include <binllm/methods/hestia.hpp>
 #include <binllm/methods/inq.hpp>
 #include <binllm/methods/irnet.hpp>
@@ -30,13 +33,12 @@
 
 namespace binllm {
 
-using ShippedMethods =
-    TypeList<BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Rbnn, ReActNet, ReActNetW1A16, AdaBin, Vanilla, Ede,
-             BitNet, BitNetW1A16, BitNet158, BitNet158SubNorm, OneBit, PbLlm, DbLlm, FbiLlm, BinaryMos, LinearBlend,
-             Hestia, ParetoQ, Quest, BinaryLlm>;
+using ShippedMethods = TypeList<Vanilla, BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Ede, Rbnn, ReActNet,
+                                ReActNetW1A16, AdaBin, BitNet, BitNetW1A16, BitNet158, BitNet158SubNorm, PbLlm, OneBit,
+                                DbLlm, BinaryMos, FbiLlm, LinearBlend, ParetoQ, Quest, Hestia, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
-using ShippedForms = TypeList<>;
+using ShippedForms = TypeList<Grid, SignPlanes, BinaryFactors>;
 
 namespace detail {
 
