@@ -26,8 +26,8 @@ template <LinearKind K>
 void check_golden_layer(const std::string& name, Role role = Role::attention_in, std::string_view random = "") {
   const Index tokens = 4, out = 5, in = 20;
   const auto golden = golden_lines("methods/" + name + ".txt");
-  const auto dense = hashed_tensor("dense", {out, in}, golden.at("dense")[0]),
-             x = hashed_tensor("x", {tokens, in}, 2), wanted = hashed_tensor("wanted", {tokens, out}, 1);
+  const auto dense = hashed_tensor("dense", {out, in}, golden.at("dense")[0]), x = hashed_tensor("x", {tokens, in}, 2),
+             wanted = hashed_tensor("wanted", {tokens, out}, 1);
   LoneLayer<K> lone({out, in, role});
   lone.layer.start(read(dense.view()));
   std::vector<const Parameter<double>*> parameters;
