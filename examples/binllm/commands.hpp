@@ -22,9 +22,14 @@ void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
 void add_tokenize(CLI::App& app, std::string& list);
+void add_teach(CLI::App& app, std::string& list);
+void add_dataset(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
+void add_bits(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);
+void add_quantize(CLI::App& app, std::string& list);
+void add_plot(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.

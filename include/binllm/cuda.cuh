@@ -22,6 +22,7 @@
 #include <binllm/ops/standardise.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
+#include <binllm/ops/top_distillation.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/sgd.hpp>
@@ -120,6 +121,9 @@ const Function Shipped<T>::functions[] = {
     kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
            MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, forward, TopDistillationRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, backward, TopDistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
 };
 
 /// Kernels over parameters, products of matrices, and the sizes of working memory.
@@ -150,6 +154,7 @@ const Function ShippedOnce<M>::functions[] = {
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
     kernel<QuantiseActivations, backward>(),
+    room<TopDistillationRows, Index>(),
     room<Embedding, Index>(),
     room<Hadamard, Index>(),
     room<LayerNorm, Shape>(),

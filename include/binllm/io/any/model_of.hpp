@@ -6,6 +6,7 @@
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/models_on.hpp>
 #include <binllm/io/any/once.hpp>
+#include <binllm/methods/post_training/erased.hpp>
 #include <binllm/models/erased.hpp>
 #include <binllm/train/pretrain.hpp>
 
@@ -82,10 +83,20 @@ class ModelOf final : public AnyModel::Interface {
     with_host_model([&](const HostModel& model) { binllm::save(model, folder, options); });
   }
 
-  double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
-                  RunLog* log) override {
-    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log);
-    return binllm::pretrain(model_, corpus, options, validation, log);
+  AnyTeacherPointer teacher(double sharpness) override { return make_teacher(std::move(model_), sharpness); }
+  void predict_top(const TokenStream& corpus, const TopPredictionOptions& options,
+                   TopPredictionReceiver& receiver) const override {
+    binllm::predict_top(model_, corpus, options, receiver);
+  }
+  GeneratedTokens generate_tokens(const std::vector<std::vector<std::int32_t>>& prompts,
+                                  const GenerateOptions& options) const override {
+    return generate_batch(model_, prompts, options);
+  }
+
+  double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation, RunLog* log,
+                  const LearnFrom& loss) override {
+    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log, loss);
+    return binllm::pretrain(model_, corpus, options, validation, log, chosen(loss));
   }
   Made quantise(std::string_view format, const FormatWords& words) const override {
     if (!full_precision()) return Interface::quantise(format, words);
@@ -103,10 +114,10 @@ class ModelOf final : public AnyModel::Interface {
     return searched ? losses : Interface::search_channel_scale(corpus, options, log);
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                             const TokenStream* validation, RunLog* log) override {
+                             const TokenStream* validation, RunLog* log, const LearnFrom& loss) override {
     if (stored_ || !model_.format.chosen->quantised())
-      return Interface::train_progressively(corpus, options, validation, log);
-    return binllm::train_progressively(model_, corpus, options, validation, log);
+      return Interface::train_progressively(corpus, options, validation, log, loss);
+    return binllm::train_progressively(model_, corpus, options, validation, log, chosen(loss));
   }
   Made pack(const std::string& activations) const override {
     if (stored_ || model_.format.chosen->stored_name().empty()) return Interface::pack(activations);
@@ -116,8 +127,22 @@ class ModelOf final : public AnyModel::Interface {
     });
     return made;
   }
+  Made quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
+                          const BlockwiseOptions& options, QuantiseLog* log) override {
+    if (!full_precision()) return Interface::quantise_blockwise(method, ids, options, log);
+    const auto form = format_named<float, Cpu>(method.form(), method.form_words());
+    return placed(binllm::quantise_blockwise(model_, ids, method, form, options, log));
+  }
 
  private:
+  [[nodiscard]] static ChosenLoss<T, Device> chosen(const LearnFrom& loss) {
+    const auto teacher = std::dynamic_pointer_cast<const Teacher<T, Device>>(loss.teacher);
+    if (loss.teacher && !teacher) {
+      throw Error(ErrorId::config_inconsistent, "AnyModel", "teacher", "one that computes where the student does",
+                  "one of another device or precision");
+    }
+    return {loss.settings, teacher, loss.cache};
+  }
   [[nodiscard]] bool full_precision() const {
     return !stored_ && trains(model_.format) && !model_.format.chosen->quantised();
   }
