@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace program {
@@ -189,6 +190,18 @@ void list_methods(bool json) {
   return row;
 }
 
+/// The method's own number of bits, where it has such an option.
+[[nodiscard]] double nominal_bits(const QuantizeOptions& o, double counted) {
+  const auto words = o.words.words();
+  if (const auto given = words.find("bits"); given != words.end()) return std::strtod(given->second.c_str(), nullptr);
+  for (const auto& entry : binllm::post_training_table()) {
+    for (const auto& option : entry.options) {
+      if (entry.name == o.method && option.name == "bits") return std::strtod(option.value.c_str(), nullptr);
+    }
+  }
+  return counted;
+}
+
 void quantize(QuantizeOptions& o) {
   if (o.method == "list") return list_methods(o.common.json);
   o.common.apply();
@@ -206,11 +219,9 @@ void quantize(QuantizeOptions& o) {
   LayerLog log(progress, file);
   std::vector<ResultRow> rows{judged("full precision", model, validation, o)};
   const double start = binllm::steady_seconds();
-  const binllm::AnyModel quantised =
-      model.quantise_blockwise(*method, ids.view(),
-                               {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full
-                                                             : binllm::CalibrationInputs::present},
-                               &log);
+  const binllm::AnyModel quantised = model.quantise_blockwise(
+      *method, ids.view(),
+      {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full : binllm::CalibrationInputs::present}, &log);
   const double seconds = binllm::steady_seconds() - start;
   quantised.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   rows.push_back(judged(o.method, quantised, validation, o));
@@ -220,7 +231,7 @@ void quantize(QuantizeOptions& o) {
   const auto bits = binllm::bit_counts(o.out);
   Json result{{"model", o.out.string()},
               {"method", o.method},
-              {"bits", method->nominal_bits()},
+              {"bits", nominal_bits(o, bits.block_linears_with_scales)},
               {"options", o.words.words()},
               {"form", quantised.format()},
               {"bits_per_weight", bits.block_linears_with_scales},
@@ -228,7 +239,8 @@ void quantize(QuantizeOptions& o) {
               {"output_error", log.output_error()},
               {"loss", log.loss()},
               {"seconds", seconds}};
-  if (validation) result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
+  if (validation)
+    result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
   o.device.add_to(result);
   file.append(result.dump());
   if (o.common.json) {

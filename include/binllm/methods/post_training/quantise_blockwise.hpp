@@ -86,11 +86,8 @@ template <class Model>
   } else {
     step.for_each_input([&](View<const T, Device> x, View<const T, Device>) { sum.add(x); });
   }
-  const Index tokens = sum.tokens();
-  Calibration inputs(sum.take(windows), windows, tokens);
-  double diagonal = 0;
-  for (Index j = 0; j < inputs.hessian().rows(); ++j) diagonal += inputs.hessian().row(j)[j];
-  check_finite(step.linears.front().name, "inputs", diagonal);
+  Calibration inputs = sum.calibration(windows);
+  if (!inputs.is_finite()) check_finite(step.linears.front().name, "inputs", std::nan(""));
   return inputs;
 }
 
