@@ -4,52 +4,82 @@
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/methods/table.hpp>
 #include <binllm/policy/runtime.hpp>
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <span>
+#include <utility>
 
 namespace program {
 
+namespace {
+[[nodiscard]] bool by_groups(const binllm::RecipeNames& recipe) {
+  return recipe.scale_traits().granularity == binllm::Granularity::group;
+}
+}  // namespace
+
+binllm::RecipeNames ChosenFormat::recipe() const {
+  return {.estimator = words.at("estimator"),
+          .scale = words.at("scale"),
+          .schedule = words.at("schedule"),
+          .granularity = words.at("granularity"),
+          .channel_scale = words.at("channel_scale")};
+}
+
 std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, const binllm::AnyDevice& device,
                                   Progress& progress) {
+  const ChosenFormat& format = job.format;
   std::vector<ResultRow> rows;
-  const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double sharpness) {
+  std::vector<fs::path> folders;  // of each row: where its model lies, or one that costs as much
+  const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double sharpness, const fs::path& folder) {
     if (!job.validation) return;
     const auto [result, speed] = judge(judged, *job.validation, job.evaluation(sharpness));
     rows.push_back({std::move(name), result.nll, result.perplexity, 0, 0, speed});
+    folders.push_back(folder);
     progress.say(fmt::format("{:<26} nll {:.4f}", rows.back().name, rows.back().nll));
   };
-  add_row("full precision", model, 0);
-  model = model.binarize(job.recipe);
-  add_row("naive sign", model, infinity);
+  const fs::path trained = job.out / format.name;
+  const std::string stored_name(
+      binllm::format_named<float, binllm::Cpu>(format.name, format.words).chosen->stored_name());
+  const bool stores = !stored_name.empty() && !(format.is_binary() && by_groups(format.recipe()));
+  const fs::path runs = job.out / (stores ? stored_name : format.name);
+
+  add_row("full precision", model, 0, job.source);
+  model = model.quantise(format.name, format.words);
+  add_row(format.is_binary() ? "naive sign" : "not trained", model, infinity, runs);
   if (job.has_stage_1()) {
     model.search_channel_scale(job.corpus, job.search, &progress);
-    add_row("after stage 1", model, infinity);
+    add_row("after stage 1", model, infinity, runs);
   }
   model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress);
-  const auto schedule = binllm::RuntimeSchedule::named(job.recipe.schedule);
-  const double t = binllm::chunk_sharpness(schedule, job.training.chunks, job.training.chunks);
-  add_row(job.recipe.estimator + " with F", model, t);
-  const std::size_t with_f = rows.size() - 1;  // of the rows, where there are any
-  std::map<std::string, std::string> more{{"t", fmt::format("{}", t)}};
-  if (!job.has_stage_1()) more["channel_scale"] = to_string(binllm::ChannelSharing::none);
-  model.save(job.out / "binary", {.tokenizer = job.tokenizer, .recipe = more, .source = job.source});
-
-  const bool packs = job.recipe.scale_traits().granularity != binllm::Granularity::group;
-  if (packs) {
-    const auto packed = model.pack("float");
-    packed.save(job.out / "packed", {.tokenizer = job.tokenizer, .source = job.source});
-    add_row("packed", packed, infinity);
-    if (!device.gpu) add_row("packed, int8 activations", model.pack("int8"), infinity);
-  } else {
-    add_row("sign, not packed", model, infinity);
-    progress.say("group scales cannot be packed: only the binary folder is written");
+  std::map<std::string, std::string> more;
+  double t = infinity;
+  if (format.is_binary()) {
+    t = binllm::RuntimeSchedule::named(format.recipe().schedule)(binllm::schedule_end);
+    more["t"] = fmt::format("{}", t);
+    if (!job.has_stage_1()) more["channel_scale"] = to_string(binllm::ChannelSharing::none);
   }
-  for (std::size_t row = 0; row < rows.size(); ++row)
-    add_cost(rows[row], row == 0 ? job.source : job.out / (packs && row != with_f ? "packed" : "binary"));
+  add_row(format.row, model, t, trained);
+  model.save(trained, {.tokenizer = job.tokenizer, .recipe = more, .source = job.source});
+
+  if (stores) {
+    const auto stored = model.pack("float");
+    stored.save(runs, {.tokenizer = job.tokenizer, .source = job.source});
+    add_row(std::string(stored.format()), stored, infinity, runs);
+    if (!device.gpu && stored.format() == binllm::OneBitFormat::name)
+      add_row(fmt::format("{}, int8 activations", stored.format()), model.pack("int8"), infinity, runs);
+  } else if (format.is_binary()) {
+    add_row("sign, not packed", model, infinity, trained);
+    progress.say("group scales cannot be packed: only the binary folder is written");
+  } else {
+    progress.say(fmt::format("{} has no stored form: only its trainable folder is written", format.name));
+  }
+  for (std::size_t row = 0; row < rows.size(); ++row) add_cost(rows[row], folders[row]);
   return rows;
 }
 
@@ -68,6 +98,12 @@ struct Policies {
   }
 };
 
+std::string list_of_methods() {
+  std::string text = std::string(binllm::method_columns) + '\n';
+  for (const binllm::MethodEntry& method : binllm::method_table()) text += binllm::method_row(method) + '\n';
+  return text;
+}
+
 struct BinarizeOptions {
   fs::path model;
   std::vector<std::string> text;
@@ -76,6 +112,8 @@ struct BinarizeOptions {
   binllm::Index valid_windows = all;
   fs::path out;
   std::string tokenizer;
+  std::string method;
+  std::vector<std::string> setting;
   Policies recipe;
   binllm::Index channel_scale_steps = 50;
   double channel_scale_learning_rate = 1e-2;
@@ -84,6 +122,7 @@ struct BinarizeOptions {
   RunFlags run;
   DeviceChoice device;
   Common common;
+  GivenFlags given;  ///< what the method does not decide
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -94,10 +133,13 @@ struct BinarizeOptions {
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
     v("out", self.out, "folder of the run", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
+    v("method", self.method, "a method as it was published, with its numbers; list: what there is",
+      with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
+    v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
     v("recipe", self.recipe, "", any);
     v("channel_scale_steps", self.channel_scale_steps, "steps of stage 1; 0: none", at_least(0));
     v("channel_scale_learning_rate", self.channel_scale_learning_rate, "of Adam on log S_t", above(0));
-    v("chunks", self.chunks, "chunks of equal data, each with one t", at_least(1));
+    v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", at_least(0));
     v("training", self.training, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
@@ -119,6 +161,84 @@ struct BinarizeOptions {
   }
 };
 
+/// "KEY=VALUE" words in place of the method's own. Errors: unknown_name, option_out_of_range.
+void apply_settings(const std::vector<std::string>& settings, binllm::FormatWords& words) {
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == setting.npos)
+      throw binllm::Error(binllm::ErrorId::option_out_of_range, "binarize", "--setting", "KEY=VALUE", setting);
+    const auto word = words.find(setting.substr(0, equals));
+    if (word == words.end()) {
+      std::string known;
+      for (const auto& [key, value] : words) known += (known.empty() ? "" : ", ") + key;
+      throw binllm::Error(binllm::ErrorId::unknown_name, "binarize", "--setting",
+                          known.empty() ? "nothing: the method has no settings" : "one of " + known,
+                          setting.substr(0, equals));
+    }
+    word->second = setting.substr(equals + 1);
+  }
+}
+
+/// The format of the options: the paper's recipe by its policies, or a method's, with what the command line gave.
+/// Errors: unknown_name, config_inconsistent, option_out_of_range.
+ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::MethodEntry>& method) {
+  if (!method) {
+    if (!o.setting.empty()) {
+      throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--setting", "a --method that has settings",
+                          "none");
+    }
+    return ChosenFormat::of(o.recipe.names);
+  }
+  ChosenFormat format{std::string(method->format), method->words, fmt::format("{}, trained", method->name)};
+  Policies::visit(
+      [&](std::string_view policy, const std::string& name, const auto&, const auto&) {
+        if (!o.given.has(policy)) return;
+        if (!format.is_binary()) {
+          throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", flag_name(policy),
+                              "a method of the binary kind, whose policies can be chosen",
+                              fmt::format("--method {}", method->name));
+        }
+        format.words[std::string(policy)] = name;
+      },
+      o.recipe);
+  apply_settings(o.setting, format.words);
+  if (format.is_binary()) {
+    o.recipe.names = format.recipe();
+    const std::string row = format.row;
+    format = ChosenFormat::of(o.recipe.names);
+    format.row = row;
+  }
+  return format;
+}
+
+/// What the method says of stage 1 and of chunks, where the command line does not. Errors: config_inconsistent.
+void adopt(BinarizeOptions& o, const binllm::MethodEntry& method, const ChosenFormat& format) {
+  if (!o.given.has("chunks")) o.chunks = method.published.chunks;
+  const bool may_search = format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;
+  if (!o.given.has("channel_scale_steps") && !method.published.channel_search && !o.given.has("channel_scale"))
+    o.channel_scale_steps = 0;
+  if (o.given.has("channel_scale_steps") && o.channel_scale_steps > 0 && !may_search) {
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--channel-scale-steps",
+                        format.is_binary() ? "0, or --channel-scale shared or per-linear"
+                                           : "0: stage 1 is of methods of the binary kind",
+                        fmt::format("{}", o.channel_scale_steps));
+  }
+}
+/// The numbers of its optimiser. A published warm-up is cut to a tenth of a short run.
+void adopt(binllm::TrainingOptions& training, const binllm::OptimiserSettings& published, const GivenFlags& given,
+           binllm::Index steps) {
+  const auto take = [&](std::string_view member, auto& number, auto method) {
+    if (!given.has(member)) number = method;
+  };
+  take("learning_rate", training.learning_rate, published.learning_rate);
+  take("last_learning_rate", training.last_learning_rate, published.last_learning_rate);
+  take("warmup", training.warmup, std::min(published.warmup, steps / 10));
+  take("clip", training.clip, published.clip);
+  take("beta1", training.adamw.beta1, published.beta1);
+  take("beta2", training.adamw.beta2, published.beta2);
+  take("weight_decay", training.adamw.weight_decay, published.weight_decay);
+}
+
 Json effective_config(const BinarizeOptions& o, const RecipeJob& job) {
   Json config{{"command", "binarize"},
               {"model", o.model.string()},
@@ -128,6 +248,11 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job) {
               {"channel_scale_learning_rate", o.channel_scale_learning_rate},
               {"chunks", o.chunks},
               {"training", o.training.record()}};
+  if (!o.method.empty()) config["method"] = {{"name", o.method}, {"format", job.format.name}};
+  if (!job.format.is_binary()) {
+    config["method"]["words"] = job.format.words;
+    for (const char* key : {"recipe", "channel_scale_steps", "channel_scale_learning_rate"}) config.erase(key);
+  }
   if (job.validation) config["validation"] = record(*job.validation);
   o.device.add_to(config);
   return config;
@@ -151,29 +276,37 @@ void write_readme(const BinarizeOptions& o, const Json& config, const std::vecto
 void binarize(BinarizeOptions& o) {
   o.common.apply();
   o.device.apply();
-  o.recipe.names = o.recipe.names.completed();
-  const binllm::RecipeNames& recipe = o.recipe.names;
-  binllm::TrainingOptions& training = o.training.options;
-  const bool by_row = recipe.scale_traits().granularity == binllm::Granularity::row;
-  if (!by_row && recipe.sharing() != binllm::ChannelSharing::none && o.channel_scale_steps > 0) {
-    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
-                        "row, or --channel-scale-steps 0: stage 1 folds its scales into rows", recipe.granularity);
+  std::optional<binllm::MethodEntry> method;
+  if (!o.method.empty()) method = binllm::method_named(o.method);
+  const ChosenFormat format = choose_format(o, method);
+  static_cast<void>(binllm::format_named<float, binllm::Cpu>(format.name, format.words));  // are the words good?
+  if (method) adopt(o, *method, format);
+  if (format.is_binary()) {
+    const binllm::RecipeNames& recipe = o.recipe.names = format.recipe();
+    const bool by_row = recipe.scale_traits().granularity == binllm::Granularity::row;
+    if (!by_row && recipe.sharing() != binllm::ChannelSharing::none && o.channel_scale_steps > 0) {
+      throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
+                          "row, or --channel-scale-steps 0: stage 1 folds its scales into rows", recipe.granularity);
+    }
   }
+  binllm::TrainingOptions& training = o.training.options;
   training.seed = o.common.seed;
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
-  const RecipeJob job{.recipe = recipe,
+  auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
+  const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+  const binllm::Index steps = binllm::training_steps(training, batches);
+  if (method) adopt(training, method->published.optimiser, o.given, steps);
+  static_cast<void>(binllm::Chunks(steps, o.chunks == 0 ? steps : o.chunks));
+  const RecipeJob job{.format = format,
                       .search = o.search(),
                       .training = o.progressive(),
-                      .corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens),
+                      .corpus = std::move(corpus),
                       .validation = load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
                       .validation_windows = o.valid_windows,
                       .source = o.model,
                       .out = o.out,
                       .tokenizer = &tokenizer};
   const auto* const validation = job.validation ? &*job.validation : nullptr;
-  const binllm::Batches batches(job.corpus, training.batch, training.context, training.seed);
-  const binllm::Index steps = binllm::training_steps(training, batches);
-  static_cast<void>(binllm::Chunks(steps, o.chunks));
 
   const std::size_t resident = binllm::resident_bytes();
   auto model = binllm::AnyModel::open(
@@ -183,7 +316,8 @@ void binarize(BinarizeOptions& o) {
   if (o.run.dry_run) {
     check_tokens("binarize", job.corpus, c);
     if (validation != nullptr) check_tokens("binarize", *validation, c);
-    const auto forecast = binllm::forecast_recipe(c, recipe, training, validation, model.family());
+    const auto forecast =
+        binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),

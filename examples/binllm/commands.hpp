@@ -22,7 +22,10 @@ void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
 void add_tokenize(CLI::App& app, std::string& list);
+void add_teach(CLI::App& app, std::string& list);
+void add_dataset(CLI::App& app, std::string& list);
 void add_inspect(CLI::App& app, std::string& list);
+void add_bits(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);
 void add_quantize(CLI::App& app, std::string& list);
@@ -48,27 +51,44 @@ struct ModelSize {
   [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
 };
 
-/// binarize: the whole recipe on one model.
+/// The format that a model is trained in.
+struct ChosenFormat {
+  std::string name;             ///< as config.json has it
+  binllm::FormatWords words{};  ///< and what stands beside it there
+  std::string row{};            ///< what the table calls the trained model
+
+  /// The paper's recipe.
+  [[nodiscard]] static ChosenFormat of(const binllm::RecipeNames& recipe) {
+    const binllm::RecipeNames all = recipe.completed();
+    return {std::string(all.format), all.words(), all.estimator + " with F"};
+  }
+  [[nodiscard]] bool is_binary() const { return name == binllm::RecipeNames::format; }
+  /// Of a binary format.
+  [[nodiscard]] binllm::RecipeNames recipe() const;
+};
+
+/// binarize: a training-time method on one model, from the start to what runs.
 struct RecipeJob {
-  binllm::RecipeNames recipe;          ///< completed
+  ChosenFormat format;
   binllm::ChannelScaleOptions search;  ///< stage 1; steps = 0: none
   binllm::ProgressiveOptions training;
   binllm::TokenStream corpus;
   std::optional<binllm::TokenStream> validation{};
   binllm::Index validation_windows = all;  ///< the first so many are judged by
-  fs::path source{}, out{};                ///< folder of the model; out/binary and out/packed are written
+  fs::path source{}, out{};  ///< folder of the model; folders named after the formats are written into out
   const binllm::Tokenizer* tokenizer = nullptr;
 
   [[nodiscard]] bool has_stage_1() const {
-    return search.steps > 0 && recipe.sharing() != binllm::ChannelSharing::none;
+    return search.steps > 0 && format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;
   }
   [[nodiscard]] binllm::PerplexityOptions evaluation(double sharpness) const {
     return {.context = training.training.context, .max_windows = validation_windows, .sharpness = sharpness};
   }
 };
 
-/// Rows: full precision, naive sign, after stage 1 (where there is one), with F, packed; on the CPU also packed with
-/// activations of eight bits. Empty without a validation stream.
+/// Rows: full precision, naive (quantised, not trained), after stage 1 (where there is one), trained, stored (where the
+/// format has a stored form); on the CPU, where that is packed signs, also with activations of eight bits. Empty without a
+/// validation stream.
 [[nodiscard]] std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job,
                                                 const binllm::AnyDevice& device, Progress& progress);
 

@@ -67,7 +67,7 @@ void demo(DemoOptions& o) {
   progress.say("2. making its linear layers 1 bit: channel scales, then progressive binarisation, then packing");
   training.learning_rate = 2e-3;
   training.seed = o.common.seed + 1;
-  const RecipeJob job{.recipe = binllm::RecipeNames{}.completed(),
+  const RecipeJob job{.format = ChosenFormat::of({}),
                       .search = {.seed = o.common.seed + 2},
                       .training = {.training = training},
                       .corpus = corpus,

@@ -14,9 +14,11 @@
 
 #include <cerrno>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -38,12 +40,17 @@ struct Flag : OptionRange {
   bool repeated = false;          ///< one value at a time; again for another
   std::string_view default_is{};  ///< what --help says of a default that is no value
   std::vector<std::string> one_of{};
-  bool positional = false;  ///< may stand without its name
+  bool positional = false;            ///< may stand without its name
+  std::string (*listed)() = nullptr;  ///< what the value `list` prints, in place of all that the command does
 };
 [[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
 /// Required, and may stand without its name: in the order of such members.
 [[nodiscard]] inline Flag positional() { return {any, true, false, {}, {}, true}; }
 [[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}, false}; }
+/// The value `list` prints a text, and the program ends.
+[[nodiscard]] inline Flag with_list(std::string (*text)(), std::string_view default_is) {
+  return {any, false, false, default_is, {}, false, text};
+}
 [[nodiscard]] inline Flag shown_as(std::string_view default_is, OptionRange range = any) {
   return {range, false, false, default_is, {}, false};
 }
@@ -123,6 +130,13 @@ struct AddFlags {
       if (flag.repeated) option->allow_extra_args(false);
       if (!flag.one_of.empty()) option->check(CLI::IsMember(flag.one_of));
       if (!flag.default_is.empty()) option->default_str(std::string(flag.default_is));
+      if (flag.listed != nullptr) {
+        option->each([listed = flag.listed](const std::string& value) {
+          if (value != "list") return;
+          std::fputs(listed().c_str(), stdout);
+          throw CLI::Success();
+        });
+      }
     }
   }
 
@@ -217,6 +231,12 @@ struct ListFlags {
   }
 };
 
+/// Which members the command line gave: a member of options that want to know.
+struct GivenFlags {
+  std::set<std::string, std::less<>> flags;
+  [[nodiscard]] bool has(std::string_view member) const { return flags.contains(flag_name(member)); }
+};
+
 /// A subcommand: its flags, and run(options) once they are checked. Adds what it takes to `list`.
 template <OptionSet Options>
 void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help,
@@ -225,7 +245,12 @@ void add_command(CLI::App& app, std::string& list, const std::string& name, cons
   CLI::App& command = *app.add_subcommand(name, help);
   Options::visit(AddFlags{command}, *options);
   Options::visit(ListFlags{name, list}, *options);
-  command.callback([options, run, name] {
+  command.callback([options, run, name, &command] {
+    if constexpr (requires { options->given.flags; }) {
+      for (const CLI::Option* option : command.get_options()) {
+        if (option->count() > 0) options->given.flags.insert(option->get_name());
+      }
+    }
     check_ranges(name, *options);
     run(*options);
   });

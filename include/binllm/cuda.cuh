@@ -9,16 +9,21 @@
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/distillation.hpp>
 #include <binllm/ops/gelu.hpp>
+#include <binllm/ops/hadamard.hpp>
 #include <binllm/ops/layer_norm.hpp>
 #include <binllm/ops/matmul.hpp>
 #include <binllm/ops/mean_squared_error.hpp>
 #include <binllm/ops/normalized_squared_error.hpp>
+#include <binllm/ops/prelu.hpp>
 #include <binllm/ops/progressive_sign.hpp>
+#include <binllm/ops/quantise_activations.hpp>
 #include <binllm/ops/relu.hpp>
 #include <binllm/ops/scale.hpp>
 #include <binllm/ops/softmax.hpp>
+#include <binllm/ops/standardise.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
+#include <binllm/ops/top_distillation.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/sgd.hpp>
@@ -83,6 +88,13 @@ const Function Shipped<T>::functions[] = {
     kernel<RmsNorm, backward, In, MasterIn, MasterIn, In, MasterOut, To, MasterOut>(),
     kernel<LayerNorm, forward, In, MasterIn, MasterIn, M, MasterOut, MasterOut, Out>(),
     kernel<LayerNorm, backward, In, MasterIn, MasterIn, MasterIn, In, MasterOut, To, MasterOut, MasterOut>(),
+    kernel<Standardise, forward, In, M, MasterOut, MasterOut, Out>(),
+    kernel<Standardise, backward, In, MasterIn, In, MasterOut, MasterOut, To>(),
+    kernel<QuantiseActivations, forward, In, const double*, MasterOut, MasterOut, Out>(),
+    kernel<Hadamard, forward, In, Index, Out, Out>(),
+    kernel<Hadamard, backward, In, Index, Out, To>(),
+    kernel<Prelu, forward, In, MasterIn, Out>(),
+    kernel<Prelu, backward, In, MasterIn, In, To, MasterOut>(),
     kernel<MeanSquaredError, forward, In, In, MasterOut, MasterOut>(),
     kernel<MeanSquaredError, backward, In, In, MasterIn, To, To>(),
     kernel<NormalizedSquaredError, forward, In, In, MasterOut, MasterOut, MasterOut, MasterOut>(),
@@ -110,6 +122,9 @@ const Function Shipped<T>::functions[] = {
            MasterOut>(),
     kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
+           MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, forward, TopDistillationRows, Head, HeadMemory, MasterOut>(),
+    kernel<ChunkedHead<TopDistillationRows>, backward, TopDistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
            MasterOut>(),
 };
 
@@ -140,7 +155,10 @@ const Function ShippedOnce<M>::functions[] = {
     room<CachedAttention, CachedAttention>(),
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
+    kernel<QuantiseActivations, backward>(),
+    room<TopDistillationRows, Index>(),
     room<Embedding, Index>(),
+    room<Hadamard, Index>(),
     room<LayerNorm, Shape>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),

@@ -44,7 +44,7 @@ BEGIN {
   sees["methods"] = sees["models"] " models"
   sees["optim"] = sees["models"] " models " siblings
   sees["data"] = sees["infer"] = sees["eval"] = sees["optim"] " tokenizer"
-  sees["train"] = sees["models"] " models " siblings
+  sees["train"] = sees["methods"] " methods " siblings
   sees["io/containers"] = base
   sees["io/folders"] = sees["train"] " train methods tokenizer io/containers"
   sees["io/any"] = sees["io/folders"] " io/folders"

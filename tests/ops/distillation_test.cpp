@@ -26,7 +26,7 @@ struct Case {
 };
 
 /// The loss from whole logits, one number at a time.
-double reference(const Case& c, double temperature, double mix) {
+double reference(const Case& c, double temperature, double mix, double weight = 1, double ambiguity = 0) {
   const auto log_softmax = [](const auto& logits, double t) {
     const double most = logits.maxCoeff();
     const double sum = ((logits - most) / t).exp().sum();
@@ -39,7 +39,8 @@ double reference(const Case& c, double temperature, double mix) {
                          q = (c.u.view().matrix() * c.g.view().row(n).matrix()).array();
     const Eigen::ArrayXd student = log_softmax(z, temperature), teacher = log_softmax(q, temperature);
     total += (1 - mix) * -log_softmax(z, 1)[c.targets.view().data[n]];
-    total += mix * temperature * temperature * (teacher.exp() * (teacher - student)).sum();
+    const double share = ambiguity > 0 ? std::pow(-(teacher.exp() * student).sum(), ambiguity) : 1;
+    total += mix * weight * share * temperature * temperature * (teacher.exp() * (teacher - student)).sum();
   }
   return total / static_cast<double>(rows);
 }
@@ -63,13 +64,42 @@ TEST_CASE("distillation: values are those of whole logits, on every device") {
   });
 }
 
+TEST_CASE("distillation: the teacher's term has a weight, and tokens a share by their cross-entropy") {
+  Case c(7, 41);
+  for (const auto& [weight, ambiguity] : {std::pair(0.01, 0.0), std::pair(2.0, 1.0), std::pair(1.0, 0.5)}) {
+    const DistillationRows options{1.5, 0.75, weight, ambiguity};
+    const auto op = [&](auto x, auto head) {
+      const TeacherRows<double, Cpu> teacher{x.tape().constant(read(c.g.view())), x.tape().constant(read(c.u.view()))};
+      return distillation(x, head, read(c.targets.view()), teacher, options);
+    };
+    Tape tape;
+    const auto loss = op(tape.constant(read(c.h.view())), tape.constant(read(c.w.view())));
+    CHECK(*loss.value().data == doctest::Approx(reference(c, 1.5, 0.75, weight, ambiguity)).epsilon(1e-12));
+    if (ambiguity == 0) CHECK(gradient_error_of(op, c.h, c.w) < 1e-6);  // else the share counts as a constant
+  }
+  // Of a single token, so that the share is one number: the gradient is that of the plain loss times it.
+  const Case one(1, 11);
+  const auto gradient = [&](double ambiguity) {
+    Tape tape;
+    const auto x = tape.variable(one.h.view()), head = tape.constant(one.w.view());
+    const TeacherRows<double, Cpu> teacher{tape.constant(one.g.view()), tape.constant(one.u.view())};
+    tape.backward(distillation(x, head, one.targets.view(), teacher, {1, 1, 1, ambiguity}));
+    return host(x.gradient());
+  };
+  const double share = reference(one, 1, 1, 1, 2) / reference(one, 1, 1);
+  const auto plain = gradient(0), shared = gradient(2);
+  for (Index i = 0; i < plain.size(); ++i)
+    CHECK(shared.view().data[i] == doctest::Approx(share * plain.view().data[i]).epsilon(1e-10));
+}
+
 TEST_CASE("distillation: gradients over several chunks, and frozen inputs") {
   for (const Index rows : {Index(1), Index(3), LogitChunk::Limits<Cpu>::most_rows + 2}) {
     for (const auto& [temperature, mix] : {std::pair(1.0, 0.5), std::pair(3.0, 1.0), std::pair(0.5, 0.0)}) {
       Case c(rows, 23);
       const DistillationRows options{temperature, mix};
       const auto op = [&](auto x, auto head) {
-        const TeacherRows<double, Cpu> teacher{x.tape().constant(read(c.g.view())), x.tape().constant(read(c.u.view()))};
+        const TeacherRows<double, Cpu> teacher{x.tape().constant(read(c.g.view())),
+                                               x.tape().constant(read(c.u.view()))};
         return distillation(x, head, read(c.targets.view()), teacher, options);
       };
       CHECK(gradient_error_of(op, c.h, c.w) < 1e-6);
@@ -168,11 +198,14 @@ TEST_CASE("distillation: errors") {
     });
   };
   const auto g = tape.constant(c.g.view()), u = tape.constant(c.u.view());
-  CHECK(id(g, tape.constant(read(normal_tensor({5, 5}, 1).view())), {}) == ErrorId::shape_mismatch);  // another vocabulary
+  CHECK(id(g, tape.constant(read(normal_tensor({5, 5}, 1).view())), {}) ==
+        ErrorId::shape_mismatch);  // another vocabulary
   CHECK(id(tape.constant(read(normal_tensor({3, 5}, 1).view())), u, {}) == ErrorId::shape_mismatch);
   CHECK(id(h, u, {}) == ErrorId::shape_mismatch);
   CHECK(id(g, u.reshaped({30}), {}) == ErrorId::rank_unsupported);
   CHECK(id(foreign.constant(c.g.view()), u, {}) == ErrorId::foreign_tape);
   CHECK(id(g, u, {.temperature = 0}) == ErrorId::option_out_of_range);
   CHECK(id(g, u, {.mix = 1.5}) == ErrorId::option_out_of_range);
+  CHECK(id(g, u, {.weight = -1}) == ErrorId::option_out_of_range);
+  CHECK(id(g, u, {.ambiguity = -1}) == ErrorId::option_out_of_range);
 }

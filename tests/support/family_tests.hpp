@@ -4,6 +4,7 @@
 #pragma once
 #include "io/support.hpp"
 #include "support/any_model.hpp"
+#include "support/golden_values.hpp"
 #include "support/tensor_bytes.hpp"
 
 #include <binllm/io.hpp>
@@ -53,23 +54,6 @@ inline Golden read_golden(const std::string& name) {
     if (key == "logits") into(golden.logits);
   }
   return golden;
-}
-
-/// The values that make.py gives a tensor.
-inline std::vector<float> golden_values(const std::string& name, const Shape& shape) {
-  std::uint64_t start = 0xcbf29ce484222325u;  // FNV-1a
-  for (const char c : name) start = (start ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  const bool norm = shape.rank() == 1 && !name.ends_with("bias");
-  const float scale = shape.rank() == 1 ? 0.25f : 0.5f;
-  std::vector<float> values;
-  for (Index i = 0; i < shape.size(); ++i) {
-    std::uint64_t x = start += 0x9e3779b97f4a7c15u;  // splitmix64
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    values.push_back(scale * (static_cast<float>(x >> 40) * 0x1p-23f - 1) + (norm ? 1.0f : 0.0f));
-  }
-  return values;
 }
 
 /// The folder that transformers would have written.

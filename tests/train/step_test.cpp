@@ -82,7 +82,7 @@ struct Checked {
 struct Clipped : Llama<float> {
   Tensor<float> updates{Shape{1}};
   using Llama<float>::Llama;
-  void after_update(Index step) {
+  void after_update(Index step, double) {
     CHECK(static_cast<Index>(updates.view().data[0]) == step);
     updates.view().data[0] += 1;
     for_each_parameter(static_cast<Llama<float>&>(*this), [](const std::string&, Parameter<float>& parameter) {

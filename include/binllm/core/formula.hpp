@@ -82,10 +82,56 @@ template <class X>
 [[nodiscard]] constexpr X square(const X& x) {
   return x * x;
 }
-/// 2^x of a scalar.
+/// 2^x; a pack lane by lane.
 template <class X>
 [[nodiscard]] constexpr X exp2(const X& x) {
-  return std::exp2(x);
+  if constexpr (is_pack<X>) {
+    return x.unaryExpr([](lane_t<X> lane) { return std::exp2(lane); });
+  } else {
+    return std::exp2(x);
+  }
+}
+/// The logarithm to base 2; a pack lane by lane.
+template <class X>
+[[nodiscard]] constexpr X log2(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.unaryExpr([](lane_t<X> lane) { return std::log2(lane); });
+  } else {
+    return std::log2(x);
+  }
+}
+template <class X>
+[[nodiscard]] constexpr X sqrt(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.sqrt();
+  } else {
+    return std::sqrt(x);
+  }
+}
+/// The nearest whole number; the even one of two.
+template <class X>
+[[nodiscard]] constexpr X rint(const X& x) {
+  if constexpr (is_pack<X>) {
+    return x.rint();
+  } else {
+    return std::rint(x);
+  }
+}
+template <class X>
+[[nodiscard]] constexpr X max(const X& x, lane_t<X> least) {
+  if constexpr (is_pack<X>) {
+    return x.max(least);
+  } else {
+    return x > least ? x : least;
+  }
+}
+template <class X>
+[[nodiscard]] constexpr X min(const X& x, lane_t<X> most) {
+  if constexpr (is_pack<X>) {
+    return x.min(most);
+  } else {
+    return x < most ? x : most;
+  }
 }
 template <class X>
 [[nodiscard]] constexpr X tanh(const X& x) {
@@ -125,6 +171,11 @@ template <class X>
   } else {
     return x >= X(0) ? X(1) : X(-1);
   }
+}
+/// Heaviside's step: 1 from 0 on, else 0.
+template <class X>
+[[nodiscard]] constexpr X step(const X& x) {
+  return lane_t<X>(0.5) * (lane_t<X>(1) + sign(x));
 }
 /// The derivative of |x|: -1, 0, +1, with 0 at 0.
 template <class X>

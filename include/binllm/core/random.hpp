@@ -10,7 +10,7 @@
 namespace binllm {
 
 /// What a stream of random numbers is for; streams of different purposes are independent.
-enum class Purpose : std::uint32_t { initialise = 1, shuffle = 2, sample = 3, corpus = 4, test = 5 };
+enum class Purpose : std::uint32_t { initialise = 1, shuffle = 2, sample = 3, corpus = 4, test = 5, document = 6 };
 
 /// One Philox block: four 32-bit words from a 128-bit counter and a 64-bit key.
 [[nodiscard]] constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter,

@@ -16,6 +16,7 @@
 /// number changes from step to step, and its stored form, if it has one.
 #pragma once
 #include <binllm/core/type_list.hpp>
+#include <binllm/methods/loss_settings.hpp>
 #include <binllm/nn/quantised.hpp>
 
 #include <concepts>
@@ -40,16 +41,6 @@ struct OptimiserSettings {
   Index warmup = 0;                                        ///< steps; a run of fewer than ten times as many has a tenth
   double clip = 1;                                         ///< limit of the gradient norm; 0: none
   double beta1 = 0.9, beta2 = 0.95, weight_decay = 0.1;
-};
-
-/// What is minimised:
-///   (1 - distillation) next-token loss  +  distillation temperature^2 KL(teacher || student)  +  hidden_states L_hidden
-/// with L_hidden as HiddenStates of train/objective.hpp has it, of all blocks.
-struct LossSettings {
-  double distillation = 0, temperature = 1;
-  double hidden_states = 0;
-
-  [[nodiscard]] constexpr bool wants_teacher() const { return distillation > 0 || hidden_states > 0; }
 };
 
 /// The settings as published.

@@ -37,4 +37,22 @@ template <Method M>
   return entry;
 }
 
+/// Of a Markdown table that also reads well on a terminal: its head and a row of it.
+inline constexpr std::string_view method_columns =
+    "| method | W_b | scale | estimator | learnable beside W | activations | teacher | bits |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- |";
+/// `name` stands in the first column; a page puts a link there.
+[[nodiscard]] inline std::string method_row(const MethodEntry& method, std::string_view name) {
+  const MethodFacts& f = method.facts;
+  std::string cells;
+  for (const std::string_view cell :
+       {name, f.weight, f.granularity, f.estimator, f.learnable, f.activations, f.teacher, f.bits}) {
+    cells += "| ";
+    for (const char c : cell) cells += c == '|' ? std::string("\\|") : std::string(1, c);  // no bar of its own
+    cells += ' ';
+  }
+  return cells + '|';
+}
+[[nodiscard]] inline std::string method_row(const MethodEntry& method) { return method_row(method, method.name); }
+
 }  // namespace binllm

@@ -143,10 +143,10 @@ struct CausalLm {
     return {config.num_hidden_layers, sequences, capacity, config.num_key_value_heads, config.head_dim};
   }
   /// Calls what a kind of linear layer does after an update of the optimiser, where it does anything.
-  void after_update([[maybe_unused]] Index step) {
+  void after_update([[maybe_unused]] Index step, [[maybe_unused]] double t) {
     using Linear = LinearLayer<T, D, F>;
-    if constexpr (requires(Linear& linear) { linear.after_update(step); }) {
-      for (const auto& [name, linear] : linear_layers(*this)) linear->after_update(step);
+    if constexpr (requires(Linear& linear) { linear.after_update(step, t); }) {
+      for (const auto& [name, linear] : linear_layers(*this)) linear->after_update(step, t);
     }
   }
 

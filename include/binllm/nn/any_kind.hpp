@@ -46,7 +46,7 @@ class AnyLinear {
   virtual void store(AnyLinear& /*to*/) const {}
   /// Writes the weight (out,in) that does what a stored layer does.
   virtual void restore(View<M, Device> /*dense*/) const {}
-  virtual void after_update(Index /*step*/) {}
+  virtual void after_update(Index /*step*/, double /*t*/) {}
   virtual void add_progress(double /*t*/, BitProgress&) const {}
   /// The weight (out,in) that training changes; null where there is none.
   [[nodiscard]] virtual Parameter<M, Device>* weight() { return nullptr; }
@@ -109,8 +109,8 @@ class LinearOf final : public AnyLinear<T, Device> {
       detail::write_dense(matrix, dense);
     }
   }
-  void after_update([[maybe_unused]] Index step) override {
-    if constexpr (requires { layer.after_update(step); }) layer.after_update(step);
+  void after_update([[maybe_unused]] Index step, [[maybe_unused]] double t) override {
+    if constexpr (requires { layer.after_update(step, t); }) layer.after_update(step, t);
   }
   void add_progress([[maybe_unused]] double t, [[maybe_unused]] BitProgress& sum) const override {
     if constexpr (requires { layer.add_progress(t, sum); }) layer.add_progress(t, sum);
@@ -266,7 +266,7 @@ struct AnyKind {
                                                  Variable<T, Device> residual) const {
       return any->run(pass, x, &residual);
     }
-    void after_update(Index step) { any->after_update(step); }
+    void after_update(Index step, double t) { any->after_update(step, t); }
     void add_progress(double t, BitProgress& sum) const { any->add_progress(t, sum); }
 
     template <class V, class Self>

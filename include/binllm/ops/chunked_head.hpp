@@ -8,14 +8,17 @@
 ///     dh[n,:]  += (dy/N) (dl/dz)[n,:] w
 ///     dw       += (dy/N) (dl/dz)^T h
 ///
-/// The row loss l is a policy: CrossEntropyRows, DistillationRows. `Kernel<Rows, Device>` computes it for one chunk,
-/// and overwrites the logits by their gradient where that is wanted:
+/// The row loss l is a policy: CrossEntropyRows, DistillationRows, TopDistillationRows. `Kernel<Rows, Device>` computes it
+/// for one chunk, and overwrites the logits by their gradient where that is wanted:
 ///
 ///     workspace(rows)                                                               without a teacher
 ///     forward(z, targets, weight, gradient, memory, losses)
 ///
 ///     workspace(rows)                                                               Rows::with_teacher
 ///     forward(row_loss, z, q, targets, weight, gradient, memory, losses)
+///
+///     workspace(rows)                                                               Rows::with_top: a teacher's largest
+///     forward(row_loss, z, top, targets, weight, gradient, memory, losses)          predictions, from before
 ///
 /// The loss is deferred: in training one pass over the chunks, in backward, computes logits, loss and both gradients,
 /// which go straight to where they belong; dy multiplies the narrow factors. Saves nothing but its arguments (by view).
@@ -50,18 +53,36 @@ struct LogitChunk {
   }
 };
 
-/// h, w and the targets; g and u are empty where the row loss has no teacher.
+/// What a teacher once said of N tokens: its k largest predictions, and what all others have together.
+template <class Device>
+struct TopPredictions {
+  View<const std::int32_t, Device> words;       ///< (N,k) token ids, ascending in each row
+  View<const float, Device> log_probabilities;  ///< (N,k) of these words
+  View<const float, Device> rest;               ///< (N) log of the sum over the others; -inf where it is 0
+
+  [[nodiscard]] TopPredictions rows(Index first, Index count) const {
+    return {words.middle_rows(first, count), log_probabilities.middle_rows(first, count),
+            View<const float, Device>(rest.data + first, Shape{count})};
+  }
+};
+/// h, w and the targets; g and u, and the predictions, are empty where the row loss has no such teacher.
 template <class T, class Device>
 struct HeadArguments {
   View<const T, Device> hidden, weight;
   View<const std::int32_t, Device> targets;
   View<const T, Device> teacher_hidden, teacher_weight;
+  TopPredictions<Device> top{};
 };
 /// One chunk of each sort of logits, one of h, the losses of all rows, and what the row kernel wants.
 template <class T, class Device>
 struct HeadWorkspace {
   View<T, Device> logits, teacher_logits, hidden;
   View<master_t<T>, Device> losses, rows;
+};
+
+template <class Rows>
+concept RowsWithTop = requires {
+  requires Rows::with_top;
 };
 
 template <class Rows>
@@ -118,6 +139,9 @@ struct GenericKernel<ChunkedHead<Rows>, Device> {
         const auto q = memory.teacher_logits.middle_rows(0, count);
         B::gemm(Product::nt, in.teacher_hidden.middle_rows(first, count), in.teacher_weight, q);
         Kernel<Rows, Device>::forward(row_loss, z, read(q), targets, weight, gradient, memory.rows, losses);
+      } else if constexpr (RowsWithTop<Rows>) {
+        Kernel<Rows, Device>::forward(row_loss, z, in.top.rows(first, count), targets, weight, gradient, memory.rows,
+                                      losses);
       } else {
         Kernel<Rows, Device>::forward(z, targets, weight, gradient, memory.rows, losses);
       }
@@ -167,17 +191,17 @@ template <class Rows, class T, class Device>
                                                        View<const std::int32_t, Device> targets) {
   using K = Kernel<ChunkedHead<Rows>, Device>;
   using M = master_t<T>;
-  static_assert(!Rows::with_teacher, "rows that are compared with a teacher's have a mean alone");
+  static_assert(!Rows::with_teacher && !RowsWithTop<Rows>, "rows that are compared with a teacher's have a mean alone");
   return h.tape().template compute<M>({h.shape().rows()}, [=](View<M, Device> losses) {
     const InComputeType<T, Device> weight(h.tape(), read(w.value()));
-    const HeadArguments<T, Device> arguments{read(h.value()), weight.view(), targets, {}, {}};
+    const HeadArguments<T, Device> arguments{read(h.value()), weight.view(), targets, {}, {}, {}};
     const Temporary<M, Device> mean(h.tape(), Shape{1});
     with_head_workspace<Rows>(h, w.shape()[0], losses,
                               [&](const auto& memory) { K::forward(row_loss, arguments, memory, mean.view()); });
   });
 }
 
-/// The op of a row loss. `teacher` holds one TeacherRows where the row loss wants it, else nothing.
+/// The op of a row loss. `teacher` holds one TeacherRows or TopPredictions where the row loss wants it, else nothing.
 template <class Rows, class T, class Device, class... Teacher>
 [[nodiscard]] Variable<master_t<T>, Device> chunked_head(const Rows& row_loss, Variable<T, Device> h,
                                                          Variable<master_t<T>, Device> w,
@@ -192,7 +216,7 @@ template <class Rows, class T, class Device, class... Teacher>
   const auto with_arguments = [=](const auto& body) {
     const auto hidden = read(h.value());
     const InComputeType<T, Device> weight(h.tape(), read(w.value()));
-    HeadArguments<T, Device> arguments{hidden, weight.view(), targets, {}, {}};
+    HeadArguments<T, Device> arguments{hidden, weight.view(), targets, {}, {}, {}};
     if constexpr (Rows::with_teacher) {
       const auto& [theirs] = std::tie(teacher...);
       arguments.teacher_hidden = read(theirs.hidden.value());
@@ -200,6 +224,7 @@ template <class Rows, class T, class Device, class... Teacher>
       arguments.teacher_weight = their_weight.view();
       body(arguments);
     } else {
+      if constexpr (RowsWithTop<Rows>) arguments.top = (teacher, ...);
       body(arguments);
     }
   };
@@ -220,7 +245,9 @@ template <class Rows, class T, class Device, class... Teacher>
         });
       },
       h, w);
-  if (loss.needs_gradient()) (loss.tape().reads(teacher.hidden), ...);
+  if constexpr (Rows::with_teacher) {
+    if (loss.needs_gradient()) (loss.tape().reads(teacher.hidden), ...);
+  }
   return loss;
 }
 

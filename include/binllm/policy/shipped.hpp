@@ -3,6 +3,7 @@
 /// compiled for GPUs and docs/policies.md follow. Each policy says its own name, summary and partners.
 #pragma once
 #include <binllm/core/type_list.hpp>
+#include <binllm/policy/blended_sign.hpp>
 #include <binllm/policy/channel_scale.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/policy/scale.hpp>
@@ -12,7 +13,8 @@
 namespace binllm {
 
 template <std::floating_point T>
-using ShippedEstimators = TypeList<ProgressiveSign<T>, StraightThrough<T>, ErrorDecay<T>, ProgressiveForward<T>>;
+using ShippedEstimators = TypeList<ProgressiveSign<T>, StraightThrough<T>, ErrorDecay<T>, ProgressiveForward<T>,
+                                   BlendedSign<T>, SoftmaxRounding<T>>;
 
 template <std::floating_point T>
 using ShippedScales =
@@ -26,6 +28,6 @@ using ShippedChannelScales = TypeList<ChannelScale<T, ChannelSharing::none>, Cha
                                       ChannelScale<T, ChannelSharing::per_linear>>;
 
 using ShippedSchedules = TypeList<ExponentialSchedule, UniformSchedule, LogarithmicSchedule, DegreeUniformSchedule,
-                                  GeometricSchedule, ConstantSchedule>;
+                                  GeometricSchedule, ConstantSchedule, RampSchedule, BlendThenAnnealSchedule>;
 
 }  // namespace binllm

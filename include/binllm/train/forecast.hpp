@@ -16,10 +16,11 @@ namespace binllm {
 /// scratch of the CPU's threads (packing panels of the products, tiles of attention: a few MB a thread).
 struct MemoryForecast {
   std::size_t parameters = 0, gradients = 0, moments = 0;
+  std::size_t teacher = 0;      ///< parameters of the model that is learned from
   std::size_t activations = 0;  ///< and working memory: the rest of the peak
   std::size_t reserved = 0;  ///< what is asked of the allocator for all of it; pages that are never used cost nothing
 
-  [[nodiscard]] std::size_t total() const noexcept { return parameters + gradients + moments + activations; }
+  [[nodiscard]] std::size_t total() const noexcept { return parameters + gradients + moments + teacher + activations; }
 };
 
 namespace detail {
@@ -43,21 +44,23 @@ template <class Model>
 using OnMeta = CausalLm<typename Model::architecture, typename Model::value_type, Meta, typename Model::format_type>;
 
 /// One step of `model`, and the evaluation that stands at the end of a training. `blocks` are those of all models that
-/// are alive, made under the eyes of the meter.
-template <class Model>
+/// are alive, made under the eyes of the meter; a teacher's parameters are `teacher_bytes`.
+template <class Model, class Objective = NextToken>
 [[nodiscard]] MemoryForecast forecast_step(
     Model& model, std::initializer_list<const ParameterBlock<typename Model::Master, Meta>*> blocks,
-    const TrainingOptions& options, const TokenStream* validation, const MetaMeter& meter) {
+    const TrainingOptions& options, const TokenStream* validation, const MetaMeter& meter,
+    const Objective& objective = {}, std::size_t teacher_bytes = 0) {
   const auto bytes = [](const auto& tensor) {
     return static_cast<std::size_t>(tensor.size()) * sizeof(typename Model::Master);
   };
   MemoryForecast forecast;
+  forecast.teacher = teacher_bytes;
   for (const auto* block : blocks) {
     forecast.parameters += bytes(block->values);
     forecast.gradients += bytes(block->gradients);
   }
-  TrainingStep<Model> training(model, options.batch, options.micro_batch, options.context, options.adamw,
-                               options.recompute);
+  TrainingStep<Model, Objective> training(model, options.batch, options.micro_batch, options.context, options.adamw,
+                                          options.recompute, objective);
   training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
   const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
   static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
@@ -73,19 +76,27 @@ template <class Model>
 
 }  // namespace detail
 
+struct MakeNextToken {
+  [[nodiscard]] NextToken operator()() const { return {}; }
+};
+
 /// The memory of `pretrain` or `train_progressively` for a `Model` of this configuration and format, with its
-/// evaluations where there is a validation stream. Takes milliseconds. One forecast at a time: the device has one count
-/// for all threads.
+/// evaluations where there is a validation stream. `make_objective()` gives the objective, with teachers on Meta. Takes
+/// milliseconds. One forecast at a time: the device has one count for all threads.
 /// Errors: those of the training's first step, but for token ids, which nothing reads.
-template <class Model>
+template <class Model, class MakeObjective = MakeNextToken>
 [[nodiscard]] MemoryForecast forecast_training_memory(const ModelConfig& config,
                                                       const typename Model::format_type& format,
                                                       const TrainingOptions& options,
-                                                      const TokenStream* validation = nullptr) {
+                                                      const TokenStream* validation = nullptr,
+                                                      const MakeObjective& make_objective = {}) {
   options.check();
   const detail::MetaMeter meter;
+  const std::size_t before = Backend<Meta>::used().now;
+  const auto objective = make_objective();
+  const std::size_t teacher_bytes = Backend<Meta>::used().now - before;
   detail::OnMeta<Model> model(config, format);
-  return detail::forecast_step(model, {&model.block}, options, validation, meter);
+  return detail::forecast_step(model, {&model.block}, options, validation, meter, objective, teacher_bytes);
 }
 
 /// The memory of `search_channel_scale` with the batch, micro_batch and context of `options`: stage 1 has the whole

@@ -12,6 +12,7 @@
 ///     void fill(const HostBatch& batch) const;            // and writes, after ids and targets are there
 #pragma once
 #include <binllm/ops/distillation.hpp>
+#include <binllm/ops/mean_squared_error.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/normalized_squared_error.hpp>
 #include <binllm/ops/sum.hpp>
@@ -46,13 +47,17 @@ void check_teacher(std::string_view objective, const Pointer& teacher) {
 
 /// A teacher's predictions (ops/distillation.hpp).
 ///
-///     (1 - mix) next-token loss  +  mix temperature^2 KL(teacher || student), both softened by the temperature
+///     (1 - mix) next-token loss  +  mix weight temperature^2 KL(teacher || student), both softened by the temperature
+///
+/// The divergence is the mean over tokens, or with `per_sequence` the sum over a sequence's tokens; `ambiguity` weights
+/// tokens by a power of the cross-entropy.
 template <class T, class Device>
 struct Distillation {
   static constexpr std::string_view name = "distillation", summary = "next tokens as a teacher predicts them";
 
   TeacherPointer<T, Device> teacher;
-  double temperature = 1, mix = 0.5;
+  double temperature = 1, mix = 0.5, weight = 1, ambiguity = 0;
+  bool per_sequence = false;
 
   /// Errors: option_out_of_range without a teacher; those of the op.
   template <class Model>
@@ -61,7 +66,8 @@ struct Distillation {
     detail::check_teacher("Distillation", teacher);
     const auto theirs = teacher->rows(pass.tape, batch.ids);
     const auto h = model.hidden(pass, batch.ids);
-    return distillation(h, model.head(pass), batch.targets, theirs, {temperature, mix});
+    const double whole = per_sequence ? static_cast<double>(batch.ids.shape[1]) : 1;
+    return distillation(h, model.head(pass), batch.targets, theirs, {temperature, mix, weight * whole, ambiguity});
   }
 };
 template <class T, class Device, class... Numbers>
@@ -100,30 +106,46 @@ template <class M, class Device>
 
 }  // namespace detail
 
-/// The directions of hidden states, as a teacher has them (OneBit, arXiv 2402.11295).
+/// How far hidden states are from a teacher's: the mean over N tokens of a distance between h and g (C).
+enum class HiddenDistance {
+  directions,  ///< | h / |h| - g / |g| |^2    (OneBit, arXiv 2402.11295)
+  squares      ///< (1/C) | h - g |^2          (BinaryMoS, arXiv 2406.12311)
+};
+
+/// Hidden states, as a teacher has them.
 ///
-///     (1 / (layers N)) sum over layers and tokens  | h / |h|  -  g / |g| |^2
+///     mean over the states of  distance(h, g)
 ///
-/// A layer is named by the number of blocks before the state: 0 is the embedding. Student and teacher are equally wide.
+/// A layer is named by the number of blocks before the state: 0 is the embedding. The final state is the one behind the
+/// last norm. Student and teacher are equally wide.
 template <class T, class Device>
 struct HiddenStates {
-  static constexpr std::string_view name = "hidden-states", summary = "hidden states in a teacher's directions";
+  static constexpr std::string_view name = "hidden-states", summary = "hidden states as a teacher has them";
 
   TeacherPointer<T, Device> teacher;
   std::vector<Index> layers;
+  HiddenDistance distance = HiddenDistance::directions;
+  bool final_state = false;
 
-  /// Errors: empty_tensor without layers, option_out_of_range without a teacher, index_out_of_range, shape_mismatch.
+  /// Errors: empty_tensor without states, option_out_of_range without a teacher, index_out_of_range, shape_mismatch.
   template <class Model>
   [[nodiscard]] Variable<master_t<T>, Device> loss(Pass<T, Device>& pass, Model& model,
                                                    const Batch<Device>& batch) const {
-    check_not_empty("HiddenStates", "layers", Shape{static_cast<Index>(layers.size())});
+    const std::size_t count = layers.size() + (final_state ? 1 : 0);
+    check_not_empty("HiddenStates", "layers", Shape{static_cast<Index>(count)});
     detail::check_teacher("HiddenStates", teacher);
-    const auto theirs = teacher->hidden_states(pass.tape, batch.ids, layers).behind;
-    const auto ours = hidden_states(pass, model, batch.ids, std::span<const Index>(layers)).behind;
-    const double weight = 1 / static_cast<double>(layers.size());
-    auto total = detail::weighted_sum(std::array{normalized_squared_error(ours[0], theirs[0])}, std::array{weight});
-    for (std::size_t i = 1; i < layers.size(); ++i)
-      total = detail::plus(total, weight, normalized_squared_error(ours[i], theirs[i]));
+    const auto theirs = teacher->hidden_states(pass.tape, batch.ids, layers);
+    const auto ours = hidden_states(pass, model, batch.ids, std::span<const Index>(layers));
+    const auto state = [&](const auto& states, std::size_t i) {
+      return i < layers.size() ? states.behind[i] : states.final;
+    };
+    const auto apart = [&](std::size_t i) {
+      const auto h = state(ours, i), g = state(theirs, i);
+      return distance == HiddenDistance::directions ? normalized_squared_error(h, g) : mean_squared_error(h, g);
+    };
+    const double weight = 1 / static_cast<double>(count);
+    auto total = detail::weighted_sum(std::array{apart(0)}, std::array{weight});
+    for (std::size_t i = 1; i < count; ++i) total = detail::plus(total, weight, apart(i));
     return total;
   }
 };

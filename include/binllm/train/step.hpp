@@ -55,7 +55,7 @@ class TrainingStep {
     check_healthy(model_, step, loss, norm);
     optimiser_.clip(clip_factor(norm, clip));
     update_([&] { optimiser_.update(); });
-    if constexpr (requires { model_.after_update(step); }) model_.after_update(step);
+    if constexpr (requires { model_.after_update(step, sharpness); }) model_.after_update(step, sharpness);
     return {loss, norm};
   }
   [[nodiscard]] Optimiser_& optimiser() noexcept { return optimiser_; }

@@ -12,11 +12,17 @@
 
 namespace binllm {
 
+/// A teacher of some types, for those who only hand it on.
+class AnyTeacher {
+ public:
+  virtual ~AnyTeacher() = default;
+};
+using AnyTeacherPointer = std::shared_ptr<const AnyTeacher>;
+
 /// Runs inside the student's step, on its tape, and records nothing: its gradients are never asked for.
 template <class T, class Device>
-class Teacher {
+class Teacher : public AnyTeacher {
  public:
-  virtual ~Teacher() = default;
   /// States behind so many blocks, and the final ones, of ids (B,T). They hold for the tape's round.
   [[nodiscard]] virtual ForwardStates<T, Device> hidden_states(Tape<Device>& tape, View<const std::int32_t, Device> ids,
                                                               std::span<const Index> wanted) const = 0;

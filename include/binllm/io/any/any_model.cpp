@@ -79,8 +79,20 @@ void AnyModel::save(const std::filesystem::path& folder, const SaveOptions& opti
 }
 
 double AnyModel::pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
-                          RunLog* log) {
-  return model_->pretrain(corpus, options, validation, log);
+                          RunLog* log, const LearnFrom& loss) {
+  return model_->pretrain(corpus, options, validation, log, loss);
+}
+AnyTeacherPointer AnyModel::teacher(double sharpness) && {
+  const auto model = std::move(model_);
+  return model->teacher(sharpness);
+}
+void AnyModel::predict_top(const TokenStream& corpus, const TopPredictionOptions& options,
+                           TopPredictionReceiver& receiver) const {
+  model_->predict_top(corpus, options, receiver);
+}
+GeneratedTokens AnyModel::generate_tokens(const std::vector<std::vector<std::int32_t>>& prompts,
+                                          const GenerateOptions& options) const {
+  return model_->generate_tokens(prompts, options);
 }
 AnyModel AnyModel::quantise(std::string_view format, const FormatWords& words) const {
   return AnyModel(model_->quantise(format, words));
@@ -91,8 +103,8 @@ std::pair<double, double> AnyModel::search_channel_scale(const TokenStream& corp
   return model_->search_channel_scale(corpus, options, log);
 }
 double AnyModel::train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                                     const TokenStream* validation, RunLog* log) {
-  return model_->train_progressively(corpus, options, validation, log);
+                                     const TokenStream* validation, RunLog* log, const LearnFrom& loss) {
+  return model_->train_progressively(corpus, options, validation, log, loss);
 }
 AnyModel AnyModel::quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
                                       const BlockwiseOptions& options, QuantiseLog* log) {

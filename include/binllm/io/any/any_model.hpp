@@ -11,6 +11,7 @@
 #include <binllm/eval/task_scores.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/texts.hpp>
+#include <binllm/infer/top_predictions.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/methods/formats.hpp>
@@ -21,6 +22,7 @@
 #include <binllm/models/formats.hpp>
 #include <binllm/policy/shipped.hpp>
 #include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/chosen_loss.hpp>
 #include <binllm/train/forecast.hpp>
 #include <binllm/train/progressive.hpp>
 
@@ -53,13 +55,20 @@ struct RecipeNames {
 struct OpenOptions {
   AnyDevice device{};
   std::string activations{};  ///< of a packed model: "int8" or "float"; empty: the device's, "int8", on a GPU "float"
-  std::string format{};       ///< refuse any other: "dense", "binary" or "packed"; empty: all are welcome
+  std::string format{};       ///< refuse any other than this, such as "dense"; empty: all are welcome
 };
 
 /// Texts, and the bytes that made them.
 struct GenerationReport {
   GeneratedTexts texts;
   DecoderMemory memory;
+};
+
+/// What a training learns from beside the next token. A teacher computes where the student does, in the same numbers.
+struct LearnFrom {
+  LossSettings settings{};
+  AnyTeacherPointer teacher{};
+  TeacherCachePointer cache{};
 };
 
 class AnyModel {
@@ -99,19 +108,29 @@ class AnyModel {
   // Errors of all that follow: config_inconsistent where the model's format has no such step; those of the function of
   // the same name.
 
-  /// Trains a full-precision model; returns the last step's loss.
+  /// Trains a full-precision model; returns the last step's loss. Errors of a teacher: config_inconsistent for one that
+  /// computes elsewhere; those of ChosenLoss.
   double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr,
-                  RunLog* log = nullptr);
+                  RunLog* log = nullptr, const LearnFrom& loss = {});
   /// The quantised model of a full-precision one, in a shipped format with words as in its config.json.
   [[nodiscard]] AnyModel quantise(std::string_view format, const FormatWords& words) const;
   [[nodiscard]] AnyModel binarize(const RecipeNames& recipe) const;
   /// Stage 1; returns the losses before the first and at the last step.
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
                                                  RunLog* log = nullptr);
-  /// Stage 2; returns the last step's loss.
+  /// Stage 2, of any quantised model: t as its kind says, by chunks or by steps. Returns the last step's loss.
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                             const TokenStream* validation = nullptr, RunLog* log = nullptr);
-  /// The packed model of a binary one, with activations as in OpenOptions.
+                             const TokenStream* validation = nullptr, RunLog* log = nullptr,
+                             const LearnFrom& loss = {});
+  /// The model, given away to teach others of any family and format. `sharpness` is its t, where it has estimators.
+  [[nodiscard]] AnyTeacherPointer teacher(double sharpness = std::numeric_limits<double>::infinity()) &&;
+  /// What it predicts for a corpus. Errors: those of predict_top.
+  void predict_top(const TokenStream& corpus, const TopPredictionOptions& options,
+                   TopPredictionReceiver& receiver) const;
+  /// Tokens that continue prompts of ids. Errors: those of generate_batch.
+  [[nodiscard]] GeneratedTokens generate_tokens(const std::vector<std::vector<std::int32_t>>& prompts,
+                                                const GenerateOptions& options) const;
+  /// A quantised model in the stored form of its kind: packed, of a binary one, with activations as in OpenOptions.
   [[nodiscard]] AnyModel pack(const std::string& activations = {}) const;
   /// The model that a method after training makes of a full-precision one, which itself is left with the weights that
   /// it restores to. `ids` (windows, tokens) are the calibration text, or empty for a method that needs none.
@@ -132,18 +151,37 @@ class AnyModel {
 /// is read, no memory taken for one. Errors: those of load_model, but for those of values.
 void check_folder(const std::filesystem::path& folder);
 
+/// Numbers of a model in full precision. Errors: unknown_name, config_inconsistent.
+[[nodiscard]] Index parameters_of(const ModelConfig& config, std::string_view family);
+
+/// What a loss adds to the memory of a training: a teacher, counted in full precision; predictions from a cache.
+struct LossForecast {
+  LossSettings settings{};
+  std::optional<ModelConfig> teacher{};
+  std::string teacher_family{};
+  TeacherCachePointer cache{};
+};
+
 /// What `pretrain` takes for a model of this configuration and family, on the CPU in float32. Errors: unknown_name.
 [[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation = nullptr,
-                                                  std::string_view family = TypeAt<0, ShippedFamilies>::name);
+                                                  std::string_view family = TypeAt<0, ShippedFamilies>::name,
+                                                  const LossForecast& loss = {});
 
 /// What both stages take.
 struct RecipeForecast {
-  Index parameters = 0;                    ///< of the binary model
-  MemoryForecast channel_scale, training;  ///< stage 1, stage 2
+  Index parameters = 0;                    ///< of the quantised model
+  MemoryForecast channel_scale, training;  ///< stage 1 (of binary models), stage 2
 };
+[[nodiscard]] RecipeForecast forecast_quantised(const ModelConfig& config, std::string_view format,
+                                                const FormatWords& words, const TrainingOptions& options,
+                                                const TokenStream* validation = nullptr,
+                                                std::string_view family = TypeAt<0, ShippedFamilies>::name,
+                                                const LossForecast& loss = {});
+/// The same of a binary model.
 [[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
                                              const TrainingOptions& options, const TokenStream* validation = nullptr,
-                                             std::string_view family = TypeAt<0, ShippedFamilies>::name);
+                                             std::string_view family = TypeAt<0, ShippedFamilies>::name,
+                                             const LossForecast& loss = {});
 
 }  // namespace binllm

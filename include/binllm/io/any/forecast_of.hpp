@@ -9,19 +9,31 @@
 namespace binllm::detail {
 
 template <class A>
-MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                              const TokenStream* validation) {
-  return forecast_training_memory<CausalLm<A, float>>(config, {}, options, validation);
+Index FamilyForecast<A>::parameters(const ModelConfig& config) {
+  return parameter_count(CausalLm<A, float, Meta>(config));
 }
 template <class A>
-RecipeForecast FamilyForecast<A>::recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                         const TrainingOptions& options, const TokenStream* validation) {
-  const auto format = format_named<float, Meta>(RecipeNames::format, recipe.words());
+TeacherPointer<float, Meta> FamilyForecast<A>::teacher(const ModelConfig& config) {
+  return make_teacher(CausalLm<A, float, Meta>(config));
+}
+template <class A>
+MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const TrainingOptions& options,
+                                              const TokenStream* validation, const LossForecast& loss) {
+  return forecast_training_memory<CausalLm<A, float>>(config, {}, options, validation,
+                                                      [&] { return loss_on_meta(loss); });
+}
+template <class A>
+RecipeForecast FamilyForecast<A>::quantised(const ModelConfig& config, std::string_view name, const FormatWords& words,
+                                            const TrainingOptions& options, const TokenStream* validation,
+                                             const LossForecast& loss) {
+  const auto format = format_named<float, Meta>(name, words);
   RecipeForecast forecast;
   forecast.parameters = parameter_count(ErasedModel<A, float, Meta>(config, format));
-  forecast.training = forecast_training_memory<ErasedModel<A, float, Meta>>(config, format, options, validation);
+  forecast.training = forecast_training_memory<ErasedModel<A, float, Meta>>(config, format, options, validation,
+                                                                            [&] { return loss_on_meta(loss); });
   with_recipe_of(format, [&]<class F>(const F& binary) {
     forecast.channel_scale = forecast_channel_scale_memory<CausalLm<A, float, Cpu, F>>(config, binary, options);
+    forecast.channel_scale.teacher = forecast.training.teacher;  // it is there from the start
   });
   return forecast;
 }

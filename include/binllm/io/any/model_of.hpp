@@ -83,10 +83,20 @@ class ModelOf final : public AnyModel::Interface {
     with_host_model([&](const HostModel& model) { binllm::save(model, folder, options); });
   }
 
-  double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
-                  RunLog* log) override {
-    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log);
-    return binllm::pretrain(model_, corpus, options, validation, log);
+  AnyTeacherPointer teacher(double sharpness) override { return make_teacher(std::move(model_), sharpness); }
+  void predict_top(const TokenStream& corpus, const TopPredictionOptions& options,
+                   TopPredictionReceiver& receiver) const override {
+    binllm::predict_top(model_, corpus, options, receiver);
+  }
+  GeneratedTokens generate_tokens(const std::vector<std::vector<std::int32_t>>& prompts,
+                                  const GenerateOptions& options) const override {
+    return generate_batch(model_, prompts, options);
+  }
+
+  double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation, RunLog* log,
+                  const LearnFrom& loss) override {
+    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log, loss);
+    return binllm::pretrain(model_, corpus, options, validation, log, chosen(loss));
   }
   Made quantise(std::string_view format, const FormatWords& words) const override {
     if (!full_precision()) return Interface::quantise(format, words);
@@ -104,10 +114,10 @@ class ModelOf final : public AnyModel::Interface {
     return searched ? losses : Interface::search_channel_scale(corpus, options, log);
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                             const TokenStream* validation, RunLog* log) override {
+                             const TokenStream* validation, RunLog* log, const LearnFrom& loss) override {
     if (stored_ || !model_.format.chosen->quantised())
-      return Interface::train_progressively(corpus, options, validation, log);
-    return binllm::train_progressively(model_, corpus, options, validation, log);
+      return Interface::train_progressively(corpus, options, validation, log, loss);
+    return binllm::train_progressively(model_, corpus, options, validation, log, chosen(loss));
   }
   Made pack(const std::string& activations) const override {
     if (stored_ || model_.format.chosen->stored_name().empty()) return Interface::pack(activations);
@@ -125,6 +135,14 @@ class ModelOf final : public AnyModel::Interface {
   }
 
  private:
+  [[nodiscard]] static ChosenLoss<T, Device> chosen(const LearnFrom& loss) {
+    const auto teacher = std::dynamic_pointer_cast<const Teacher<T, Device>>(loss.teacher);
+    if (loss.teacher && !teacher) {
+      throw Error(ErrorId::config_inconsistent, "AnyModel", "teacher", "one that computes where the student does",
+                  "one of another device or precision");
+    }
+    return {loss.settings, teacher, loss.cache};
+  }
   [[nodiscard]] bool full_precision() const {
     return !stored_ && trains(model_.format) && !model_.format.chosen->quantised();
   }

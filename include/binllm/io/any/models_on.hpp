@@ -3,6 +3,7 @@
 /// units of its own, one for each device and scalar type (model_of.hpp). Included by the sources of binllm::any alone.
 #pragma once
 #include <binllm/core/error.hpp>
+#include <binllm/device/meta.hpp>
 #include <binllm/io/any/any_model.hpp>
 
 #include <memory>
@@ -27,9 +28,13 @@ struct AnyModel::Interface {
   [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
                                                   const GenerateOptions&, TextReceiver*, bool last) = 0;
   virtual void save(const std::filesystem::path&, const SaveOptions&) const = 0;
+  [[nodiscard]] virtual AnyTeacherPointer teacher(double sharpness) = 0;
+  virtual void predict_top(const TokenStream&, const TopPredictionOptions&, TopPredictionReceiver&) const = 0;
+  [[nodiscard]] virtual GeneratedTokens generate_tokens(const std::vector<std::vector<std::int32_t>>& prompts,
+                                                        const GenerateOptions&) const = 0;
 
   // What a format does not have, it refuses.
-  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*) {
+  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*, const LearnFrom&) {
     refuse("pretrain", "a full-precision model");
   }
   [[nodiscard]] virtual Made quantise(std::string_view /*format*/, const FormatWords&) const {
@@ -38,8 +43,9 @@ struct AnyModel::Interface {
   virtual std::pair<double, double> search_channel_scale(const TokenStream&, const ChannelScaleOptions&, RunLog*) {
     refuse("search_channel_scale", "a model whose weights become bits");
   }
-  virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*) {
-    refuse("train_progressively", "a model with a schedule");
+  virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*,
+                                     const LearnFrom&) {
+    refuse("train_progressively", "a quantised model");
   }
   [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
     refuse("pack", "a model that has a stored form");
@@ -98,13 +104,20 @@ struct ModelsOn final : AnyModels {
   }
 };
 
+/// The loss of a forecast, on Meta.
+[[nodiscard]] ChosenLoss<float, Meta> loss_on_meta(const LossForecast& loss);
+
 /// The forecasts of one family.
 template <class A>
 struct FamilyForecast {
+  [[nodiscard]] static Index parameters(const ModelConfig& config);
+  /// A model of it that teaches on Meta.
+  [[nodiscard]] static TeacherPointer<float, Meta> teacher(const ModelConfig& config);
   [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                                  const TokenStream* validation);
-  [[nodiscard]] static RecipeForecast recipe(const ModelConfig& config, const RecipeNames& recipe,
-                                             const TrainingOptions& options, const TokenStream* validation);
+                                                  const TokenStream* validation, const LossForecast& loss);
+  [[nodiscard]] static RecipeForecast quantised(const ModelConfig& config, std::string_view format,
+                                                const FormatWords& words, const TrainingOptions& options,
+                                                const TokenStream* validation, const LossForecast& loss);
 };
 
 }  // namespace detail

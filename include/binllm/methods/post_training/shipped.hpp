@@ -4,12 +4,17 @@
 /// methods/shipped.hpp.
 #pragma once
 #include <binllm/core/type_list.hpp>
+#include <binllm/methods/post_training/arb_llm.hpp>
 #include <binllm/methods/post_training/awq.hpp>
+#include <binllm/methods/post_training/billm.hpp>
+#include <binllm/methods/post_training/binary_factors.hpp>
 #include <binllm/methods/post_training/gptq.hpp>
+#include <binllm/methods/post_training/pb_llm.hpp>
 #include <binllm/methods/post_training/rtn.hpp>
 
 namespace binllm {
 
-using ShippedPostTraining = TypeList<Rtn, Gptq, Awq, AwqGptq>;
+using ShippedPostTraining =
+    TypeList<Rtn, Gptq, Awq, AwqGptq, PbLlmAfterTraining, BiLlm, Arb, ArbX, ArbRc, DoubleBinary>;
 
 }  // namespace binllm

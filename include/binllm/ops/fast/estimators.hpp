@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Estimators as kernels run them: all fast forms, so that no kernel misses one.
 #pragma once
+#include <binllm/ops/fast/blended_sign.hpp>
 #include <binllm/ops/fast/form.hpp>
 #include <binllm/ops/fast/progressive_sign.hpp>
 #include <binllm/ops/fast/rows.hpp>

@@ -2,6 +2,7 @@
 /// An estimator chosen by name, as kernels run it: a table holds the loops over a row of weights for the type behind
 /// each name, so a row costs one indirect call.
 #pragma once
+#include <binllm/ops/fast/blended_sign.hpp>
 #include <binllm/ops/fast/progressive_sign.hpp>
 #include <binllm/ops/fast/rows.hpp>
 #include <binllm/ops/fast/straight_through.hpp>
