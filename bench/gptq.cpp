@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// GPTQ of one linear layer: the Hessian summed up from calibration tokens, then the solver.
 ///   bench_gptq [--in 4096] [--out 4096] [--windows 128] [--context 2048] [--bits 4] [--group 128] [--order]
-///              [--threads 2] [--json]
+///              [--threads 2] [--cuda] [--json]
 /// Tokens are random; four windows of them are seen in turn. Prints seconds of both parts, and the error that is left.
 #include "support/arguments.hpp"
 #include "support/measure.hpp"
 
 #include <binllm/core/random.hpp>
+#include <binllm/device/host.hpp>
 #include <binllm/methods/post_training/gptq.hpp>
 #include <binllm/methods/post_training/gram_sum.hpp>
 #include <binllm/methods/post_training/report.hpp>
 
 #include <fmt/core.h>
+
+#include <vector>
 
 using namespace binllm;
 
@@ -32,29 +35,20 @@ Tensor<float> normal(const Shape& shape, std::uint64_t seed, bool sized) {
   return tensor;
 }
 
-}  // namespace
-
-int main(int count, char** words) {
-  bench::Arguments arguments(
-      count, words,
-      "bench_gptq [--in N] [--out N] [--windows N] [--context N] [--bits N] [--group N] [--order] "
-      "[--threads N] [--json]");
-  const Index in = arguments.number("--in", 4096), out = arguments.number("--out", 4096);
-  const Index windows = arguments.number("--windows", 128), context = arguments.number("--context", 2048);
-  const int threads = arguments.number("--threads", 2);
-  Gptq method{
-      .grid = {.bits = static_cast<double>(arguments.number("--bits", 4)), .group = arguments.number("--group", 128)}};
-  method.hessian.activation_order = arguments.flag("--order");
-  const bool json = arguments.flag("--json");
-  arguments.end();
-  set_thread_count(threads);
-
+struct Result {
+  double hessian, solver, error;
+};
+template <class Device>
+[[nodiscard]] Result measure(const Gptq& method, Index in, Index out, Index windows, Index context) {
   const Tensor<float> weight = normal({out, in}, 1, false);
-  std::vector<Tensor<float>> inputs;
-  for (std::uint64_t i = 0; i < 4; ++i) inputs.push_back(normal({context, in}, 2 + i, true));
-
+  std::vector<Tensor<float, Device>> inputs;
+  for (std::uint64_t i = 0; i < 4; ++i) {
+    const Tensor<float> x = normal({context, in}, 2 + i, true);
+    copy_to_device(x.view(), inputs.emplace_back(x.shape()).view());
+  }
+  Backend<Device>::synchronise();
   const double start = bench::now();
-  HessianSum<float, Cpu> sum(in);
+  HessianSum<float, Device> sum(in);
   for (Index i = 0; i < windows; ++i) sum.add(read(inputs[static_cast<std::size_t>(i % 4)].view()));
   const Calibration calibration = sum.calibration(windows);
   const double summed = bench::now();
@@ -64,14 +58,42 @@ int main(int count, char** words) {
   const double solved = bench::now();
   Tensor<float> restored(weight.shape());
   matrix.restore(restored.view());
-  const LayerReport report = detail::report_of(layer, read(restored.view()));
+  return {summed - start, solved - summed, detail::report_of(layer, read(restored.view())).output_error};
+}
 
+}  // namespace
+
+int main(int count, char** words) {
+  bench::Arguments arguments(
+      count, words,
+      "bench_gptq [--in N] [--out N] [--windows N] [--context N] [--bits N] [--group N] [--order] "
+      "[--threads N] [--cuda] [--json]");
+  const Index in = arguments.number("--in", 4096), out = arguments.number("--out", 4096);
+  const Index windows = arguments.number("--windows", 128), context = arguments.number("--context", 2048);
+  const int threads = arguments.number("--threads", 2);
+  Gptq method{
+      .grid = {.bits = static_cast<double>(arguments.number("--bits", 4)), .group = arguments.number("--group", 128)}};
+  method.hessian.activation_order = arguments.flag("--order");
+  const bool json = arguments.flag("--json"), on_gpu = arguments.flag("--cuda");
+  arguments.end();
+  set_thread_count(threads);
+
+  Result result{};
+  if (on_gpu) {
+#if defined(BINLLM_WITH_CUDA)
+    static_cast<void>(measure<Cuda>(method, 256, 256, 1, 256));  // libraries load themselves at their first call
+    result = measure<Cuda>(method, in, out, windows, context);
+#else
+    arguments.refuse("--cuda, of a build without CUDA");
+#endif
+  } else {
+    result = measure<Cpu>(method, in, out, windows, context);
+  }
   if (json) {
     fmt::print(
         "{{\"hessian_seconds\": {:.3f}, \"solver_seconds\": {:.3f}, \"output_error\": {:.6g}, \"peak_bytes\": {}}}\n",
-        summed - start, solved - summed, report.output_error, bench::peak_rss_bytes());
+        result.hessian, result.solver, result.error, bench::peak_rss_bytes());
     return 0;
   }
-  fmt::print("Hessian {:.2f} s, solver {:.2f} s, output error {:.6f}\n", summed - start, solved - summed,
-             report.output_error);
+  fmt::print("Hessian {:.2f} s, solver {:.2f} s, output error {:.6f}\n", result.hessian, result.solver, result.error);
 }
