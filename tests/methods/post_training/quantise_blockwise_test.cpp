@@ -131,7 +131,7 @@ TEST_CASE("blockwise: stories260K in 4 bits is saved, loaded and run, its bits c
   CHECK(bits.block_linears_with_scales < 5.4);
 }
 
-TEST_CASE("blockwise: stories260K loses less by GPTQ than by rounding, and less again under AWQ's scales") {
+TEST_CASE("blockwise: stories260K loses less by GPTQ and under AWQ's scales than by rounding") {
   auto real = stories260k();
   if (!real) return;
   const auto tokens = real->corpus.tokens();
