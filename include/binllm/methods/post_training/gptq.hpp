@@ -79,6 +79,10 @@ struct Gptq {
   [[nodiscard]] Grid form() const { return grid.form(); }
 
   void operator()(const CalibratedLayer& layer, Grid::Matrix<float, Cpu>& to) const {
+    if (DeviceHessian* const device = layer.inputs.on_device()) {
+      static_cast<void>(layer.inputs.inverse_factor_on_device(hessian));
+      return device->sweep_grids(layer.weight, block, hessian.activation_order, to);
+    }
     const InverseFactor& factor = layer.inputs.inverse_factor(hessian);
     detail::GridRows rows(factor, hessian.activation_order, to);
     sweep_columns(layer.weight, factor, block, rows);
