@@ -25,7 +25,7 @@ void print_ids(const std::vector<std::int32_t>& ids) {
 
 std::vector<std::int32_t> in_pieces(const bl::Tokenizer& tokenizer, std::string_view text) {
   std::vector<std::int32_t> ids;
-  while (!text.empty()) text.remove_prefix(tokenizer.encode_piece(text, ids, 1));
+  for (std::size_t at = 0; at < text.size();) at = tokenizer.encode_piece(text, at, ids, 1);
   return ids;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <new>
 
 int main(int count, char** arguments) {
   program::remember_command_line(count, arguments);
@@ -38,6 +39,9 @@ int main(int count, char** arguments) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     std::fprintf(stderr, "binllm: %s\nSee binllm --help, or --help after a subcommand.\n", error.what());
     return 2;
+  } catch (const std::bad_alloc&) {
+    std::fputs("binllm: E109: memory: wanted as much as the work needs, found no more\n", stderr);
+    return 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "binllm: %s\n", error.what());
     return 1;

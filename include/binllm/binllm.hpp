@@ -38,6 +38,7 @@
 #include <binllm/ops/elementwise.hpp>
 #include <binllm/ops/embedding.hpp>
 #include <binllm/ops/gelu.hpp>
+#include <binllm/ops/hadamard.hpp>
 #include <binllm/ops/head_groups.hpp>
 #include <binllm/ops/layer_norm.hpp>
 #include <binllm/ops/linear.hpp>
@@ -45,13 +46,16 @@
 #include <binllm/ops/mean_squared_error.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/normalized_squared_error.hpp>
+#include <binllm/ops/prelu.hpp>
 #include <binllm/ops/progressive_sign.hpp>
+#include <binllm/ops/quantise_activations.hpp>
 #include <binllm/ops/relu.hpp>
 #include <binllm/ops/rms_norm.hpp>
 #include <binllm/ops/rotary.hpp>
 #include <binllm/ops/scale.hpp>
 #include <binllm/ops/silu.hpp>
 #include <binllm/ops/softmax.hpp>
+#include <binllm/ops/standardise.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/transient_linear.hpp>

@@ -8,14 +8,18 @@
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/distillation.hpp>
 #include <binllm/ops/gelu.hpp>
+#include <binllm/ops/hadamard.hpp>
 #include <binllm/ops/layer_norm.hpp>
 #include <binllm/ops/matmul.hpp>
 #include <binllm/ops/mean_squared_error.hpp>
 #include <binllm/ops/normalized_squared_error.hpp>
+#include <binllm/ops/prelu.hpp>
 #include <binllm/ops/progressive_sign.hpp>
+#include <binllm/ops/quantise_activations.hpp>
 #include <binllm/ops/relu.hpp>
 #include <binllm/ops/scale.hpp>
 #include <binllm/ops/softmax.hpp>
+#include <binllm/ops/standardise.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/top_distillation.hpp>
@@ -82,6 +86,13 @@ const Function Shipped<T>::functions[] = {
     kernel<RmsNorm, backward, In, MasterIn, MasterIn, In, MasterOut, To, MasterOut>(),
     kernel<LayerNorm, forward, In, MasterIn, MasterIn, M, MasterOut, MasterOut, Out>(),
     kernel<LayerNorm, backward, In, MasterIn, MasterIn, MasterIn, In, MasterOut, To, MasterOut, MasterOut>(),
+    kernel<Standardise, forward, In, M, MasterOut, MasterOut, Out>(),
+    kernel<Standardise, backward, In, MasterIn, In, MasterOut, MasterOut, To>(),
+    kernel<QuantiseActivations, forward, In, const double*, MasterOut, MasterOut, Out>(),
+    kernel<Hadamard, forward, In, Index, Out, Out>(),
+    kernel<Hadamard, backward, In, Index, Out, To>(),
+    kernel<Prelu, forward, In, MasterIn, Out>(),
+    kernel<Prelu, backward, In, MasterIn, In, To, MasterOut>(),
     kernel<MeanSquaredError, forward, In, In, MasterOut, MasterOut>(),
     kernel<MeanSquaredError, backward, In, In, MasterIn, To, To>(),
     kernel<NormalizedSquaredError, forward, In, In, MasterOut, MasterOut, MasterOut, MasterOut>(),
@@ -143,7 +154,9 @@ const Function ShippedOnce<M>::functions[] = {
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
     room<TopDistillationRows, Index>(),
+    kernel<QuantiseActivations, backward>(),
     room<Embedding, Index>(),
+    room<Hadamard, Index>(),
     room<LayerNorm, Shape>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),

@@ -33,10 +33,11 @@ class WordLengths final : public Tokenizer::Interface {
   std::string_view name() const override { return "word-lengths"; }
   std::size_t bytes_of(std::int32_t id) const override { return static_cast<std::size_t>(id) + 1; }
   std::optional<std::int32_t> bos() const override { return 999; }
-  Tokenizer::Cut cut(std::string_view text, std::size_t) const override {
-    const std::size_t blank = text.find(' ');
-    if (blank == std::string_view::npos) return {text.size(), text.size()};
-    return {blank, blank + 1};
+  std::size_t cut(std::string_view text, std::size_t from, std::size_t) const override {
+    return std::min(text.find(' ', from + 1), text.size());
+  }
+  void encode_from(std::string_view text, std::size_t from, std::vector<std::int32_t>& ids) const override {
+    encode(text.substr(from == 0 ? 0 : from + 1), ids);  // a blank before it ended the word there
   }
 };
 

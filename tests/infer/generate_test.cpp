@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 
 #include <map>
+#include <numeric>
 
 using namespace binllm;
 using namespace binllm::test;
@@ -120,4 +121,13 @@ TEST_CASE("ids without a piece are never chosen") {
     }
   }
   CHECK_THROWS_AS(static_cast<void>(generate_tokens(model, {1}, {.choosable = -1})), Error);
+  CHECK_THROWS_AS(static_cast<void>(generate_tokens(model, {1}, {.never = {-1}})), Error);
+
+  for (const double temperature : {0.0, 2.0}) {  // two tokens are left
+    std::vector<std::int32_t> never(35);
+    std::iota(never.begin(), never.end(), 2);
+    const GenerateOptions options{.max_tokens = 30, .temperature = temperature, .never = never};
+    for (const auto& sequence : generate_batch(model, prompts, options).sequences)
+      for (std::size_t i = 1; i < sequence.tokens.size(); ++i) CHECK(sequence.tokens[i] < 2);
+  }
 }

@@ -44,7 +44,7 @@ using Ids = std::vector<std::int32_t>;
 
 Ids in_pieces(const Tokenizer& tokenizer, std::string_view text) {
   Ids ids;
-  while (!text.empty()) text.remove_prefix(tokenizer.encode_piece(text, ids, 1));
+  for (std::size_t at = 0; at < text.size();) at = tokenizer.encode_piece(text, at, ids, 1);
   return ids;
 }
 
@@ -186,7 +186,7 @@ TEST_CASE("a piece of a long text ends where nothing reaches across") {
   const std::string words = "one two, three\n\n\nfour";
   const auto end = [&](std::size_t target) {
     Ids ids;
-    return tokenizer.encode_piece(words, ids, target);
+    return tokenizer.encode_piece(words, 0, ids, target);
   };
   CHECK(end(1) == 3);
   CHECK(end(4) == 7);
@@ -195,7 +195,7 @@ TEST_CASE("a piece of a long text ends where nothing reaches across") {
   BytePairModel free = model_of({});  // of a pattern that nobody knows nothing is certain
   free.words.steps.insert(free.words.steps.begin(), SplitStep{.pattern = "[a-z ]+"});
   Ids ids;
-  CHECK(byte_pair_tokenizer(free).encode_piece(words, ids, 1) == words.size());
+  CHECK(byte_pair_tokenizer(free).encode_piece(words, 0, ids, 1) == words.size());
 }
 
 TEST_CASE("splits: what becomes of the matches") {
@@ -243,6 +243,13 @@ TEST_CASE("ends of a text: BOS is the tokenizer's only where it adds one") {
   CHECK(byte_pair_tokenizer(model).eos() == 256);
   model.adds_bos = true;
   CHECK(byte_pair_tokenizer(model).bos() == 256);
+}
+
+TEST_CASE("ids between the pieces and the added tokens may stand for nothing") {
+  BytePairModel model = model_of({});
+  CHECK(byte_pair_tokenizer(model).without_piece().empty());
+  model.added = {{.text = "<s>", .id = 258, .special = true}};
+  CHECK(byte_pair_tokenizer(model).without_piece() == std::vector<std::int32_t>{256, 257});
 }
 
 TEST_CASE("models that make no sense are refused") {

@@ -106,10 +106,28 @@ TEST_CASE("a long text in pieces has the ids of one call") {
     for (const std::size_t target : {50u, 1000u, 100'000u}) {
       std::vector<std::int32_t> pieces;
       std::size_t calls = 0;
-      for (std::string_view rest = text; !rest.empty(); ++calls)
-        rest.remove_prefix(tokenizer.encode_piece(rest, pieces, target));
+      for (std::size_t at = 0; at < text.size(); ++calls) at = tokenizer.encode_piece(text, at, pieces, target);
       CHECK(calls > text.size() / target / 2);
       CHECK(pieces == std::vector<std::int32_t>(whole.begin(), whole.end()));
+    }
+  }
+}
+
+TEST_CASE("texts without a single blank between words are cut as well") {
+  for (const std::string name : {"tokenizers/llama2/tokenizer.model", "models/stories260K/tok512.model"}) {
+    const auto model = data_file(name);
+    if (!model) return;
+    const auto tokenizer = binllm::load_sentencepiece(*model);
+    for (const std::string separator : {"\n", ",", "  ", "\t", "\r\n", "\xe4\xbb\x8a"}) {
+      CAPTURE(separator);
+      std::string text;
+      while (text.size() < 40'000) text += "word" + separator + "Over" + separator + "3" + separator;
+      std::vector<std::int32_t> whole, pieces;
+      tokenizer.implementation().encode(text, whole);
+      std::size_t calls = 0;
+      for (std::size_t at = 0; at < text.size(); ++calls) at = tokenizer.encode_piece(text, at, pieces, 100);
+      CHECK(calls > 100);
+      CHECK(pieces == whole);
     }
   }
 }

@@ -80,14 +80,14 @@ template <class Op, class T = void, class Forward, class Backward, class... Term
   if (!wanted) return y;
   list.apply([&](const auto&... argument) {
     tape.record(y, [=] {
-      const bool distinct = detail::distinct_gradients(argument...);
+      [[maybe_unused]] const bool distinct = detail::distinct_gradients(argument...);
       static_cast<void>(detail::BackwardCall<Kernel<Op, D>>{detail::ready(argument, y, distinct)...});
       (y.pass_gradient(terms.of), ...);
     });
   });
   const auto reads = [&](const auto& x) { tape.reads(x); };
   list.apply([&](const auto&... argument) {
-    const auto note = [&](const auto& a) {
+    [[maybe_unused]] const auto note = [&](const auto& a) {
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(a)>, ResultValue>) {
         reads(y);
       } else {

@@ -123,15 +123,16 @@ class TokenStream {
     block.text_bytes = text.size();
     std::vector<std::int32_t> ids;
     if (const auto bos = tokenizer.bos()) ids.push_back(*bos);
+    std::size_t at = 0;
     do {
-      text.remove_prefix(text.empty() ? 0 : tokenizer.encode_piece(text, ids));
+      if (!text.empty()) at = tokenizer.encode_piece(text, at, ids);
       block.hash = fnv_extend(block.hash, ids);
       if (const auto unknown = tokenizer.unknown()) {
         block.known_bytes += tokenizer.bytes_of(ids);
         block.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
       }
-      sink(ids, text.data());
-    } while (!text.empty());
+      sink(ids, text.data() + at);
+    } while (at < text.size());
   }
 
   std::shared_ptr<const Block> block_;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ class BatchRun {
   struct Running {
     Index slot, prompt, prompt_tokens;
   };
+  using Logit = typename Model::Master;
   using Clock = std::chrono::steady_clock;
   [[nodiscard]] static double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -72,10 +74,17 @@ class BatchRun {
       if (take(running_[i], tokens_[i])) running_[kept++] = running_[i];
     running_.resize(kept);
   }
-  [[nodiscard]] std::int32_t choose(Index prompt, View<const typename Model::Master> logits) {
+  [[nodiscard]] std::int32_t choose(Index prompt, View<const Logit> logits) {
     const auto& history = sequence(prompt).tokens;
     const Index choosable = options_.choosable == 0 ? logits.size() : std::min(options_.choosable, logits.size());
-    return sampler_(View<const typename Model::Master>(logits.data, {choosable}), history, std::ssize(history),
+    const Logit* data = logits.data;
+    if (!options_.never.empty()) {
+      allowed_.assign(data, data + choosable);
+      for (const std::int32_t id : options_.never)
+        if (id < choosable) allowed_[static_cast<std::size_t>(id)] = -std::numeric_limits<Logit>::infinity();
+      data = allowed_.data();
+    }
+    return sampler_(View<const Logit>(data, {choosable}), history, std::ssize(history),
                     options_.first_sequence + prompt);
   }
   /// Adds a token to its sequence. False: the sequence has ended.
@@ -106,6 +115,7 @@ class BatchRun {
   std::vector<Index> free_slots_, slots_;
   std::vector<Running> running_;
   std::vector<std::int32_t> tokens_;
+  std::vector<Logit> allowed_;
 };
 
 }  // namespace binllm::detail

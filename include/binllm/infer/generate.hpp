@@ -39,6 +39,8 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   const auto eos = tokenizer.eos();
   if (config.eos_token_ids.empty() && eos) options.end_tokens.push_back(*eos);
   if (options.choosable == 0 || options.choosable > tokenizer.vocab_size()) options.choosable = tokenizer.vocab_size();
+  const auto holes = tokenizer.without_piece();
+  options.never.insert(options.never.end(), holes.begin(), holes.end());
   return options;
 }
 

@@ -33,6 +33,7 @@ struct GenerateOptions {
   std::vector<std::string> stop{};         ///< strings at which a text ends; they are not part of it
   std::vector<std::int32_t> end_tokens{};  ///< end a text, beside those that the model's configuration names
   Index choosable = 0;                     ///< only tokens with lower ids are chosen; 0: all
+  std::vector<std::int32_t> never{};       ///< tokens that are not chosen either
   std::optional<VocabularyPrecision> vocabulary{};  ///< of embedding and head while decoding; empty: the format's
 
   [[nodiscard]] SamplingOptions sampling() const {
@@ -133,6 +134,8 @@ inline void GenerateOptions::check() const {
   if (sequences < 1) refuse("sequences", "at least 1", sequences);
   if (context < 0) refuse("context", "at least 0", context);
   if (choosable < 0) refuse("choosable", "at least 0", choosable);
+  for (const std::int32_t id : never)
+    if (id < 0) refuse("never", "tokens of at least 0", id);
 }
 
 namespace detail {

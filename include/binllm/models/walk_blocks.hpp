@@ -9,7 +9,8 @@
 ///
 /// calls the method for each block from the first to the last, and in a block for the linear layers of each role in the
 /// order q/k/v, o, gate/up, down. It sees their inputs twice: as they are in the model that the walk began with, and as
-/// they are now that everything before has been changed.
+/// they are now that everything before has been changed. A method that has before_block(steps) is shown all roles of a
+/// block first.
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/models/causal_lm.hpp>
@@ -25,7 +26,7 @@
 namespace binllm {
 
 struct WalkOptions {
-  Index windows_at_once = 1;                                  ///< that run through a block together
+  Index windows_at_once = 1;                                   ///< that run through a block together
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of models that have estimators
 };
 
@@ -49,6 +50,11 @@ class RoleStep {
   template <class See>
   void for_each_input(const See& see) {
     walk_.for_each_input(*this, see);
+  }
+  /// The same of what enters now alone, see(present), in half the time.
+  template <class See>
+  void for_each_present_input(const See& see) {
+    walk_.for_each_present_input(*this, see);
   }
 
  private:
@@ -165,13 +171,15 @@ class BlockWalk {
       original_ = &original;
       std::vector<NamedLinear<typename RoleStep<Model>::Linear>> linears;
       detail::collect_linears(std::string(Model::architecture::names.layers) + "." + std::to_string(i), layer, linears);
+      std::vector<RoleStep<Model>> steps;
       for (const Role role : {Role::attention_in, Role::attention_out, Role::mlp_in, Role::mlp_out}) {
-        RoleStep<Model> step(*this, i, role);
+        RoleStep<Model>& step = steps.emplace_back(RoleStep<Model>(*this, i, role));
         for (const auto& named : linears) {
           if (named.linear->shape.role == role) step.linears.push_back(named);
         }
-        method(step);
       }
+      if constexpr (requires { method.before_block(steps); }) method.before_block(steps);
+      for (RoleStep<Model>& step : steps) method(step);
       in_parts([&](Index first, Index count) {
         advance(i, part(present_, first, count));
         const typename Original::InPlace before(original);
@@ -228,6 +236,13 @@ class BlockWalk {
       }
       const auto show = [&](View<const T, Device> x) { see(read(full.view()), x); };
       detail::RoleObserver<T, Device, decltype(show)> observer(step.role, show);
+      static_cast<void>(through(step.block, part(present_, first, count), &observer));
+    });
+  }
+  template <class See>
+  void for_each_present_input(const RoleStep<Model>& step, const See& see) {
+    in_parts([&](Index first, Index count) {
+      detail::RoleObserver<T, Device, See> observer(step.role, see);
       static_cast<void>(through(step.block, part(present_, first, count), &observer));
     });
   }

@@ -17,6 +17,12 @@ namespace binllm {
 /// A number of each group that is a parameter: its gradient is the sum of what flows to it.
 struct Learned {};
 
+/// A statistic as a constant for the gradient.
+template <class Statistic>
+struct Detached : Statistic {
+  static constexpr bool detached = true;
+};
+
 namespace statistic {
 
 /// (1/n) sum_j w_j

@@ -241,6 +241,13 @@ struct GroupedWeight<F, M, Device, TypeList<S...>> {
         },
         std::tuple_cat(operands<numbers>(groups, s), by_group(a)));
   }
+  /// Calls body(s) with views of s_1 ... s_K, one number a group each, for as long as that takes.
+  template <class Body>
+  void with_numbers(Tape<Device>& tape, const Body& body) const {
+    const Groups groups(shape, run);
+    const Temporary<M, Device> memory(tape, room(groups));
+    body(compute(tape, groups, memory.view()));
+  }
   /// s_1 ... s_K of every group: (K, groups), for who stores the weight.
   [[nodiscard]] Tensor<M, Device> numbers_of(Tape<Device>& tape) const {
     const Groups groups(shape, run);

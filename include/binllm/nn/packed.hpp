@@ -7,6 +7,20 @@
 
 namespace binllm {
 
+/// x W^T of packed signs and their row scales. The matrix must outlive the tape's round.
+template <class Activations, class T, class Device>
+[[nodiscard]] Variable<T, Device> packed_product(Pass<T, Device>& pass, Variable<T, Device> x,
+                                                 const PackedMatrix<T, Device>& weight) {
+  check_cols("packed_linear", "x", x.shape(), weight.cols);
+  using K = Kernel<PackedLinear<Activations>, Device>;
+  return pass.tape.template compute<T>(
+      x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
+        const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+        const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
+        K::forward(read(x.value()), *matrix, memory.view(), out);
+      });
+}
+
 /// W_b = scale_i (+-1)_ij input_scale_j. `Activations` says what the signs are multiplied with.
 template <class Activations, class T, class Device>
 struct PackedSignsMatrix {
@@ -18,14 +32,7 @@ struct PackedSignsMatrix {
     return weight.input_scale ? multiply(x, pass.tape.borrow(weight.input_scale.view())) : x;
   }
   [[nodiscard]] Variable<T, Device> product(Pass<T, Device>& pass, Variable<T, Device> x) const {
-    check_cols("packed_linear", "x", x.shape(), weight.cols);
-    using K = Kernel<PackedLinear<Activations>, Device>;
-    return pass.tape.template compute<T>(
-        x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
-          const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
-          const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
-          K::forward(read(x.value()), *matrix, memory.view(), out);
-        });
+    return packed_product<Activations>(pass, x, weight);
   }
   /// The weight in full precision, its input scale included.
   void dense(View<T, Device> w) const {

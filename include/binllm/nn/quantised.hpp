@@ -18,7 +18,7 @@ namespace binllm {
 ///     start(dense)            its values from those of a dense weight (out,in)
 ///     effective(pass)         the weight W_b that it multiplies with: a weight function of transient_linear
 ///     before(pass, x)         optional: what happens to the input of this layer
-///     after(pass, y)          optional: what happens to its output
+///     after(pass, y)          optional: what happens to its output; or after(pass, y, x), of the layer's input too
 ///     after_update(step, t)   optional: clip, freeze, rotate, after the update of that step, whose t it was
 ///     restore(matrix)         optional: values from a stored form, to train on from it
 ///   Form, store(parameters, matrix)      optional: the stored form that runs (nn/stored.hpp), and the way to it
@@ -70,6 +70,7 @@ struct Quantised : K {
       static_assert(sizeof...(Residual) <= 1);
       const Parameters& own = *this;
       Stage<Device> stage(pass.tape);
+      const Variable<T, Device> input = x;
       if constexpr (requires { own.before(pass, x); }) x = own.before(pass, x);
       const auto weight = [&] {
         if constexpr (requires { own.effective(pass, site); }) {
@@ -78,12 +79,19 @@ struct Quantised : K {
           return own.effective(pass);
         }
       }();
-      if constexpr (!requires { own.after(pass, x); }) {
+      const auto side = [&](auto y) {
+        if constexpr (requires { own.after(pass, y, input); }) {
+          return own.after(pass, y, input);
+        } else {
+          return own.after(pass, y);
+        }
+      };
+      if constexpr (!requires { own.after(pass, x); } && !requires { own.after(pass, x, input); }) {
         return stage.keep(transient_linear(x, weight, residual...));
       } else if constexpr (sizeof...(Residual) == 0) {
-        return stage.keep(own.after(pass, transient_linear(x, weight)));
+        return stage.keep(side(transient_linear(x, weight)));
       } else {
-        return stage.keep(add(residual..., own.after(pass, transient_linear(x, weight))));
+        return stage.keep(add(residual..., side(transient_linear(x, weight))));
       }
     }
   };

@@ -14,7 +14,7 @@ namespace binllm {
 ///                         tensors (names and values are what files hold) or describe their own tensors; and
 ///     restore(w)              writes the weight (out,in) that the layer multiplies with; or
 ///     product(pass, x)        y = x W^T without making W
-///     before(pass, x), after(pass, y)      optional, as of its kind
+///     before(pass, x), after(pass, y) or after(pass, y, x)      optional, as of its kind
 ///     dense(w)                writes one weight that does all of this; optional where restore(w) is that weight
 ///   layout                optional: the name of the layout of its tensors in files, with a version
 ///   describe(put), named(get)            optional, as of a kind: the words of config.json, and the form of them
@@ -88,6 +88,7 @@ struct Stored : S {
                                                  Variable<T, Device> x) const {
       const Matrix& own = *this;
       Stage<Device> stage(pass.tape);
+      const Variable<T, Device> input = x;
       if constexpr (requires { own.before(pass, x); }) x = own.before(pass, x);
       const auto y = [&] {
         if constexpr (requires { own.product(pass, x); }) {
@@ -96,7 +97,9 @@ struct Stored : S {
           return transient_linear(x, detail::RestoredWeight<T, Device, Matrix>{&own, weight_shape});
         }
       }();
-      if constexpr (requires { own.after(pass, y); }) {
+      if constexpr (requires { own.after(pass, y, input); }) {
+        return stage.keep(own.after(pass, y, input));
+      } else if constexpr (requires { own.after(pass, y); }) {
         return stage.keep(own.after(pass, y));
       } else {
         return stage.keep(y);

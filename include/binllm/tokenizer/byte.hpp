@@ -23,9 +23,8 @@ class ByteLevel final : public Tokenizer::Interface {
   [[nodiscard]] Index vocab_size() const override { return 256; }
   [[nodiscard]] std::string_view name() const override { return "byte"; }
   [[nodiscard]] std::size_t bytes_of(std::int32_t) const override { return 1; }
-  [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
-    const std::size_t length = std::min(text.size(), target);
-    return {length, length};
+  [[nodiscard]] std::size_t cut(std::string_view text, std::size_t from, std::size_t target) const override {
+    return from + std::min(text.size() - from, target);
   }
 };
 

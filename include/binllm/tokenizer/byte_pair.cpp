@@ -89,6 +89,10 @@ class BytePair final : public Tokenizer::Interface {
     for (const auto& [name, id] : {std::pair{"bos", model_.bos}, {"eos", model_.eos}, {"unknown", model_.unknown}}) {
       if (id && text_of(model_, *id).empty()) refuse(name, "an id of the vocabulary", fmt::format("{}", *id));
     }
+    for (std::int32_t id = 0; id < static_cast<std::int32_t>(texts_.size()); ++id) {
+      const auto i = static_cast<std::size_t>(id);
+      if ((i >= model_.pieces.size() || model_.pieces[i].empty()) && !ids.contains(id)) holes_.push_back(id);
+    }
   }
 
   void encode(std::string_view text, std::vector<std::int32_t>& ids) const override {
@@ -116,6 +120,7 @@ class BytePair final : public Tokenizer::Interface {
   [[nodiscard]] std::size_t bytes_of(std::int32_t id) const override {
     return texts_[static_cast<std::size_t>(id)].size();
   }
+  [[nodiscard]] std::vector<std::int32_t> without_piece() const override { return holes_; }
   [[nodiscard]] std::optional<std::int32_t> bos() const override { return model_.adds_bos ? model_.bos : std::nullopt; }
   [[nodiscard]] std::optional<std::int32_t> eos() const override { return model_.eos; }
   [[nodiscard]] std::string_view file_name() const override { return "tokenizer.json"; }
@@ -131,14 +136,14 @@ class BytePair final : public Tokenizer::Interface {
     return model;
   }
 
-  [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
-    if (cutter_.cuts_after_words() && target < text.size()) {
+  [[nodiscard]] std::size_t cut(std::string_view text, std::size_t from, std::size_t target) const override {
+    if (cutter_.cuts_after_words() && target < text.size() - from) {
       const Borrowed memory(*this);
-      for (std::size_t at = std::max<std::size_t>(target, 1); at < text.size(); ++at) {
-        if (is_boundary(text, at, *memory)) return {at, at};
+      for (std::size_t at = from + std::max<std::size_t>(target, 1); at < text.size(); ++at) {
+        if (is_boundary(text, at, *memory)) return at;
       }
     }
-    return {text.size(), text.size()};
+    return text.size();
   }
 
  private:
@@ -264,6 +269,7 @@ class BytePair final : public Tokenizer::Interface {
   Pattern letter_or_number_;
   AddedTokens as_it_stands_, after_normalisation_;
   std::vector<std::string> texts_;  ///< by id, in bytes
+  std::vector<std::int32_t> holes_;
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Memory>> idle_;
   mutable std::once_flag written_;

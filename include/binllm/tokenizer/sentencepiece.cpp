@@ -5,39 +5,90 @@
 
 #include <sentencepiece_processor.h>
 
+#include <algorithm>
 #include <limits>
+#include <optional>
+#include <unordered_set>
 
 namespace binllm {
 namespace {
 
 constexpr std::string_view blank_mark = "\xe2\x96\x81";  // U+2581 stands for a blank inside pieces
 
-/// True if a piece could join the end of one word with the blank before the next.
-bool spans_a_blank(std::string_view piece) {
-  bool word = false;
-  while (!piece.empty()) {
-    const bool mark = piece.starts_with(blank_mark);
-    if (piece.front() == ' ' || (word && mark)) return true;
-    word = word || !mark;
-    piece.remove_prefix(mark ? blank_mark.size() : 1);
+/// The character that starts at `at`; 0 where the bytes there are none.
+char32_t character(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[at + i]); };
+  const std::size_t size = byte(0) < 0x80   ? 1
+                           : byte(0) < 0xc2 ? 0
+                           : byte(0) < 0xe0 ? 2
+                           : byte(0) < 0xf0 ? 3
+                           : byte(0) < 0xf5 ? 4
+                                            : 0;
+  if (size == 0 || text.size() - at < size) return 0;
+  char32_t code = size == 1 ? byte(0) : byte(0) & (0xffU >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3f);
   }
-  return false;
+  return code;
+}
+bool starts_character(std::string_view text, std::size_t at) {
+  return (static_cast<unsigned char>(text[at]) & 0xc0) != 0x80;
 }
 
-/// Whether "a b" has the ids of "a" followed by those of "b", given that neither has a blank at the cut: byte-pair
-/// merges stay inside words, text is not rewritten, and the dummy prefix before "b" is the blank that was dropped.
-/// (Unigram models add up scores from the start of the text, so their rounding reaches across any cut.)
-bool words_are_independent(const SentencePieceModel& model) {
-  using Type = SentencePieceModel::Type;
-  bool spans = false, blank_is_known = false;
-  for (const auto& piece : model.pieces) {
-    if (piece.type == Type::control) continue;
-    spans = spans || spans_a_blank(piece.text);
-    blank_is_known = blank_is_known || (piece.text == blank_mark && piece.type != Type::unused);
+/// Where nothing reaches across. Byte-pair merges join two pieces to one of the vocabulary; where no piece has the two
+/// characters at a cut side by side none does, and the parts have the ids of the whole. (Unigram models add up scores
+/// from the start of the text, so their rounding reaches across any cut.)
+class Cuts {
+ public:
+  explicit Cuts(const SentencePieceModel& model)
+      : exact_(model.kind == SentencePieceModel::Kind::byte_pair && !model.blank_is_suffix && model.marks_blanks &&
+               model.rewriting.empty()) {
+    using Type = SentencePieceModel::Type;
+    for (const auto& piece : model.pieces) {
+      if (piece.type == Type::byte) unknown_are_bytes_ = true;
+      if (piece.type == Type::byte || piece.type == Type::control) continue;
+      char32_t last = 0;
+      std::size_t characters = 0;
+      for (std::size_t at = 0; at < piece.text.size(); ++at) {
+        if (!starts_character(piece.text, at)) continue;
+        const char32_t next = plain(character(piece.text, at));
+        if (characters++ > 0) together_.insert(pair(last, next));
+        last = next;
+      }
+      if (characters == 1 && piece.type != Type::unknown && piece.type != Type::unused) known_.insert(last);
+    }
   }
-  return model.kind == SentencePieceModel::Kind::byte_pair && !model.blank_is_suffix && model.dummy_prefix &&
-         model.marks_blanks && model.rewriting.empty() && !spans && blank_is_known;
-}
+  /// The first one from `at` on, else the end.
+  [[nodiscard]] std::size_t next(std::string_view text, std::size_t at) const {
+    for (; exact_ && at < text.size(); ++at) {
+      if (at > 0 && starts_character(text, at) && separates(character(text, before(text, at)), character(text, at)))
+        return at;
+    }
+    return text.size();
+  }
+  /// Where the character before a cut starts.
+  [[nodiscard]] static std::size_t before(std::string_view text, std::size_t cut) {
+    std::size_t at = cut - 1;
+    while (at > 0 && cut - at < 4 && !starts_character(text, at)) --at;
+    return at;
+  }
+
+ private:
+  static constexpr char32_t mark = 0x2581;  // stands for a blank in pieces; in a text it is taken for one
+  [[nodiscard]] static char32_t plain(char32_t c) { return c == mark ? U' ' : c; }
+  [[nodiscard]] static std::uint64_t pair(char32_t a, char32_t b) { return std::uint64_t{a} << 32 | b; }
+  /// Blanks before a cut would be the end of a text, where they may be dropped. Unknown characters side by side are one
+  /// id, unless they are bytes.
+  [[nodiscard]] bool separates(char32_t a, char32_t b) const {
+    if (a == 0 || b == 0 || a == U' ' || a == mark || b == mark) return false;
+    return !together_.contains(pair(a, b)) && (unknown_are_bytes_ || known_.contains(a) || known_.contains(b));
+  }
+
+  bool exact_, unknown_are_bytes_ = false;
+  std::unordered_set<std::uint64_t> together_;
+  std::unordered_set<char32_t> known_;
+};
 
 class SentencePiece final : public Tokenizer::Interface {
  public:
@@ -46,7 +97,7 @@ class SentencePiece final : public Tokenizer::Interface {
     if (!status.ok() || processor_.GetPieceSize() < 1) {
       throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", status.ToString());
     }
-    words_are_independent_ = words_are_independent(parse_sentencepiece(model_));
+    cuts_.emplace(parse_sentencepiece(model_));
     for (int id = 0; id < processor_.GetPieceSize(); ++id) bytes_.push_back(surface_bytes(id));
   }
 
@@ -75,17 +126,17 @@ class SentencePiece final : public Tokenizer::Interface {
   [[nodiscard]] std::string_view file_name() const override { return "tokenizer.model"; }
   [[nodiscard]] std::string_view serialised() const override { return model_; }
 
-  /// At the first single blank between two words from `target` on; the blank is dropped.
-  [[nodiscard]] Tokenizer::Cut cut(std::string_view text, std::size_t target) const override {
-    if (words_are_independent_ && target > 0) {
-      for (std::size_t at = text.find(' ', target); at != std::string_view::npos; at = text.find(' ', at + 1)) {
-        const std::string_view before = text.substr(0, at), after = text.substr(at + 1);
-        const bool blank_before = before.ends_with(' ') || before.ends_with(blank_mark);
-        const bool blank_after = after.empty() || after.starts_with(' ') || after.starts_with(blank_mark);
-        if (!blank_before && !blank_after) return {at, at + 1};
-      }
-    }
-    return {text.size(), text.size()};
+  [[nodiscard]] std::size_t cut(std::string_view text, std::size_t from, std::size_t target) const override {
+    return target < text.size() - from ? cuts_->next(text, from + std::max<std::size_t>(target, 1)) : text.size();
+  }
+  /// A text of its own would begin with a blank. So the character before the cut comes along, and its ids do not.
+  void encode_from(std::string_view text, std::size_t from, std::vector<std::int32_t>& ids) const override {
+    if (from == 0) return encode(text, ids);
+    const std::string_view with_lead = text.substr(Cuts::before(text, from));
+    std::vector<std::int32_t> lead, all;
+    encode(with_lead.substr(0, with_lead.size() - (text.size() - from)), lead);
+    encode(with_lead, all);
+    ids.insert(ids.end(), all.begin() + static_cast<std::ptrdiff_t>(lead.size()), all.end());
   }
 
  private:
@@ -110,7 +161,7 @@ class SentencePiece final : public Tokenizer::Interface {
   std::string model_;
   sentencepiece::SentencePieceProcessor processor_;
   std::vector<std::size_t> bytes_;
-  bool words_are_independent_ = false;
+  std::optional<Cuts> cuts_;
 };
 
 }  // namespace

@@ -20,11 +20,6 @@ namespace binllm {
 /// A new kind of tokenizer derives from `Tokenizer::Interface` and is passed as a `std::shared_ptr`.
 class Tokenizer {
  public:
-  /// A piece of a long text: encode the first `length` bytes, then go on `consumed` bytes further.
-  struct Cut {
-    std::size_t length, consumed;
-  };
-
   /// A file of a model folder.
   struct StoredFile {
     std::string_view name, content;
@@ -42,11 +37,18 @@ class Tokenizer {
     /// Bytes of text that an id stands for in the middle of a text; 0 of the unknown piece.
     [[nodiscard]] virtual std::size_t bytes_of(std::int32_t id) const = 0;
     [[nodiscard]] virtual std::optional<std::int32_t> unknown() const { return std::nullopt; }
+    [[nodiscard]] virtual std::vector<std::int32_t> without_piece() const { return {}; }
     [[nodiscard]] virtual std::optional<std::int32_t> bos() const { return std::nullopt; }
     [[nodiscard]] virtual std::optional<std::int32_t> eos() const { return std::nullopt; }
-    /// Where a text may be cut after about `target` bytes so that the ids of the parts, one after the other,
-    /// are those of the whole. The default never cuts.
-    [[nodiscard]] virtual Cut cut(std::string_view text, std::size_t) const { return {text.size(), text.size()}; }
+    /// Where a text may be cut, `target` bytes after `from` or later, so that the ids of the parts, one after the
+    /// other, are those of the whole. The default never cuts.
+    [[nodiscard]] virtual std::size_t cut(std::string_view text, std::size_t /*from*/, std::size_t /*target*/) const {
+      return text.size();
+    }
+    /// Appends the ids of a text from a cut on.
+    virtual void encode_from(std::string_view text, std::size_t from, std::vector<std::int32_t>& ids) const {
+      encode(text.substr(from), ids);
+    }
     [[nodiscard]] virtual std::string_view file_name() const { return {}; }
     [[nodiscard]] virtual std::string_view serialised() const { return {}; }
     [[nodiscard]] virtual std::vector<StoredFile> other_files() const { return {}; }
@@ -57,18 +59,18 @@ class Tokenizer {
   /// The ids of a text, without BOS.
   [[nodiscard]] std::vector<std::int32_t> encode(std::string_view text) const {
     std::vector<std::int32_t> ids;
-    while (!text.empty()) text.remove_prefix(encode_piece(text, ids));
+    for (std::size_t at = 0; at < text.size();) at = encode_piece(text, at, ids);
     return ids;
   }
 
-  /// Appends the ids of about the first `target` bytes of `text` to `ids`; returns how many bytes to go on after.
-  /// Called until the text is used up it yields exactly the ids of `encode`. By default pieces are so long that their
-  /// queue of byte-pair merges stays in the processor's second cache: half the time of pieces of 1 MiB.
-  std::size_t encode_piece(std::string_view text, std::vector<std::int32_t>& ids,
+  /// Appends the ids of about `target` bytes of `text` from `from` on; returns where to go on. Called from 0 until the
+  /// end of the text it yields exactly the ids of `encode`. By default pieces are so long that their queue of byte-pair
+  /// merges stays in the processor's second cache: half the time of pieces of 1 MiB.
+  std::size_t encode_piece(std::string_view text, std::size_t from, std::vector<std::int32_t>& ids,
                            std::size_t target = std::size_t{1} << 16) const {
-    const Cut cut = implementation_->cut(text, target);
-    implementation_->encode(text.substr(0, cut.length), ids);
-    return cut.consumed;
+    const std::size_t end = implementation_->cut(text, from, target);
+    implementation_->encode_from(text.substr(0, end), from, ids);
+    return end;
   }
 
   /// The text of the ids; BOS and EOS stand for no text. Errors: token_out_of_range.
@@ -90,6 +92,8 @@ class Tokenizer {
   /// The id of text that the vocabulary has no piece for, where there can be such text. What it stands for cannot be
   /// told from the id.
   [[nodiscard]] std::optional<std::int32_t> unknown() const { return implementation_->unknown(); }
+  /// Ids below vocab_size() that stand for nothing: holes in the vocabulary.
+  [[nodiscard]] std::vector<std::int32_t> without_piece() const { return implementation_->without_piece(); }
   /// The id that opens every stream, where this tokenizer adds one.
   [[nodiscard]] std::optional<std::int32_t> bos() const { return implementation_->bos(); }
   /// The id that ends a text, where the vocabulary has one.

@@ -28,7 +28,7 @@ json parsed(const fs::path& path) { return json::parse(read_text(path)); }
 
 Ids in_pieces(const Tokenizer& tokenizer, std::string_view text) {
   Ids ids;
-  while (!text.empty()) text.remove_prefix(tokenizer.encode_piece(text, ids, 1));
+  for (std::size_t at = 0; at < text.size();) at = tokenizer.encode_piece(text, at, ids, 1);
   return ids;
 }
 

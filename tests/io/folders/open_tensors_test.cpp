@@ -9,6 +9,8 @@
 #include <binllm/io/folders/pack_folder.hpp>
 #include <binllm/io/folders/verify.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <functional>
 
 using namespace binllm;
@@ -208,6 +210,27 @@ TEST_CASE("generation_config.json is kept, but never that of another model") {
   save(model, to.path());
   CHECK_FALSE(fs::exists(generation));
   CHECK(read_config(to.path()).config == model.config);
+}
+
+TEST_CASE("what config.json says to others is kept; what is no longer so is not") {
+  const auto model = tiny_model<float>();
+  const TemporaryFolder from, to;
+  save(model, from.path());
+  auto object = nlohmann::json::parse(read_text(from / "config.json"));
+  object.erase("binllm");
+  object.update({{"initializer_range", 0.02},
+                 {"task", {{"name", "stories"}}},
+                 {"torch_dtype", "float16"},
+                 {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", model.config.rope_theta}}},
+                 {"quantization_config", {{"bits", 4}}}});
+  write_text(from / "config.json", object.dump());
+  save(model, to.path(), {.source = from.path()});
+  const auto kept = nlohmann::json::parse(read_text(to / "config.json"));
+  CHECK(kept["initializer_range"] == 0.02);
+  CHECK(kept["task"]["name"] == "stories");
+  for (const char* key : {"torch_dtype", "rope_parameters", "quantization_config"}) CHECK_FALSE(kept.contains(key));
+  CHECK(read_config(to.path()).config == model.config);
+  CHECK(has_config_checksum(to.path()));
 }
 
 TEST_CASE("a folder is verified as far as it has checksums") {

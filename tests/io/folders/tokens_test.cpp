@@ -22,7 +22,9 @@ class WithEnd final : public Tokenizer::Interface {
   std::size_t bytes_of(std::int32_t id) const override { return id < 256 ? 1 : 0; }
   std::optional<std::int32_t> bos() const override { return 256; }
   std::optional<std::int32_t> eos() const override { return 256; }
-  Tokenizer::Cut cut(std::string_view text, std::size_t target) const override { return bytes_.cut(text, target); }
+  std::size_t cut(std::string_view text, std::size_t from, std::size_t target) const override {
+    return bytes_.cut(text, from, target);
+  }
 
  private:
   ByteLevel bytes_;

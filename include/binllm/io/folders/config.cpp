@@ -371,9 +371,20 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
   return object;
 }
 
+/// What another config.json says and nothing here reads, for other programs: not a second word on the positions, nor how
+/// the weights were stored there.
+void add_foreign_keys(nlohmann::ordered_json& object, const std::filesystem::path& source) {
+  constexpr std::array ours{"binllm",      "rope_parameters", "rope_scaling",       "rope_theta",
+                            "torch_dtype", "dtype",           "quantization_config"};
+  for (const auto& [key, value] : read_object(source).items()) {
+    if (!object.contains(key) && std::find(ours.begin(), ours.end(), key) == ours.end()) object[key] = value;
+  }
+}
+
 }  // namespace
 
-void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known) {
+void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known,
+                  const std::filesystem::path& source) {
   model.config.check();
   if (!is_known_format(model.format, known)) {
     throw Error(ErrorId::unknown_name, "write_config", "format", format_names(known), model.format);
@@ -387,6 +398,13 @@ void write_config(const std::filesystem::path& file, const ModelDescription& mod
   if (read_numbers(Fields(written, file.string()), *model.family) != model.config) {
     throw Error(ErrorId::config_inconsistent, "write_config", file.string(),
                 fmt::format("numbers that a {} can say in its file", model.family->name), "others");
+  }
+  std::error_code ignored;
+  if (!source.empty() && std::filesystem::exists(source / "config.json", ignored)) {
+    nlohmann::ordered_json with_foreign = object;
+    add_foreign_keys(with_foreign, source / "config.json");
+    const json all = json::parse(with_foreign.dump());
+    if (read_numbers(Fields(all, file.string()), *model.family) == model.config) object = with_foreign;
   }
   object["binllm"] = {{"format", model.format}};
   for (const auto& [key, value] : model.recipe) object["binllm"][key] = value;

@@ -45,9 +45,11 @@ struct KnownBeside {
 /// Whether config.json of a folder, or the file itself, has a checksum. Errors: those of read_config about a file.
 [[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
 
-/// Writes a config.json that `read_config` reads back equal, with a checksum. Replaces the file whole or not at all.
+/// Writes a config.json that `read_config` reads back equal, with a checksum, and keeps what that of `source`, a model
+/// folder, says beyond. Replaces the file whole or not at all.
 /// Errors: config_inconsistent (also numbers that the family has no key for), unknown_name (format), config_invalid (a
 /// recipe key named "format", text that is not UTF-8), write_failed.
-void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known = {});
+void write_config(const std::filesystem::path& file, const ModelDescription& model, const KnownBeside& known = {},
+                  const std::filesystem::path& source = {});
 
 }  // namespace binllm

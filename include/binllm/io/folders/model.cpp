@@ -49,7 +49,7 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
   if (!options.source.empty() && std::filesystem::exists(source, ignored)) {
     write_file(folder / generation_config_file, MappedFile(source).bytes());
   }
-  write_config(folder / "config.json", description, {description.family, description.format});
+  write_config(folder / "config.json", description, {description.family, description.format}, options.source);
   if (!reads_back(folder, description)) std::filesystem::remove(folder / generation_config_file, ignored);
 }
 

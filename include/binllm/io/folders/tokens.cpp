@@ -110,11 +110,11 @@ class Writer {
   /// `pages`: of a text that is a part of them.
   void encode(std::string_view text, ReadOnce* pages) {
     text_bytes_ += text.size();
-    while (!text.empty()) {
-      text.remove_prefix(tokenizer_.encode_piece(text, ids_));
+    for (std::size_t at = 0; at < text.size();) {
+      at = tokenizer_.encode_piece(text, at, ids_);
       file_.append(ids_);
       ids_.clear();
-      if (pages != nullptr) pages->passed(text.data());
+      if (pages != nullptr) pages->passed(text.data() + at);
     }
   }
 

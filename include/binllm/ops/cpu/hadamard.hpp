@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/// The fast Walsh-Hadamard transform: sums and differences of halves, log2 B times. A private tail of
+/// ops/hadamard.hpp; the generic kernel there is its definition.
+#pragma once
+#include <algorithm>
+
+namespace binllm {
+
+template <>
+struct Kernel<Hadamard, Cpu> {
+  static Index workspace(Index) { return 0; }
+  template <class T>
+  static void forward(View<const T> x, Index block, View<T>, View<T> y) {
+    transform(x, block, [&](Index first, Index count, const T* result) { std::copy_n(result, count, y.data + first); });
+  }
+  template <class T>
+  static void backward(View<const T> dy, Index block, View<T>, Into<T, Cpu> dx) {
+    if (!dx) return;
+    if (dx.fresh) return forward(dy, block, {}, dx.view);
+    transform(dy, block, [&](Index first, Index count, const T* result) {
+      for (Index i = 0; i < count; ++i) dx.view.data[first + i] += result[i];
+    });
+  }
+
+ private:
+  /// Calls write(first, count, result) for each block.
+  template <class T, class Write>
+  static void transform(View<const T> x, Index block, const Write& write) {
+    const auto entry = static_cast<T>(1 / std::sqrt(static_cast<double>(block)));
+    const Index blocks = x.size() / block, at_once = std::max<Index>(1, Backend<Cpu>::tile_elements / block);
+    parallel_for((blocks + at_once - 1) / at_once, [&](Index tile) {
+      T values[largest_hadamard_block];
+      for (Index k = tile * at_once; k < std::min(blocks, (tile + 1) * at_once); ++k) {
+        for (Index i = 0; i < block; ++i) values[i] = entry * x.data[k * block + i];
+        for (Index half = 1; half < block; half *= 2) {
+          for (Index pair = 0; pair < block; pair += 2 * half) butterflies(values + pair, half);
+        }
+        write(k * block, block, values);
+      }
+    });
+  }
+  /// a, b -> a + b, a - b
+  template <class T>
+  static void butterflies(T* values, Index half) {
+    for (Index i = 0; i < half; ++i) {
+      const T a = values[i], b = values[i + half];
+      values[i] = a + b, values[i + half] = a - b;
+    }
+  }
+};
+
+}  // namespace binllm

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""What the scripts for methods after training share: one small layer with its inputs, and what all methods do with its
+Hessian. Numbers are functions of a name and an index, which the tests compute too (example_layer.hpp)."""
+import pathlib
+
+import numpy
+
+ROWS, COLS, TOKENS = 8, 150, 240
+
+
+def numbers(name, *shape):
+    """In [-1, 1): the upper bits of a hash of the index, started by a hash of the name."""
+    mask = (1 << 64) - 1
+    start = 0xCBF29CE484222325  # FNV-1a
+    for byte in name.encode():
+        start = (start ^ byte) * 0x100000001B3 & mask
+    count = int(numpy.prod(shape))
+    with numpy.errstate(over="ignore"):  # splitmix64
+        x = numpy.uint64(start) + numpy.arange(1, count + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
+        x = (x ^ (x >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
+        x = x ^ (x >> numpy.uint64(31))
+    return ((x >> numpy.uint64(40)).astype(numpy.float64) / 2**23 - 1).reshape(shape)
+
+
+def example():
+    """W with heavy tails, in floats; inputs whose channels differ in size and are correlated; H = 2/N sum x x^T."""
+    u = numbers("weight", ROWS, COLS)
+    w = (u * (0.25 + u * u)).astype(numpy.float32).astype(numpy.float64)
+    size = 0.25 + 2 * numpy.abs(numbers("size", COLS)) ** 3
+    x = size * numbers("inputs", TOKENS, COLS) + 0.2 * numbers("common", TOKENS, 1) * numbers("mix", 1, COLS)
+    return w, 2 / TOKENS * x.T @ x
+
+
+def upper_factor(h, damping=0.01):
+    """U with H^-1 = U^T U, H damped by a share of its mean diagonal."""
+    damped = h + damping * numpy.mean(numpy.diag(h)) * numpy.eye(len(h))
+    return numpy.linalg.cholesky(numpy.linalg.inv(damped)).T
+
+
+def with_feedback(w, u, block, quantise):
+    """Block by block: quantise(columns, first); what is lost goes to the columns that come later."""
+    w = w.copy()
+    for first in range(0, w.shape[1], block):
+        last = min(first + block, w.shape[1])
+        q = quantise(w[:, first:last], first)
+        error = (w[:, first:last] - q) / numpy.diag(u)[first:last]
+        w[:, first:last] = q
+        w[:, last:] -= error @ u[first:last, last:]
+    return w
+
+
+def write(script, results):
+    """A few projections of each result, line by line "key value...": equal ones mean equal matrices."""
+    lines = []
+    for key, value in results.items():
+        value = numpy.atleast_1d(value)
+        if value.ndim == 2:
+            value = (value @ numbers("probe", value.shape[1], 3)).ravel()
+        lines.append(" ".join([key] + ["%.17g" % v for v in value]))
+    pathlib.Path(script).with_suffix(".txt").write_text("\n".join(lines) + "\n")
