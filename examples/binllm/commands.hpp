@@ -29,6 +29,8 @@ void add_inspect(CLI::App& app, std::string& list);
 void add_bits(CLI::App& app, std::string& list);
 void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);
+void add_quantize(CLI::App& app, std::string& list);
+void add_plot(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.

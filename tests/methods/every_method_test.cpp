@@ -113,7 +113,11 @@ TEST_CASE("every method: trains, is saved, loaded, stored, and runs") {
     CHECK(largest_difference(stored_logits, logits) < 0.05 * largest);
     CHECK(largest_difference(decoded_logits(loaded, ids.view().middle_rows(0, 1)),
                              logits_of(loaded, ids.view().middle_rows(0, 1))) < 1e-4 * largest);
-    const Model dense = restored(loaded, format_named<float, Cpu>(FullPrecisionFormat::name, {}));
-    CHECK(largest_difference(logits_of(dense, ids.view()), stored_logits) < 1e-4 * largest);
+    try {
+      const Model dense = restored(loaded, format_named<float, Cpu>(FullPrecisionFormat::name, {}));
+      CHECK(largest_difference(logits_of(dense, ids.view()), stored_logits) < 1e-4 * largest);
+    } catch (const Error& error) {  // a form whose layers do more than multiply with a weight
+      CHECK(error.id() == ErrorId::config_inconsistent);
+    }
   }
 }

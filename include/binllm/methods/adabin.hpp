@@ -45,8 +45,8 @@ struct AdaBin {
   [[nodiscard]] double sharpness(const TrainingProgress& progress) const {
     return 0.001 * std::pow(10000, progress.share());
   }
-  template <class T, class Activations>
-  static void store(const Parameters<T, Cpu>& from, ShiftedSignsMatrix<Granularity::row, Activations, T, Cpu>& to) {
+  template <class T>
+  static void store(const Parameters<T, Cpu>& from, ShiftedSignsMatrix<Granularity::row, T, Cpu>& to) {
     const Tensor<T> numbers = group_numbers<T>(from);
     const auto beta = read(numbers.view()).slice(0), alpha = read(numbers.view()).slice(1);
     Tensor<T> centred(from.weight.shape());

@@ -4,9 +4,9 @@
 #include <binllm/core/random.hpp>
 #include <binllm/device/host.hpp>
 #include <binllm/methods/forms/signs.hpp>
+#include <binllm/methods/method.hpp>
 #include <binllm/methods/outer_product.hpp>
 #include <binllm/nn/grouped_weight.hpp>
-#include <binllm/nn/quantised.hpp>
 #include <binllm/ops/linear.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/softmax.hpp>
@@ -150,5 +150,23 @@ struct BinaryMosKind {
   }
 };
 static_assert(LinearKind<BinaryMosKind> && StoredForm<BinaryMosForm>);
+
+struct BinaryMos {
+  static constexpr std::string_view name = BinaryMosKind::name, summary = BinaryMosKind::summary;
+  static constexpr std::string_view source = "Jo et al., BinaryMoS, NeurIPS 2024, arXiv 2406.12311";
+  static constexpr MethodFacts facts{.weight = "(p S_out) sgn(W) (p S_in)",
+                                     .granularity = "row and column, by token",
+                                     .estimator = "clip at 1",
+                                     .learnable = "S_out, S_in, router",
+                                     .teacher = "predictions, hidden states",
+                                     .bits = "1.05"};
+  static constexpr MethodSettings published{
+      .optimiser = {.learning_rate = 2e-5, .last_learning_rate = 0, .beta2 = 0.999, .weight_decay = 0},
+      .loss = {.distillation = 1, .per_sequence = true, .hidden_states = 10, .hidden_distance = hidden_squares}};
+
+  template <std::floating_point T>
+  using kind = BinaryMosKind;
+};
+static_assert(Method<BinaryMos>);
 
 }  // namespace binllm

@@ -2,8 +2,8 @@
 /// BitNet, the first: signs of centred weights, one scale for the matrix, eight bits an activation behind a norm.
 #pragma once
 #include <binllm/methods/forms/signs.hpp>
+#include <binllm/methods/method.hpp>
 #include <binllm/nn/grouped_weight.hpp>
-#include <binllm/nn/quantised.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/quantise_activations.hpp>
 #include <binllm/ops/scale.hpp>
@@ -58,8 +58,8 @@ template <BitNetActivations activations>
 struct BitNetForm {
   static constexpr bool eight = activations == BitNetActivations::eight;
   static constexpr std::string_view name = eight ? "bitnet-stored" : "bitnet-w1a16-stored";
-  static constexpr std::string_view summary = eight ? "signs and a scale, eight bits an activation"
-                                                    : "signs and a scale";
+  static constexpr std::string_view summary =
+      eight ? "signs and a scale, eight bits an activation" : "signs and a scale";
   static constexpr std::string_view layout = packed_layout;
 
   template <class T, class Device>
@@ -94,6 +94,15 @@ struct BitNetKind {
   struct Parameters : LatentWeight<Sign, T, Device> {
     using M = master_t<T>;
     using LatentWeight<Sign, T, Device>::LatentWeight;
+    /// Latent weights whose scale and signs are those that were stored: with a mean s of the signs, |W| is beta, or
+    /// eta / (1 - s^2).
+    void restore(const typename Form::template Matrix<M, Cpu>& from) {
+      const View<M> w = this->weight.value;
+      const M scale = from.weight.scale.view().data[0];
+      write_signs(from.weight, w, M(1));
+      const M mean = w.flat().mean(), spread = M(1) - mean * mean;
+      w.flat() *= eight || spread == M(0) ? scale : scale / spread;
+    }
     [[nodiscard]] Variable<T, Device> before(Pass<T, Device>&, Variable<T, Device> x) const {
       return eight ? quantise_activations(standardise(x, detail::bitnet_epsilon)) : x;
     }
@@ -106,9 +115,8 @@ struct BitNetKind {
     [[nodiscard]] Variable<M, Device> eta(Pass<T, Device>& pass) const {
       const auto weight = this->effective(pass);
       return pass.tape.template compute<M>(Shape{weight.shape[0]}, [weight, tape = &pass.tape](View<M, Device> out) {
-        weight.with_numbers(*tape, [&](const auto& numbers) {
-          Backend<Device>::map(out, formula::Identity{}, uniform(numbers[1]));
-        });
+        weight.with_numbers(
+            *tape, [&](const auto& numbers) { Backend<Device>::map(out, formula::Identity{}, uniform(numbers[1])); });
       });
     }
   };
@@ -125,5 +133,33 @@ struct BitNetKind {
   }
 };
 static_assert(LinearKind<BitNetKind<BitNetActivations::eight>> && StoredForm<BitNetForm<BitNetActivations::eight>>);
+
+namespace detail {
+inline constexpr OptimiserSettings bitnet_optimiser{
+    .learning_rate = 2.4e-3, .last_learning_rate = 0, .warmup = 750, .beta2 = 0.98, .weight_decay = 0.01};
+}
+
+struct BitNet {
+  template <std::floating_point T>
+  using kind = BitNetKind<BitNetActivations::eight>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = kind<float>::summary;
+  static constexpr std::string_view source = "Wang et al., BitNet, arXiv 2310.11453";
+  static constexpr MethodFacts facts{
+      .weight = "beta sgn(W - mean W)", .granularity = "tensor", .estimator = "identity", .activations = "8"};
+  static constexpr MethodSettings published{.optimiser = detail::bitnet_optimiser};
+};
+
+struct BitNetW1A16 {
+  template <std::floating_point T>
+  using kind = BitNetKind<BitNetActivations::sixteen>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = kind<float>::summary;
+  static constexpr std::string_view source = "BitNet as OneBit compares with it, arXiv 2402.11295";
+  static constexpr MethodFacts facts{
+      .weight = "sgn(W - mean W), then eta norm", .granularity = "tensor", .estimator = "identity"};
+  static constexpr MethodSettings published{.optimiser = detail::bitnet_optimiser};
+};
+static_assert(Method<BitNet> && Method<BitNetW1A16>);
 
 }  // namespace binllm

@@ -3,8 +3,9 @@
 #pragma once
 #include <binllm/methods/forms/signs.hpp>
 #include <binllm/methods/forms/ternary.hpp>
+#include <binllm/methods/method.hpp>
 #include <binllm/nn/grouped_weight.hpp>
-#include <binllm/nn/quantised.hpp>
+#include <binllm/nn/training_progress.hpp>
 #include <binllm/ops/quantise_activations.hpp>
 #include <binllm/ops/rms_norm.hpp>
 
@@ -105,8 +106,7 @@ struct BitNet158Kind {
   using Form = BitNet158Form<inner>;
 
   /// t of a step: from 0 to 1 in 1000 steps, or in half of a run that is shorter than 2000.
-  template <class Progress>
-  [[nodiscard]] static double sharpness(const Progress& progress) {
+  [[nodiscard]] static double sharpness(const TrainingProgress& progress) {
     const double warmup = std::min(1000.0, 0.5 * static_cast<double>(progress.steps));
     return std::min(static_cast<double>(progress.step) / warmup, 1.0);
   }
@@ -159,5 +159,37 @@ struct BitNet158Kind {
   }
 };
 static_assert(LinearKind<BitNet158Kind<InnerNorm::model>> && StoredForm<BitNet158Form<InnerNorm::model>>);
+
+struct BitNet158 {
+  template <std::floating_point T>
+  using kind = BitNet158Kind<InnerNorm::model>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = kind<float>::summary;
+  static constexpr std::string_view source =
+      "Ma et al., arXiv 2402.17764; from a pre-trained model as Hugging Face's 1.58-bit report";
+  static constexpr MethodFacts facts{.weight = "G clamp(round(W / G))",
+                                     .granularity = "tensor",
+                                     .estimator = "identity",
+                                     .activations = "8",
+                                     .bits = "1.58"};
+  static constexpr MethodSettings published{.optimiser = {.learning_rate = 1e-4, .last_learning_rate = 0}};
+};
+
+struct BitNet158SubNorm {
+  template <std::floating_point T>
+  using kind = BitNet158Kind<InnerNorm::inside>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = "the same with a norm before o and down";
+  static constexpr std::string_view source = "Ma et al., arXiv 2402.17764 and 2504.12285";
+  static constexpr MethodFacts facts{.weight = "G clamp(round(W / G))",
+                                     .granularity = "tensor",
+                                     .estimator = "identity",
+                                     .learnable = "norms",
+                                     .activations = "8",
+                                     .bits = "1.58"};
+  static constexpr MethodSettings published{
+      .optimiser = {.learning_rate = 1.5e-3, .last_learning_rate = 0, .warmup = 375}};
+};
+static_assert(Method<BitNet158> && Method<BitNet158SubNorm>);
 
 }  // namespace binllm

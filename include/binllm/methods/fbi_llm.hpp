@@ -82,8 +82,8 @@ struct FbiLlmOf {
       v("beta", self.beta...);
     }
   };
-  template <class T, class Activations>
-  static void store(const Parameters<T, Cpu>& from, ShiftedSignsMatrix<granularity, Activations, T, Cpu>& to) {
+  template <class T>
+  static void store(const Parameters<T, Cpu>& from, ShiftedSignsMatrix<granularity, T, Cpu>& to) {
     to.set(read(from.weight.value), read(from.alpha.value), read(from.beta.value));
   }
 };

@@ -165,7 +165,7 @@ struct InqOf {
       copy_to_device(read(w.view()), weight.value);
       copy_to_device(read(values.view()), held.view());
     }
-    double frozen_ = 0;  ///< at least this share is
+    double frozen_ = shares[0];  ///< at least this share is
   };
 };
 

@@ -3,9 +3,9 @@
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/methods/forms/signs.hpp>
+#include <binllm/methods/method.hpp>
 #include <binllm/methods/outer_product.hpp>
 #include <binllm/nn/grouped_weight.hpp>
-#include <binllm/nn/quantised.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/standardise.hpp>
 
@@ -102,5 +102,23 @@ struct OneBitKind {
   }
 };
 static_assert(LinearKind<OneBitKind> && StoredForm<OneBitForm>);
+
+struct OneBit {
+  static constexpr std::string_view name = OneBitKind::name, summary = OneBitKind::summary;
+  static constexpr std::string_view source = "Xu et al., OneBit, NeurIPS 2024, arXiv 2402.11295";
+  static constexpr MethodFacts facts{.weight = "h g sgn(W), then a norm",
+                                     .granularity = "row and column",
+                                     .estimator = "1.001 - tanh^2",
+                                     .learnable = "h, g",
+                                     .teacher = "predictions, hidden states",
+                                     .bits = "1.01"};
+  static constexpr MethodSettings published{
+      .optimiser = {.learning_rate = 4e-4, .last_learning_rate = 0, .warmup = 500, .beta2 = 0.98, .weight_decay = 0.01},
+      .loss = {.distillation = 1, .distillation_weight = 0.01, .per_sequence = true, .hidden_states = 1}};
+
+  template <std::floating_point T>
+  using kind = OneBitKind;
+};
+static_assert(Method<OneBit>);
 
 }  // namespace binllm

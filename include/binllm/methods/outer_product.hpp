@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The vectors that row and column scales start from: the outer product nearest to the magnitudes of a matrix.
 #pragma once
-#include <binllm/core/view.hpp>
+#include <binllm/core/tensor.hpp>
 
 #include <cmath>
 
@@ -13,25 +13,24 @@ namespace binllm {
 template <class M>
 M nearest_outer_product(View<const M> w, View<M> a, View<M> b) {
   constexpr int most_rounds = 100;
-  constexpr M close = sizeof(M) == 4 ? M(1e-7) : M(1e-15);
+  constexpr M close = sizeof(M) == 4 ? M(1e-6) : M(1e-12);  // that a round changes b by less ends it
   const auto normalise = [](View<M> x) {
     const M length = std::sqrt(x.flat().square().sum());
     if (length > 0) x.flat() /= length;
     return length;
   };
+  Tensor<M> before(b.shape);
   b.flat().setConstant(1);
   normalise(b);
-  M value = 0;
-  for (int round = 0; round < most_rounds; ++round) {
+  for (int round = 0;; ++round) {
+    before.view().flat() = b.flat();
     for (Index r = 0; r < w.rows(); ++r) a.data[r] = (w.row(r).abs() * b.flat()).sum();
     normalise(a);
     b.flat().setZero();
     for (Index r = 0; r < w.rows(); ++r) b.flat() += w.row(r).abs() * a.data[r];
-    const M before = value;
-    value = normalise(b);
-    if (std::abs(value - before) <= close * value) break;
+    const M value = normalise(b);
+    if (round == most_rounds || std::sqrt((b.flat() - before.view().flat()).square().sum()) <= close) return value;
   }
-  return value;
 }
 
 }  // namespace binllm

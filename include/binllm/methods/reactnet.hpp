@@ -2,8 +2,9 @@
 /// ReActNet: learned shifts before the sign of activations and around a rectifier behind the product, in two steps.
 #pragma once
 #include <binllm/methods/forms/signs.hpp>
+#include <binllm/methods/method.hpp>
 #include <binllm/nn/grouped_weight.hpp>
-#include <binllm/nn/quantised.hpp>
+#include <binllm/nn/training_progress.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/elementwise.hpp>
 #include <binllm/ops/prelu.hpp>
@@ -114,15 +115,14 @@ template <ReActNetActivations activations>
 struct ReActNetKind {
   static constexpr bool one = activations == ReActNetActivations::one;
   static constexpr std::string_view name = one ? "reactnet" : "reactnet-w1a16";
-  static constexpr std::string_view summary = one ? "S sgn(W) sgn(x + b), then a shifted PReLU"
-                                                  : "S sgn(W) (x + b), then a shifted PReLU";
+  static constexpr std::string_view summary =
+      one ? "S sgn(W) sgn(x + b), then a shifted PReLU" : "S sgn(W) (x + b), then a shifted PReLU";
   using Form = ReActNetForm<activations>;
   using Sign = SecondStepSign<one>;
   static constexpr double first_slope = one ? 0.25 : 1;
 
   /// t of a step: 0 in the first half of a run, 1 in the second.
-  template <class Progress>
-  [[nodiscard]] static double sharpness(const Progress& progress) {
+  [[nodiscard]] static double sharpness(const TrainingProgress& progress) {
     return 2 * progress.step < progress.steps ? 0 : 1;
   }
 
@@ -144,6 +144,14 @@ struct ReActNetKind {
       Backend<Device>::copy(weight.value.data, dense.data, static_cast<std::size_t>(dense.size()) * sizeof(M));
       for (const auto* side : {&shift, &first, &slope, &last})
         Kernel<Fill, Device>::forward(static_cast<M>(side->initial), Gradient<M, Device>(side->value, true));
+    }
+    void restore(const typename Form::template Matrix<M, Cpu>& from) {
+      write_signs(from.weight, weight.value, M(1));
+      for (Index i = 0; i < weight.shape().rows(); ++i) weight.value.row(i) *= from.weight.scale.view().data[i];
+      shift.value.flat() = from.shift.view().flat();
+      first.value.flat() = from.first.view().flat();
+      slope.value.flat() = from.slope.view().flat();
+      last.value.flat() = from.last.view().flat();
     }
     [[nodiscard]] Variable<T, Device> before(Pass<T, Device>& pass, Variable<T, Device> x) const {
       return detail::shifted_sign<activations>(x, pass.tape.use(shift));
@@ -176,7 +184,42 @@ struct ReActNetKind {
     to.last.view().flat() = from.last.value.flat();
   }
 };
-static_assert(LinearKind<ReActNetKind<ReActNetActivations::one>> &&
-              StoredForm<ReActNetForm<ReActNetActivations::one>>);
+static_assert(LinearKind<ReActNetKind<ReActNetActivations::one>> && StoredForm<ReActNetForm<ReActNetActivations::one>>);
+
+namespace detail {
+inline constexpr MethodSettings reactnet_settings{
+    .optimiser = {.learning_rate = 5e-4, .last_learning_rate = 0, .clip = 0, .beta2 = 0.999, .weight_decay = 0},
+    .loss = {.distillation = 1}};
+}
+
+struct ReActNet {
+  template <std::floating_point T>
+  using kind = ReActNetKind<ReActNetActivations::one>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = kind<float>::summary;
+  static constexpr std::string_view source = "Liu et al., ReActNet, ECCV 2020, arXiv 2003.03488";
+  static constexpr MethodFacts facts{.weight = "S sgn(W)",
+                                     .granularity = "row",
+                                     .estimator = "clip at 1, without S",
+                                     .learnable = "shifts, slopes",
+                                     .activations = "1",
+                                     .teacher = "predictions"};
+  static constexpr MethodSettings published = detail::reactnet_settings;
+};
+
+struct ReActNetW1A16 {
+  template <std::floating_point T>
+  using kind = ReActNetKind<ReActNetActivations::sixteen>;
+
+  static constexpr std::string_view name = kind<float>::name, summary = kind<float>::summary;
+  static constexpr std::string_view source = "the same, activations as they are";
+  static constexpr MethodFacts facts{.weight = "S sgn(W)",
+                                     .granularity = "row",
+                                     .estimator = "clip at 1, without S",
+                                     .learnable = "shifts, slopes",
+                                     .teacher = "predictions"};
+  static constexpr MethodSettings published = detail::reactnet_settings;
+};
+static_assert(Method<ReActNet> && Method<ReActNetW1A16>);
 
 }  // namespace binllm

@@ -3,22 +3,42 @@
 /// what is compiled for CPU and GPUs, docs/methods/index.md and the tests of all methods follow. A new method is its
 /// include and its line here.
 #pragma once
+#include <binllm/methods/adabin.hpp>
+#include <binllm/methods/binaryconnect.hpp>
 #include <binllm/methods/binaryllm.hpp>
+#include <binllm/methods/binarymos.hpp>
+#include <binllm/methods/bitnet.hpp>
+#include <binllm/methods/bitnet_158.hpp>
+#include <binllm/methods/bnn.hpp>
+#include <binllm/methods/db_llm.hpp>
 #include <binllm/methods/ede.hpp>
+#include <binllm/methods/fbi_llm.hpp>
+#include <binllm/methods/forms/binary_factors.hpp>
+#include <binllm/methods/forms/grid.hpp>
+#include <binllm/methods/forms/planes.hpp>
 #include <binllm/methods/hestia.hpp>
+#include <binllm/methods/inq.hpp>
+#include <binllm/methods/irnet.hpp>
 #include <binllm/methods/linear_blend.hpp>
 #include <binllm/methods/method.hpp>
+#include <binllm/methods/onebit.hpp>
 #include <binllm/methods/paretoq.hpp>
+#include <binllm/methods/pb_llm.hpp>
+#include <binllm/methods/quest.hpp>
+#include <binllm/methods/rbnn.hpp>
+#include <binllm/methods/reactnet.hpp>
 #include <binllm/methods/vanilla.hpp>
 #include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
 
 namespace binllm {
 
-using ShippedMethods = TypeList<Vanilla, Ede, XnorNet, XnorNetFull, LinearBlend, Hestia, ParetoQ, BinaryLlm>;
+using ShippedMethods = TypeList<Vanilla, BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Ede, Rbnn, ReActNet,
+                                ReActNetW1A16, AdaBin, BitNet, BitNetW1A16, BitNet158, BitNet158SubNorm, PbLlm, OneBit,
+                                DbLlm, BinaryMos, FbiLlm, LinearBlend, ParetoQ, Quest, Hestia, BinaryLlm>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
-using ShippedForms = TypeList<>;
+using ShippedForms = TypeList<Grid, SignPlanes, BinaryFactors>;
 
 namespace detail {
 

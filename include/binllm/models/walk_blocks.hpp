@@ -114,6 +114,9 @@ class ModuleCopy {
                          std::swap(*static_cast<Tensor<X, Device>*>(leaf), static_cast<Values<X>*>(copy)->owned);
                        }});
   }
+  /// Leaves of formats that only run: no walk is over one.
+  template <class Leaf>
+  void keep(Leaf&) {}
   void exchange() const noexcept {
     for (const Place& place : places_) place.swap(place.leaf, place.copy.get());
   }

@@ -13,12 +13,12 @@ template <class Activations, class T, class Device>
                                                  const PackedMatrix<T, Device>& weight) {
   check_cols("packed_linear", "x", x.shape(), weight.cols);
   using K = Kernel<PackedLinear<Activations>, Device>;
-  return pass.tape.template compute<T>(
-      x.shape().with_cols(weight.rows()), [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
-        const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
-        const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
-        K::forward(read(x.value()), *matrix, memory.view(), out);
-      });
+  return pass.tape.template compute<T>(x.shape().with_cols(weight.rows()),
+                                       [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
+                                         const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+                                         const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
+                                         K::forward(read(x.value()), *matrix, memory.view(), out);
+                                       });
 }
 
 /// W_b = scale_i (+-1)_ij input_scale_j. `Activations` says what the signs are multiplied with.

@@ -58,8 +58,7 @@ struct GenericKernel<Prelu, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> prelu(Variable<T, Device> x, Variable<master_t<T>, Device> a) {
   check_shape("prelu", "a", a.shape(), Shape{x.shape().cols()});
-  return operation<Prelu>("prelu", x.shape(), forward(x, a),
-                          backward(x, a, result_gradient, incoming(x), gradient(a)));
+  return operation<Prelu>("prelu", x.shape(), forward(x, a), backward(x, a, result_gradient, incoming(x), gradient(a)));
 }
 
 }  // namespace binllm

@@ -106,6 +106,10 @@ double AnyModel::train_progressively(const TokenStream& corpus, const Progressiv
                                      const TokenStream* validation, RunLog* log, const LearnFrom& loss) {
   return model_->train_progressively(corpus, options, validation, log, loss);
 }
+AnyModel AnyModel::quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
+                                      const BlockwiseOptions& options, QuantiseLog* log) {
+  return AnyModel(model_->quantise_blockwise(method, ids, options, log));
+}
 AnyModel AnyModel::pack(const std::string& activations) const { return AnyModel(model_->pack(activations)); }
 
 }  // namespace binllm

@@ -14,6 +14,9 @@
 #include <binllm/infer/top_predictions.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/methods/post_training/any_method.hpp>
+#include <binllm/methods/post_training/blockwise_options.hpp>
+#include <binllm/methods/post_training/report.hpp>
 #include <binllm/methods/formats.hpp>
 #include <binllm/models/families.hpp>
 #include <binllm/models/formats.hpp>
@@ -129,6 +132,10 @@ class AnyModel {
                                                 const GenerateOptions& options) const;
   /// A quantised model in the stored form of its kind: packed, of a binary one, with activations as in OpenOptions.
   [[nodiscard]] AnyModel pack(const std::string& activations = {}) const;
+  /// The model that a method after training makes of a full-precision one, which itself is left with the weights that
+  /// it restores to. `ids` (windows, tokens) are the calibration text, or empty for a method that needs none.
+  [[nodiscard]] AnyModel quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
+                                            const BlockwiseOptions& options = {}, QuantiseLog* log = nullptr);
 
   /// For those who make models.
   explicit AnyModel(std::unique_ptr<Interface> model) noexcept;

@@ -6,6 +6,7 @@
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/any/models_on.hpp>
 #include <binllm/io/any/once.hpp>
+#include <binllm/methods/post_training/erased.hpp>
 #include <binllm/models/erased.hpp>
 #include <binllm/train/pretrain.hpp>
 
@@ -125,6 +126,12 @@ class ModelOf final : public AnyModel::Interface {
       made = placed(stored(host, stored_format(host.format, wants_float(activations, !on_host))));
     });
     return made;
+  }
+  Made quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
+                          const BlockwiseOptions& options, QuantiseLog* log) override {
+    if (!full_precision()) return Interface::quantise_blockwise(method, ids, options, log);
+    const auto form = format_named<float, Cpu>(method.form(), method.form_words());
+    return placed(binllm::quantise_blockwise(model_, ids, method, form, options, log));
   }
 
  private:

@@ -50,6 +50,10 @@ struct AnyModel::Interface {
   [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {
     refuse("pack", "a model that has a stored form");
   }
+  [[nodiscard]] virtual Made quantise_blockwise(const AnyPostTrainingMethod&, View<const std::int32_t>,
+                                                const BlockwiseOptions&, QuantiseLog*) {
+    refuse("quantise_blockwise", "a full-precision model");
+  }
 
  protected:
   [[noreturn]] void refuse(std::string_view operation, std::string_view wanted) const {

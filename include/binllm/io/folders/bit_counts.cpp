@@ -17,6 +17,7 @@ BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& kno
   const auto weights = static_cast<double>(block_weights);
   const bool tied = description.config.tie_word_embeddings;
   double weight_bits = 0, linear_bits = 0, matrix_bits = 0;
+  bool has_signs = false;
   Index parameters = block_weights;
   for (const TensorInfo& tensor : file.tensors()) {
     const std::string_view name = tensor.name;
@@ -28,9 +29,14 @@ BitCounts bit_counts(const std::filesystem::path& folder, const KnownBeside& kno
     const double bits = 8 * static_cast<double>(tensor.bytes);
     linear_bits += bits;
     if (tensor.shape.rank() > 1) matrix_bits += bits;
-    if (name.ends_with(".weight")) weight_bits += bits;
-    if (name.ends_with(".signs")) weight_bits = weights;  // without the padding of rows: one bit each
+    constexpr std::string_view signs = ".signs";
+    if (name.ends_with(signs) && !is_in_block_linear(family, name.substr(0, name.size() - signs.size()))) {
+      has_signs = true;
+    } else if (name.ends_with(".weight") || !is_floating(tensor.dtype)) {
+      weight_bits += bits;
+    }
   }
+  if (has_signs) weight_bits += weights;            // of a layer itself: one bit each, without the padding of rows
   if (weight_bits == 0) weight_bits = matrix_bits;  // a form with weights of its own
   if (weight_bits == 0) {
     throw Error(ErrorId::tensors_mismatched, "bit_counts", file.path().string(), "the weights of linear layers",

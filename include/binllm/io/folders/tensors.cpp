@@ -141,6 +141,15 @@ std::optional<FusedRows> TensorLoader::fused(const std::string& name) const {
   return rows;
 }
 
+Shape TensorLoader::with_rows_of_file(const std::string& name, const Shape& shape) const {
+  const Shape& found = file_->find(name)->shape;
+  if (found.rank() != shape.rank() || found.rank() == 0) return shape;
+  for (int axis = 1; axis < shape.rank(); ++axis) {
+    if (found[axis] != shape[axis]) return shape;
+  }
+  return found;
+}
+
 void TensorLoader::expect_values(const std::string& name, const Shape& shape, DType dtype) {
   if (const auto rows = fused(name)) {
     expected_.push_back({rows->name, FusedRows::whole(shape), 0, dtype});

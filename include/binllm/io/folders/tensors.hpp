@@ -76,6 +76,7 @@ struct FusedRows {
 ///   v.values(name, view)                     numbers of a parameter or tensor, floating point or whole
 ///   v.bits(name, matrix)                     rows of signs of a matrix that has set_row and get_row
 ///   v.optional_values(name, tensor, shape)   numbers that may be absent
+///   v.rows_of_file(name, tensor)             a tensor of no rows, (0, ...), which takes as many as there are; optional
 /// Leaves that are neither parameters nor tensors describe their own tensors, which stand beside the leaf: those of
 /// "X.weight" are "X.signs", "X.scale", ...
 template <class Model, class V>
@@ -87,7 +88,11 @@ void for_each_tensor(Model& model, V&& v) {
         if constexpr (is_parameter<Leaf>) {
           if (leaf.size() > 0) v.values(name, leaf.value);
         } else if constexpr (is_tensor<Leaf>) {
-          if (leaf.size() > 0) v.values(name, leaf.view());
+          if (leaf.size() > 0) {
+            v.values(name, leaf.view());
+          } else if constexpr (requires { v.rows_of_file(name, leaf); }) {
+            if (leaf.shape().rank() > 0) v.rows_of_file(name, leaf);
+          }
         } else {
           Leaf::visit_tensors(Beside<std::remove_reference_t<V>>{v, beside(name)}, leaf);
         }
@@ -104,6 +109,8 @@ class TensorLoader {
   TensorLoader(const std::filesystem::path& folder, const ModelDescription& description);
 
   [[nodiscard]] bool has(std::string_view name) const noexcept { return file_->find(name) != nullptr; }
+  /// The shape (0, ...) with as many rows as a tensor that the file has, where that is alike otherwise.
+  [[nodiscard]] Shape with_rows_of_file(const std::string& name, const Shape& shape) const;
   /// A tensor of numbers: floating point ones in any width, whole ones in their own; or one of bytes with `cols` bits a
   /// row.
   /// Query, key and value may stand in one tensor, in full precision files they have to, where the family has it so.
@@ -167,6 +174,14 @@ struct ExpectTensors {
     if (!loader.has(name)) return;
     tensor = Tensor<T>(shape);
     values(name, tensor.view());
+  }
+  /// Another shape than (rows, ...) is expected in vain, and so a mismatch.
+  template <class T>
+  void rows_of_file(const std::string& name, Tensor<T>& tensor) const {
+    if (!loader.has(name)) return;
+    const Shape shape = loader.with_rows_of_file(name, tensor.shape());
+    if (shape.size() > 0) tensor = Tensor<T>(shape);
+    loader.expect_values(name, shape, dtype_of<T>);
   }
 };
 struct ReadTensors {

@@ -90,23 +90,31 @@ struct SignPlanes {
 
   template <class Put>
   void describe(const Put& put) const {
-    put("block", std::to_string(block));
-    put("salient_groups", salient_groups ? "2" : "1");
-    put("scales", column_scales ? "rows and columns" : "rows and means");
+    put("block", fmt::format("{}", block));
+    put("salient_groups", fmt::format("{}", residual_groups()));
+    put("scales", std::string(scale_words[column_scales ? 1 : 0]));
   }
-  /// Errors: option_out_of_range.
+  /// Errors: config_invalid.
   template <class Get>
   [[nodiscard]] static SignPlanes named(const Get& get) {
-    const std::string_view text = get("block");
+    const auto refuse = [](std::string_view key, std::string_view wanted, std::string_view found) {
+      return Error(ErrorId::config_invalid, "load_model", fmt::format("config.json: binllm.{}", key), wanted, found);
+    };
     SignPlanes planes;
-    const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), planes.block);
-    if (status != std::errc() || end != text.data() + text.size())
-      throw Error(ErrorId::option_out_of_range, name, "block", "a whole number", text);
-    planes.salient_groups = get("salient_groups") == "2";
-    planes.column_scales = get("scales") == "rows and columns";
-    planes.check();
+    const std::string_view size = get("block"), groups = get("salient_groups"), scales = get("scales");
+    const auto [end, status] = std::from_chars(size.data(), size.data() + size.size(), planes.block);
+    if (status != std::errc() || end != size.data() + size.size() || planes.block < 1)
+      throw refuse("block", "a whole number, at least 1", size);
+    if (groups != "1" && groups != "2") throw refuse("salient_groups", "1 or 2", groups);
+    if (scales != scale_words[0] && scales != scale_words[1])
+      throw refuse("scales", fmt::format("{} or {}", scale_words[0], scale_words[1]), scales);
+    planes.salient_groups = groups == "2";
+    planes.column_scales = scales == scale_words[1];
     return planes;
   }
+
+ private:
+  static constexpr std::array<std::string_view, 2> scale_words{"rows and means", "rows and columns"};
 };
 template <class T, class Device>
 struct SignPlanesMatrix {

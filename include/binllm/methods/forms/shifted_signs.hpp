@@ -6,14 +6,14 @@
 
 namespace binllm {
 
-/// W_b = alpha sgn + beta. The product is that of packed signs, and a shift:
+/// W_b = alpha sgn + beta. The product is that of packed signs with activations in float, and a shift:
 ///   of rows      y_n,i = alpha_i sum_j (+-1)_ij x_n,j  +  beta_i sum_j x_n,j
 ///   of columns   y_n,i = sum_j (+-1)_ij alpha_j x_n,j  +  sum_j beta_j x_n,j
-template <Granularity granularity, class Activations, class T, class Device>
+template <Granularity granularity, class T, class Device>
 struct ShiftedSignsMatrix {
   static_assert(granularity == Granularity::row || granularity == Granularity::column);
   static constexpr bool of_rows = granularity == Granularity::row;
-  PackedSignsMatrix<Activations, T, Device> signs;
+  PackedSignsMatrix<FloatActivations, T, Device> signs;
   Tensor<T, Device> offset;
 
   template <class Form>
@@ -80,7 +80,7 @@ struct ShiftedSignsMatrix {
   }
 };
 
-template <Granularity granularity, class Activations = Int8Activations>
+template <Granularity granularity>
 struct ShiftedSigns {
   static constexpr bool of_rows = granularity == Granularity::row;
   static constexpr std::string_view name = of_rows ? "shifted-rows" : "shifted-columns";
@@ -89,12 +89,9 @@ struct ShiftedSigns {
   static constexpr std::string_view layout = packed_layout;
 
   template <class T, class Device>
-  using Matrix = ShiftedSignsMatrix<granularity, Activations, T, Device>;
+  using Matrix = ShiftedSignsMatrix<granularity, T, Device>;
 };
 
-template <Granularity granularity, class Activations, class Others>
-struct FormWith<ShiftedSigns<granularity, Activations>, Others> {
-  using type = ShiftedSigns<granularity, Others>;
-};
+static_assert(StoredForm<ShiftedSigns<Granularity::row>> && StoredForm<ShiftedSigns<Granularity::column>>);
 
 }  // namespace binllm

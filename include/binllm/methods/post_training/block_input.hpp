@@ -26,7 +26,7 @@ class BlockInput final : public ScalableInput {
   BlockInput(Model& model, RoleStep<Model>& step, Index context)
       : model_(model), layer_(model.layers[static_cast<std::size_t>(step.block)]), step_(step), context_(context) {
     for (const auto& [name, linear] : step.linears) {
-      const OnHost<float, Device> weight(read(trained_weight(*linear).value));
+      const OnHost<float, Device> weight(read(trained_weight(*linear)->value));
       Backend<Cpu>::copy(own_.emplace_back(weight.view().shape).view().data, weight.view().data,
                          static_cast<std::size_t>(weight.view().size()) * sizeof(float));
       layers_.push_back({name, own_.back().view()});
@@ -87,7 +87,7 @@ class BlockInput final : public ScalableInput {
     Tensor<float, Device> u(s.shape);
     copy_to_device(read(inverse_log.view()), u.view());
     for (const auto& [name, linear] : step_.linears)
-      Kernel<DivideColumns, Device>::forward(read(u.view()), trained_weight(*linear).value);
+      Kernel<DivideColumns, Device>::forward(read(u.view()), trained_weight(*linear)->value);
     multiply_source<A>(layer_, role(), read(u.view()));
   }
 
@@ -111,7 +111,7 @@ class BlockInput final : public ScalableInput {
   }
   void put(const std::vector<Tensor<float>>& weights) {
     for (std::size_t i = 0; i < weights.size(); ++i)
-      copy_to_device(read(weights[i].view()), trained_weight(*step_.linears[i].linear).value);
+      copy_to_device(read(weights[i].view()), trained_weight(*step_.linears[i].linear)->value);
   }
 
   Model& model_;

@@ -4,47 +4,36 @@
 #include <binllm/methods/post_training/calibrated_layer.hpp>
 #include <binllm/methods/post_training/row_planes.hpp>
 
-#include <array>
-#include <string>
-#include <string_view>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 namespace binllm {
 
-/// How much a weight matters.
-///     hessian     W_ij^2 / U_jj^2      what it costs to lose it when later columns make up for it, H^-1 = U^T U
-///     magnitude   |W_ij|
-struct Saliency {
-  static constexpr std::array<std::string_view, 2> metrics{"hessian", "magnitude"};
-  std::string metric = "hessian";
-
-  /// Errors: unknown_name.
-  void check() const {
-    if (metric != metrics[0] && metric != metrics[1])
-      throw Error(ErrorId::unknown_name, "saliency", "metric", "hessian or magnitude", metric);
+/// How much each weight matters, of columns that begin at `first`:
+///     W_ij^2 / U_jj^2    what it costs to lose it when later columns make up for it, H^-1 = U^T U
+///     W_ij               where magnitudes are to decide, with its sign
+[[nodiscard]] inline BlockMatrix saliency(const BlockMatrix& w, View<const double> upper, Index first,
+                                          bool magnitudes) {
+  if (magnitudes) return w;
+  BlockMatrix score = w.square();
+  for (Index j = 0; j < w.cols(); ++j) {
+    const double diagonal = upper.data[(first + j) * (upper.cols() + 1)];
+    score.col(j) /= diagonal * diagonal;
   }
-  /// Of columns that begin at `first`; of magnitudes with the weight's sign. Errors: unknown_name.
-  [[nodiscard]] BlockMatrix score(const BlockMatrix& w, View<const double> upper, Index first) const {
-    check();
-    if (metric == metrics[1]) return w;
-    BlockMatrix score = w.square();
-    for (Index j = 0; j < w.cols(); ++j) {
-      const double diagonal = upper.data[(first + j) * (upper.cols() + 1)];
-      score.col(j) /= diagonal * diagonal;
-    }
-    return score;
-  }
-};
+  return score;
+}
 
 struct PlanesOptions {
   Index block = 128;
   double damping = 0.01;
-  Saliency saliency{};
+  bool magnitudes = false;  ///< decide what is salient
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("block", self.block, "columns that share scales", at_least(1));
     v("damping", self.damping, "added to the Hessian's diagonal, as a share of its mean", at_least(0));
-    v("saliency", self.saliency.metric, "hessian or magnitude: what makes a weight salient", any);
+    v("magnitudes", self.magnitudes, "weights are salient by their size, not by what it costs to lose them", any);
   }
 };
 
@@ -56,7 +45,7 @@ struct PlanesTask {
 };
 
 /// Writes the weight of a layer in planes, block by block: `planes(task)` finds those of a block. Columns without input
-/// become zeros. Errors: those of Calibration::inverse_factor and of Saliency.
+/// become zeros. Errors: those of Calibration::inverse_factor.
 template <class T, class FindPlanes>
 void write_planes(const CalibratedLayer& layer, const PlanesOptions& options, SignPlanes::Matrix<T, Cpu>& to,
                   const FindPlanes& planes) {
@@ -71,7 +60,7 @@ void write_planes(const CalibratedLayer& layer, const PlanesOptions& options, Si
       for (Index j = 0; j < n; ++j) inputs(i, j) = hessian.data[(first + i) * hessian.cols() + first + j];
     }
     const PlanesBlock found =
-        planes(PlanesTask{columns, options.saliency.score(columns, upper, first), {inputs.data(), Shape{n, n}}});
+        planes(PlanesTask{columns, saliency(columns, upper, first, options.magnitudes), {inputs.data(), Shape{n, n}}});
     to.set_block(first, found);
     return found.restored();
   });

@@ -9,6 +9,7 @@
 /// one. A layer then has the weight that its codes restore to, which later layers see.
 #pragma once
 #include <binllm/methods/post_training/block_input.hpp>
+#include <binllm/methods/post_training/blockwise_options.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/walk_blocks.hpp>
 #include <binllm/nn/any_kind.hpp>
@@ -18,14 +19,6 @@
 #include <utility>
 
 namespace binllm {
-
-/// Which inputs a Hessian is of: those behind what is quantised already, or those of the model in full precision.
-enum class CalibrationInputs { present, full };
-
-struct BlockwiseOptions {
-  CalibrationInputs inputs = CalibrationInputs::present;
-  Index windows_at_once = 1;  ///< that run through a block together
-};
 
 namespace detail {
 
@@ -71,7 +64,7 @@ inline void check_finite(std::string_view layer, std::string_view what, double s
 template <class Linear, class Device>
 void quantise_layer(const NamedLinear<Linear>& named, std::size_t index, Index block, Index place,
                     const Calibration& inputs, LayerWriter& writer, QuantiseLog& log) {
-  const View<float, Device> values = trained_weight(*named.linear).value;
+  const View<float, Device> values = trained_weight(*named.linear)->value;
   const OnHost<float, Device> weight{read(values)};
   check_finite(named.name, "weights", static_cast<double>(weight.view().flat().abs().maxCoeff()));
   check_finite(named.name, "weights", static_cast<double>(weight.view().flat().sum()));
@@ -170,6 +163,17 @@ void copy_outer_to_host(const From& from, To& to) {
   for_each_linear([&](const auto& one, auto& other) { copy(one.bias, other.bias); }, from, to);
 }
 
+/// All of a model, into a stored one whose linear layers the writer knows.
+template <class From, class To>
+void quantise_model(From& model, To& stored, View<const std::int32_t> ids, std::string_view method, bool calibrated,
+                    LayerWriter& writer, const BlockwiseOptions& options, QuantiseLog* log) {
+  if (calibrated && ids.size() == 0)
+    throw Error(ErrorId::text_too_short, method, "calibration", "windows of tokens", "none");
+  QuantiseLog silent;
+  quantise_in_place(model, ids, calibrated, writer, options, log != nullptr ? *log : silent);
+  copy_outer_to_host(model, stored);
+}
+
 }  // namespace detail
 
 /// Quantises a full-precision model of any family and device; `ids` (windows, tokens) are the calibration text, or empty
@@ -183,14 +187,10 @@ template <class A, class T, class Device, PostTrainingMethod M>
     CausalLm<A, T, Device, FullPrecisionFormat>& model, View<const std::int32_t> ids, const M& method,
     const BlockwiseOptions& options = {}, QuantiseLog* log = nullptr) {
   check_options(M::name, method);
-  if (is_calibrated<M>() && ids.size() == 0)
-    throw Error(ErrorId::text_too_short, M::name, "calibration", "windows of tokens", "none");
   using To = CausalLm<A, float, Cpu, Stored<typename M::Form>>;
   To stored(model.config, {method.form()});
   detail::WriterOf<M, To> writer(method, stored);
-  QuantiseLog silent;
-  detail::quantise_in_place(model, ids, is_calibrated<M>(), writer, options, log != nullptr ? *log : silent);
-  detail::copy_outer_to_host(model, stored);
+  detail::quantise_model(model, stored, ids, M::name, is_calibrated<M>(), writer, options, log);
   return stored;
 }
 

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "commands.hpp"
+
+#include <binllm/core/steady_seconds.hpp>
+#include <binllm/data/calibration.hpp>
+#include <binllm/io/containers/json_lines.hpp>
+#include <binllm/io/folders/bit_counts.hpp>
+#include <binllm/methods/post_training/any_method.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <map>
+
+namespace program {
+
+namespace {
+
+/// The flags of all methods, each once.
+struct MethodFlags {
+  struct Shared {
+    std::string help, defaults;
+    bool is_flag;
+  };
+  std::vector<std::string> order;
+  std::map<std::string, Shared> shared;
+  std::map<std::string, std::string> values;
+  std::map<std::string, bool> flags;
+
+  MethodFlags() {
+    for (const auto& entry : binllm::post_training_table()) {
+      for (const auto& [name, value, help, is_flag] : entry.options) {
+        auto& [known, defaults, flag] = shared[name];
+        if (known.empty()) order.push_back(name), known = help, flag = is_flag;
+        defaults += fmt::format("{}{} {}", defaults.empty() ? "" : ", ", entry.name, value);
+        is_flag ? static_cast<void>(flags[name]) : static_cast<void>(values[name]);
+      }
+    }
+  }
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    for (const std::string& name : self.order) {
+      const Shared& flag = self.shared.at(name);
+      if (flag.is_flag) {
+        v(name, self.flags.at(name), flag.help, any);
+      } else {
+        v(name, self.values.at(name), flag.help, shown_as(flag.defaults));
+      }
+    }
+  }
+  /// Those that were given.
+  [[nodiscard]] std::map<std::string, std::string> words() const {
+    std::map<std::string, std::string> words;
+    for (const auto& [name, value] : values) {
+      if (!value.empty()) words[name] = value;
+    }
+    for (const auto& [name, value] : flags) {
+      if (value) words[name] = "true";
+    }
+    return words;
+  }
+};
+
+struct QuantizeOptions {
+  std::string method;
+  MethodFlags words;
+  fs::path model;
+  std::vector<std::string> text;
+  bool built_in = false;
+  binllm::CalibrationOptions calibration;
+  std::string inputs = "present";
+  std::string valid;
+  binllm::Index valid_windows = all;
+  fs::path out;
+  std::string tokenizer;
+  DeviceChoice device;
+  Common common;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    Flag method = required();
+    method.one_of = {"list"};
+    for (const auto& entry : binllm::post_training_table()) method.one_of.emplace_back(entry.name);
+    Flag inputs{any};
+    inputs.one_of = {"present", "full"};
+    v("method", self.method, "how; list: the methods and their options", method);
+    v("words", self.words, "", any);
+    v("model", self.model, "folder of a full-precision model", any);
+    v("text", self.text, "text files to calibrate with", any);
+    v("built_in", self.built_in, "calibrate with the built-in stories instead", any);
+    v("calibration", self.calibration, "", any);
+    v("inputs", self.inputs, "what the Hessians are of: inputs behind what is quantised, or in full precision", inputs);
+    v("valid", self.valid, "text file to judge by", any);
+    v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
+    v("out", self.out, "folder of the quantised model", any);
+    v("tokenizer", self.tokenizer, other_tokenizer, any);
+    v("device", self.device, "", any);
+    v("common", self.common, "", any);
+  }
+  void check() const {
+    if (method == "list") return;
+    const auto need = [](std::string_view flag, const auto& value) {
+      if (value.empty())
+        throw binllm::Error(binllm::ErrorId::option_out_of_range, "quantize", flag, "a folder", "none");
+    };
+    need("--model", model);
+    need("--out", out);
+  }
+};
+
+/// Tells of each layer as it is done, and keeps it.
+class LayerLog final : public binllm::QuantiseLog {
+ public:
+  LayerLog(Progress& progress, binllm::JsonLines& file) : progress_(progress), file_(file) {}
+  void layer(const binllm::LayerReport& report) override {
+    progress_.say(fmt::format("{:<44} weights {:.5f}  outputs {:.5f}  loss {:.4g}", report.name, report.weight_error,
+                              report.output_error, report.loss));
+    file_.append(Json{{"layer", report.name},
+                      {"weights", report.weights},
+                      {"weight_error", report.weight_error},
+                      {"output_error", report.output_error},
+                      {"loss", report.loss},
+                      {"damping", report.damping},
+                      {"dead_inputs", report.dead}}
+                     .dump());
+    const auto weights = static_cast<double>(report.weights);
+    count_ += weights;
+    weight_error_ += weights * report.weight_error;
+    output_error_ += weights * report.output_error;
+    loss_ += report.loss;
+  }
+  void remark(std::string_view layer, std::string_view sentence) override {
+    progress_.say(fmt::format("{}: {}", layer, sentence));
+    file_.append(Json{{"layer", layer}, {"remark", sentence}}.dump());
+  }
+  /// Of all layers, each as often as it has weights.
+  [[nodiscard]] double weight_error() const { return weight_error_ / count_; }
+  [[nodiscard]] double output_error() const { return output_error_ / count_; }
+  [[nodiscard]] double loss() const { return loss_; }
+
+ private:
+  Progress& progress_;
+  binllm::JsonLines& file_;
+  double count_ = 0, weight_error_ = 0, output_error_ = 0, loss_ = 0;
+};
+
+void list_methods(bool json) {
+  if (json) {
+    Json list = Json::array();
+    for (const auto& entry : binllm::post_training_table()) {
+      Json options = Json::object();
+      for (const auto& option : entry.options) options[option.name] = option.value;
+      list.push_back({{"method", entry.name},
+                      {"summary", entry.summary},
+                      {"source", entry.source},
+                      {"calibrated", entry.calibrated},
+                      {"options", options}});
+    }
+    fmt::print("{}\n", list.dump());
+    return;
+  }
+  fmt::print("| method | what it does | source | text | options |\n|---|---|---|---|---|\n");
+  for (const auto& entry : binllm::post_training_table()) {
+    std::string options;
+    for (const auto& option : entry.options)
+      options += fmt::format("{}{} {}", options.empty() ? "" : ", ", flag_name(option.name), option.value);
+    fmt::print("| {} | {} | {} | {} | {} |\n", entry.name, entry.summary, entry.source, entry.calibrated ? "yes" : "no",
+               options);
+  }
+}
+
+[[nodiscard]] binllm::Tensor<std::int32_t> calibration(const QuantizeOptions& o, const binllm::Tokenizer& tokenizer,
+                                                       const binllm::ModelConfig& config) {
+  if (o.text.empty() && !o.built_in) return {};
+  const auto& [windows, context] = o.calibration;
+  const auto text = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, windows * context);
+  check_tokens("quantize", text, config);
+  return binllm::calibration_windows(text, o.calibration);
+}
+
+/// A row for the model in full precision or quantised, where there is a text to judge by.
+[[nodiscard]] ResultRow judged(const std::string& name, const binllm::AnyModel& model,
+                               const std::optional<binllm::TokenStream>& validation, const QuantizeOptions& o) {
+  ResultRow row{.name = name};
+  if (!validation) return row;
+  const binllm::Index context = std::min(o.calibration.context, model.config().max_position_embeddings);
+  const auto [result, speed] = judge(model, *validation, {.context = context, .max_windows = o.valid_windows});
+  row.nll = result.nll, row.perplexity = result.perplexity, row.tokens_per_second = speed;
+  return row;
+}
+
+void quantize(QuantizeOptions& o) {
+  if (o.method == "list") return list_methods(o.common.json);
+  o.common.apply();
+  o.device.apply();
+  const auto method = binllm::post_training_method(o.method, o.words.words());
+  const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
+  auto model = binllm::AnyModel::open(o.model, {.device = o.device.chosen, .format = "dense"});
+  o.calibration.context = std::min(o.calibration.context, model.config().max_position_embeddings);
+  const auto ids = calibration(o, tokenizer, model.config());
+  const auto validation = load_validation(o.valid, false, tokenizer, o.common.seed);
+
+  fs::create_directories(o.out);
+  binllm::JsonLines file(o.out / "quantize.jsonl", 0);
+  Progress progress(nullptr, o.common.json);
+  LayerLog log(progress, file);
+  std::vector<ResultRow> rows{judged("full precision", model, validation, o)};
+  const double start = binllm::steady_seconds();
+  const binllm::AnyModel quantised =
+      model.quantise_blockwise(*method, ids.view(),
+                               {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full
+                                                             : binllm::CalibrationInputs::present},
+                               &log);
+  const double seconds = binllm::steady_seconds() - start;
+  quantised.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
+  rows.push_back(judged(o.method, quantised, validation, o));
+  add_cost(rows[0], o.model);
+  add_cost(rows[1], o.out);
+
+  const auto bits = binllm::bit_counts(o.out);
+  Json result{{"model", o.out.string()},
+              {"method", o.method},
+              {"bits", method->nominal_bits()},
+              {"options", o.words.words()},
+              {"form", quantised.format()},
+              {"bits_per_weight", bits.block_linears_with_scales},
+              {"weight_error", log.weight_error()},
+              {"output_error", log.output_error()},
+              {"loss", log.loss()},
+              {"seconds", seconds}};
+  if (validation) result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
+  o.device.add_to(result);
+  file.append(result.dump());
+  if (o.common.json) {
+    o.device.add_peaks_to(result);
+    fmt::print("{}\n", result.dump());
+    return;
+  }
+  if (validation) fmt::print("{}", markdown_table(rows));
+  fmt::print(
+      "bits per weight  {:.4f} blocks' linear layers with all that they need, from the bytes of the file\n"
+      "error            {:.5f} of the weights' squares, {:.5f} of the outputs'; loss {:.4g}\n"
+      "seconds          {:.1f}\npeak memory      {}\n",
+      bits.block_linears_with_scales, log.weight_error(), log.output_error(), log.loss(), seconds, o.device.peaks());
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app, std::string& list) {
+  add_command(app, list, "quantize", "quantise a trained model without training: rtn, gptq, awq, ...", quantize);
+}
+
+}  // namespace program
