@@ -163,7 +163,7 @@ TEST_CASE("texts that a model makes up: a token file or JSON lines, the same of 
   const auto report = make("a.ids");
   CHECK(report.at("documents") == 5);
   CHECK(report.at("tokens").get<long>() <= 100);
-  make("b.ids", " --sequences 2");
+  make("b.ids");
   make("c.ids", " --seed 2");
   CHECK(read_text(models.folder / "a.ids") == read_text(models.folder / "b.ids"));
   CHECK(read_text(models.folder / "a.ids") != read_text(models.folder / "c.ids"));
