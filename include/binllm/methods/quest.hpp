@@ -140,7 +140,8 @@ static_assert(LinearKind<QuestKind> && StoredForm<QuestForm>);
 struct Quest {
   static constexpr std::string_view name = QuestKind::name, summary = QuestKind::summary;
   static constexpr std::string_view source = "Panferov et al., QuEST, ICML 2025, arXiv 2502.05003";
-  static constexpr MethodFacts facts{.weight = "S sgn(W H)", .granularity = "row", .estimator = "1 within 1.25 S"};
+  static constexpr MethodFacts facts{
+      .weight = "S sgn(W H)", .granularity = "row", .estimator = "trust: 1 where |W H| <= 1.25 S"};
   static constexpr MethodSettings published{.optimiser = {.learning_rate = 1.2e-3, .last_learning_rate = 0}};
 
   template <std::floating_point T>
