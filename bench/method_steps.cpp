@@ -6,9 +6,6 @@
 #include <binllm/models/erased.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/train/step.hpp>
-#if defined(BINLLM_WITH_CUDA)
-#include <binllm/device/cuda.hpp>
-#endif
 
 #include <algorithm>
 #include <ctime>
