@@ -25,6 +25,12 @@ TEST_CASE("stored bits: what a layer of (out, in) takes is what its form says") 
   const auto signs = [](const Layer& l) { return l.out * 8 * ((l.in + 7) / 8); };
   const auto ternary = [](const Layer& l) { return l.out * 8 * ((l.in + 4) / 5) + 32; };
   const std::vector<std::pair<std::string, std::function<Index(const Layer&)>>> bits{
+      {"irnet", [&](const Layer& l) { return signs(l) + 32 * l.out; }},
+      {"inq", [&](const Layer& l) { return signs(l) + 32 * l.out; }},
+      {"adabin", [&](const Layer& l) { return signs(l) + 64 * l.out; }},
+      {"fbi-llm", [&](const Layer& l) { return signs(l) + 32 * l.out + 64 * l.in; }},
+      {"pb-llm", [&](const Layer& l) { return 2 * signs(l) + 8 * ((l.out * l.in + 9) / 10) + 4 * 32 * l.out; }},
+      {"db-llm", [&](const Layer& l) { return 2 * signs(l) + 64 * l.out; }},
       {"onebit", [&](const Layer& l) { return signs(l) + 32 * (l.out + l.in); }},
       {"bitnet", [&](const Layer& l) { return signs(l) + 32 * l.out; }},
       {"bitnet-w1a16", [&](const Layer& l) { return signs(l) + 32 * l.out; }},
