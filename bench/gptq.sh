@@ -13,7 +13,8 @@ set -euo pipefail
 build=${1:?usage: gptq.sh BUILD_FOLDER}/bench
 here=$(dirname "$0")
 size=${SIZE:-4096} python=${PYTHON:-python3}
-options=(--in "$size" --out "$size" --windows "${WINDOWS:-128}" --context "${CONTEXT:-2048}" --threads "${THREADS:-2}" --json)
+options=(--in "$size" --out "$size" --windows "${WINDOWS:-128}" --context "${CONTEXT:-2048}"
+  --threads "${THREADS:-2}" --json)
 read -ra prefix <<<"${PREFIX:-}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -39,31 +40,41 @@ for order in "" --order; do
 done
 
 awk -v what="$size x $size, ${WINDOWS:-128} x ${CONTEXT:-2048} tokens, $device" '
-function field(name) { match($0, "\"" name "\": [0-9.e+-]+"); return substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 4) + 0 }
-function median(key,   n, i, j, list, swap) {
+function field(name) {
+  match($0, "\"" name "\": [0-9.e+-]+")
+  return substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 4) + 0
+}
+function median(key,   n, i, j, list, kept) {
   n = split(values[key], list, " ")
-  for (i = 2; i <= n; i++) for (j = i; j > 1 && list[j - 1] + 0 > list[j] + 0; j--) { swap = list[j]; list[j] = list[j - 1]; list[j - 1] = swap }
-  return n == 0 ? 0 : n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+  for (i = 2; i <= n; i++) {
+    for (j = i; j > 1 && list[j - 1] + 0 > list[j] + 0; j--) { kept = list[j]; list[j] = list[j - 1]; list[j - 1] = kept }
+  }
+  if (n == 0) return 0
+  return n % 2 ? list[(n + 1) / 2] : (list[n / 2] + list[n / 2 + 1]) / 2
+}
+function row(part, a, b) {
+  printf "| %s | %s | %.2f | ", names[k], part, a
+  if (b) printf "%.2f | %.2f |\n", b, b / a
+  else print "- | - |"
 }
 {
-  key = $2 SUBSEP $1
-  values[key, "hessian"] = values[key, "hessian"] " " field("hessian_seconds")
-  values[key, "solver"] = values[key, "solver"] " " field("solver_seconds")
-  error[key] = field("output_error")
+  values[$2, $1, "hessian"] = values[$2, $1, "hessian"] " " field("hessian_seconds")
+  values[$2, $1, "solver"] = values[$2, $1, "solver"] " " field("solver_seconds")
+  error[$2, $1] = field("output_error")
 }
 END {
   print what
   print "| columns | part | ours, s | torch, s | times as fast |\n|---|---|---:|---:|---:|"
   split("plain --order", kinds, " ")
+  split("in order,by activation", names, ",")
   for (k = 1; k <= 2; k++) {
-    split("hessian solver", parts, " ")
-    whole = other = 0
     for (p = 1; p <= 2; p++) {
-      a = median(kinds[k] SUBSEP "ours" SUBSEP parts[p]); b = median(kinds[k] SUBSEP "torch" SUBSEP parts[p])
-      whole += a; other += b
-      printf "| %s | %s | %.2f | %s | %s |\n", kinds[k] == "plain" ? "in order" : "by activation", parts[p], a, b ? sprintf("%.2f", b) : "-", b ? sprintf("%.2f", b / a) : "-"
+      part = p == 1 ? "hessian" : "solver"
+      ours[p] = median(kinds[k] SUBSEP "ours" SUBSEP part)
+      torch[p] = median(kinds[k] SUBSEP "torch" SUBSEP part)
+      row(part, ours[p], torch[p])
     }
-    printf "| %s | both | %.2f | %s | %s |\n", kinds[k] == "plain" ? "in order" : "by activation", whole, other ? sprintf("%.2f", other) : "-", other ? sprintf("%.2f", other / whole) : "-"
+    row("both", ours[1] + ours[2], torch[1] + torch[2])
     printf "output error: ours %.6f, torch %.6f\n", error[kinds[k], "ours"], error[kinds[k], "torch"] > "/dev/stderr"
   }
 }' "$log"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""GPTQ of one linear layer in PyTorch, in our own words, step by step as the authors' code goes (IST-DASLab/gptq, gptq.py
-and quant.py): what bench/gptq.cpp is measured beside. On a GPU with --device cuda.
+"""GPTQ of one linear layer in PyTorch, in our own words, step by step as the authors' code goes (IST-DASLab/gptq,
+gptq.py and quant.py): what bench/gptq.cpp is measured beside. On a GPU with --device cuda.
 
     gptq_torch.py [--in 4096] [--out 4096] [--windows 128] [--context 2048] [--bits 4] [--group 128] [--order]
                   [--threads 2] [--device cpu] [--json]

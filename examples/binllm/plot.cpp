@@ -92,7 +92,8 @@ std::string bits_figure(const PlotOptions& o) {
   const bool both = !losses.empty();
   std::string script = "set terminal svg size 960,400 background 'white'\nset output " + quoted(o.out.string()) + "\n" +
                        data +
-                       "set xlabel 'bits a weight'\nset grid\nset logscale x 2\nset xtics (1, 1.58, 2, 3, 4, 8)\n";
+                       "set xlabel 'bits a weight'\nset grid\nset logscale x 2\nset xtics (1, 1.58, 2, 3, 4, 8)\nset "
+                       "xrange [0.95:8.4]\n";
   if (both) script += "set multiplot layout 1,2\n";
   script += "set logscale y\nset format y '10^{%L}'\nset ylabel 'relative squared error'\nplot " + errors + "\n";
   if (both) {

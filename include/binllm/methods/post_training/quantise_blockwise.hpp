@@ -174,11 +174,11 @@ void quantise_model(From& model, To& stored, View<const std::int32_t> ids, std::
 }  // namespace detail
 
 /// Quantises a full-precision model of any family and device; `ids` (windows, tokens) are the calibration text, or empty
-/// for a method that looks at weights alone: then nothing is known of the errors of outputs. The result runs, and is saved and loaded like any other; the model itself
-/// is left with the weights that it restores to.
+/// for a method that looks at weights alone: then nothing is known of the errors of outputs. The result runs, and is
+/// saved and loaded like any other; the model itself is left with the weights that it restores to.
 /// Memory beside both: one block, hidden states of all windows twice, one Hessian (8 in^2 bytes) and its factor.
-/// Errors: those of the method's options and of walk_blocks; value_not_finite naming the layer whose weights or inputs are
-/// not finite; text_too_short without a calibration text where the method needs one.
+/// Errors: those of the method's options and of walk_blocks; value_not_finite naming the layer whose weights or inputs
+/// are not finite; text_too_short without a calibration text where the method needs one.
 template <class A, class T, class Device, PostTrainingMethod M>
 [[nodiscard]] CausalLm<A, float, Cpu, Stored<typename M::Form>> quantise_blockwise(
     CausalLm<A, T, Device, FullPrecisionFormat>& model, View<const std::int32_t> ids, const M& method,

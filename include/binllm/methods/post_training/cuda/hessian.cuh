@@ -136,6 +136,10 @@ static __global__ void fit_grids(const double* v, const Index* place, Index firs
 }
 
 inline constexpr Index sweep_rows = 32, sweep_columns_most = 128, sweep_threads = 8;
+/// Shared memory of a block of the kernel below.
+[[nodiscard]] constexpr std::size_t sweep_bytes(Index deep) {
+  return static_cast<std::size_t>(deep * (sweep_rows + deep) + sweep_rows) * sizeof(double);
+}
 /// Columns [first, first + deep) of 32 rows of W: codes (in, out) in W's own order, and -e_j in `errors` (deep, out).
 static __global__ void sweep_block(const double* v, const double* u, const Index* order, Index in, Index first,
                                    Index deep, GridTable grid, std::uint8_t* codes, double* errors) {
@@ -149,6 +153,7 @@ static __global__ void sweep_block(const double* v, const double* u, const Index
     w[k * sweep_rows + lane] = there ? v[(first + k) * grid.out + i] : 0;
   for (Index k = part * sweep_rows + lane; k < deep * deep; k += sweep_rows * sweep_threads)
     u_block[k] = u[(first + k / deep) * in + first + k % deep];
+  if (part == 0) error[lane] = 0;  // of rows that are not there
   for (Index j = 0; j < deep; ++j) {
     __syncthreads();
     if (part == 0 && there) {
@@ -251,7 +256,8 @@ class GpuHessian final : public DeviceHessian {
   }
   void sweep_grids(View<const float> w, Index block, bool fixed_grids, Grid::Matrix<float, Cpu>& to) override {
     const Index out = w.rows(), groups = to.scale.shape().cols(), size = to.form.group_size(n_);
-    const Index width = std::min({block, n_, sweep_columns_most});
+    Index width = std::min({block, n_, sweep_columns_most});
+    while (sweep_bytes(width) > static_cast<std::size_t>(state().shared_bytes)) width /= 2;
     const bool fixed = fixed_grids || size == n_;
     const Tensor<Index, Cuda> order = on_gpu(order_);
     std::vector<Index> places(order_.size());
@@ -284,9 +290,8 @@ class GpuHessian final : public DeviceHessian {
         const Index begin = (first + size - 1) / size;
         fit(begin, (std::min(first + deep, n_) + size - 1) / size - begin);
       }
-      const auto bytes = static_cast<std::size_t>(deep * (sweep_rows + deep) + sweep_rows) * sizeof(double);
       launch("gptq", sweep_block, dim3(in_blocks(out, sweep_rows)),
-             dim3(static_cast<unsigned>(sweep_rows), static_cast<unsigned>(sweep_threads)), bytes,
+             dim3(static_cast<unsigned>(sweep_rows), static_cast<unsigned>(sweep_threads)), sweep_bytes(deep),
              std::as_const(v).view().data, std::as_const(upper_).view().data, order.view().data, n_, first, deep, grid,
              codes.view().data, errors.view().data);
       // U is zero before its diagonal, and what is added to columns that are done is not read again.
