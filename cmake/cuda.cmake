@@ -61,7 +61,7 @@ file(STRINGS "${binllm_count}" binllm_count REGEX "binllm ships [0-9]+")
 string(REGEX REPLACE ".*binllm ships 0*([0-9]+).*" "\\1" binllm_count "${binllm_count}")
 math(EXPR binllm_last "${binllm_count} - 1")
 
-binllm_cuda_unit(once "binllm/cuda.cuh" "cuda::Runtime<>" "cuda::ShippedOnce<>")
+binllm_cuda_unit(once "binllm/cuda.cuh" "cuda::Runtime<>" "cuda::Hessians<>" "cuda::ShippedOnce<>")
 foreach(scalar IN ITEMS float bf16)
   set(type binllm::${scalar})
   if(scalar STREQUAL "float")
@@ -88,7 +88,7 @@ target_compile_options(binllm_cuda INTERFACE
 target_compile_definitions(binllm_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
 target_compile_options(binllm_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr --diag-suppress=1675,20012,554)
 target_compile_definitions(binllm_cuda PRIVATE FMT_CONSTEVAL= FMT_USE_CONSTEXPR=1)
-target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static CUDA::cublasLt)
+target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static CUDA::cublasLt CUDA::cusolver)
 list(APPEND binllm_components cuda)
 message(STATUS "binllm: binllm::cuda for architectures ${CMAKE_CUDA_ARCHITECTURES}, by ${CMAKE_CUDA_COMPILER}")
 

@@ -5,12 +5,12 @@
 
 #include <fmt/core.h>
 
+#include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <map>
 #include <string_view>
-#include <unistd.h>
 
 namespace program {
 
@@ -91,7 +91,9 @@ std::string bits_figure(const PlotOptions& o) {
   }
   const bool both = !losses.empty();
   std::string script = "set terminal svg size 960,400 background 'white'\nset output " + quoted(o.out.string()) + "\n" +
-                       data + "set xlabel 'bits a weight'\nset grid\nset logscale x 2\nset xtics (1, 1.58, 2, 3, 4, 8)\n";
+                       data +
+                       "set xlabel 'bits a weight'\nset grid\nset logscale x 2\nset xtics (1, 1.58, 2, 3, 4, 8)\nset "
+                       "xrange [0.95:8.4]\n";
   if (both) script += "set multiplot layout 1,2\n";
   script += "set logscale y\nset format y '10^{%L}'\nset ylabel 'relative squared error'\nplot " + errors + "\n";
   if (both) {
@@ -116,12 +118,14 @@ bool has_program(const std::string& name) {
 void plot(PlotOptions& o) {
   const std::string script = bits_figure(o);
   if (!has_program("gnuplot"))
-    throw Error(ErrorId::file_missing, "plot", "gnuplot", "the program gnuplot (Debian: gnuplot-nox)", "none on the path");
+    throw Error(ErrorId::file_missing, "plot", "gnuplot", "the program gnuplot (Debian: gnuplot-nox)",
+                "none on the path");
   std::FILE* const pipe = ::popen("gnuplot", "w");
   const bool written = pipe != nullptr && std::fwrite(script.data(), 1, script.size(), pipe) == script.size();
   const int status = pipe == nullptr ? -1 : ::pclose(pipe);
   if (!written || status != 0 || !fs::exists(o.out))
-    throw Error(ErrorId::write_failed, "plot", o.out.string(), "a picture by gnuplot", fmt::format("status {}", status));
+    throw Error(ErrorId::write_failed, "plot", o.out.string(), "a picture by gnuplot",
+                fmt::format("status {}", status));
 }
 
 }  // namespace

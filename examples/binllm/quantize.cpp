@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 namespace program {
@@ -61,8 +62,21 @@ struct MethodFlags {
   }
 };
 
+/// A row for each method.
+std::string list_of_post_training() {
+  std::string text = "| method | what it does | source | text | options |\n|---|---|---|---|---|\n";
+  for (const auto& entry : binllm::post_training_table()) {
+    std::string options;
+    for (const auto& option : entry.options)
+      options += fmt::format("{}{} {}", options.empty() ? "" : ", ", flag_name(option.name), option.value);
+    text += fmt::format("| {} | {} | {} | {} | {} |\n", entry.name, entry.summary, entry.source,
+                        entry.calibrated ? "yes" : "no", options);
+  }
+  return text;
+}
+
 struct QuantizeOptions {
-  std::string method;
+  std::string method{"gptq"};
   MethodFlags words;
   fs::path model;
   std::vector<std::string> text;
@@ -78,33 +92,22 @@ struct QuantizeOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    Flag method = required();
-    method.one_of = {"list"};
-    for (const auto& entry : binllm::post_training_table()) method.one_of.emplace_back(entry.name);
     Flag inputs{any};
     inputs.one_of = {"present", "full"};
-    v("method", self.method, "how; list: the methods and their options", method);
+    v("method", self.method, "a method after training, as it was published; list: what there is, with its options",
+      with_list(list_of_post_training, self.method));
     v("words", self.words, "", any);
-    v("model", self.model, "folder of a full-precision model", any);
+    v("model", self.model, "folder of a full-precision model", required());
     v("text", self.text, "text files to calibrate with", any);
     v("built_in", self.built_in, "calibrate with the built-in stories instead", any);
     v("calibration", self.calibration, "", any);
     v("inputs", self.inputs, "what the Hessians are of: inputs behind what is quantised, or in full precision", inputs);
     v("valid", self.valid, "text file to judge by", any);
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
-    v("out", self.out, "folder of the quantised model", any);
+    v("out", self.out, "folder of the quantised model", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
-  }
-  void check() const {
-    if (method == "list") return;
-    const auto need = [](std::string_view flag, const auto& value) {
-      if (value.empty())
-        throw binllm::Error(binllm::ErrorId::option_out_of_range, "quantize", flag, "a folder", "none");
-    };
-    need("--model", model);
-    need("--out", out);
   }
 };
 
@@ -144,31 +147,6 @@ class LayerLog final : public binllm::QuantiseLog {
   double count_ = 0, weight_error_ = 0, output_error_ = 0, loss_ = 0;
 };
 
-void list_methods(bool json) {
-  if (json) {
-    Json list = Json::array();
-    for (const auto& entry : binllm::post_training_table()) {
-      Json options = Json::object();
-      for (const auto& option : entry.options) options[option.name] = option.value;
-      list.push_back({{"method", entry.name},
-                      {"summary", entry.summary},
-                      {"source", entry.source},
-                      {"calibrated", entry.calibrated},
-                      {"options", options}});
-    }
-    fmt::print("{}\n", list.dump());
-    return;
-  }
-  fmt::print("| method | what it does | source | text | options |\n|---|---|---|---|---|\n");
-  for (const auto& entry : binllm::post_training_table()) {
-    std::string options;
-    for (const auto& option : entry.options)
-      options += fmt::format("{}{} {}", options.empty() ? "" : ", ", flag_name(option.name), option.value);
-    fmt::print("| {} | {} | {} | {} | {} |\n", entry.name, entry.summary, entry.source, entry.calibrated ? "yes" : "no",
-               options);
-  }
-}
-
 [[nodiscard]] binllm::Tensor<std::int32_t> calibration(const QuantizeOptions& o, const binllm::Tokenizer& tokenizer,
                                                        const binllm::ModelConfig& config) {
   if (o.text.empty() && !o.built_in) return {};
@@ -189,8 +167,19 @@ void list_methods(bool json) {
   return row;
 }
 
+/// The method's own number of bits, where it has such an option.
+[[nodiscard]] double nominal_bits(const QuantizeOptions& o, double counted) {
+  const auto words = o.words.words();
+  if (const auto given = words.find("bits"); given != words.end()) return std::strtod(given->second.c_str(), nullptr);
+  for (const auto& entry : binllm::post_training_table()) {
+    for (const auto& option : entry.options) {
+      if (entry.name == o.method && option.name == "bits") return std::strtod(option.value.c_str(), nullptr);
+    }
+  }
+  return counted;
+}
+
 void quantize(QuantizeOptions& o) {
-  if (o.method == "list") return list_methods(o.common.json);
   o.common.apply();
   o.device.apply();
   const auto method = binllm::post_training_method(o.method, o.words.words());
@@ -200,17 +189,19 @@ void quantize(QuantizeOptions& o) {
   const auto ids = calibration(o, tokenizer, model.config());
   const auto validation = load_validation(o.valid, false, tokenizer, o.common.seed);
 
+  if (method->calibrated() && ids.size() == 0)
+    throw binllm::Error(binllm::ErrorId::text_too_short, "quantize", "--text", "windows of tokens to calibrate with",
+                        "none");
+
   fs::create_directories(o.out);
   binllm::JsonLines file(o.out / "quantize.jsonl", 0);
   Progress progress(nullptr, o.common.json);
   LayerLog log(progress, file);
   std::vector<ResultRow> rows{judged("full precision", model, validation, o)};
   const double start = binllm::steady_seconds();
-  const binllm::AnyModel quantised =
-      model.quantise_blockwise(*method, ids.view(),
-                               {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full
-                                                             : binllm::CalibrationInputs::present},
-                               &log);
+  const binllm::AnyModel quantised = model.quantise_blockwise(
+      *method, ids.view(),
+      {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full : binllm::CalibrationInputs::present}, &log);
   const double seconds = binllm::steady_seconds() - start;
   quantised.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   rows.push_back(judged(o.method, quantised, validation, o));
@@ -220,7 +211,7 @@ void quantize(QuantizeOptions& o) {
   const auto bits = binllm::bit_counts(o.out);
   Json result{{"model", o.out.string()},
               {"method", o.method},
-              {"bits", method->nominal_bits()},
+              {"bits", nominal_bits(o, bits.block_linears_with_scales)},
               {"options", o.words.words()},
               {"form", quantised.format()},
               {"bits_per_weight", bits.block_linears_with_scales},
@@ -228,7 +219,8 @@ void quantize(QuantizeOptions& o) {
               {"output_error", log.output_error()},
               {"loss", log.loss()},
               {"seconds", seconds}};
-  if (validation) result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
+  if (validation)
+    result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
   o.device.add_to(result);
   file.append(result.dump());
   if (o.common.json) {

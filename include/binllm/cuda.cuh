@@ -4,6 +4,7 @@
 /// (ops/cuda/shipped_estimator.cuh), which are built side by side.
 #pragma once
 #include <binllm/device/cuda/shipped.cuh>
+#include <binllm/methods/post_training/gram_sum.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/distillation.hpp>
@@ -51,6 +52,7 @@ struct Shipped {
 template <class T>
 const Function Shipped<T>::functions[] = {
     kernel<Accumulate, forward, In, To>(),
+    kernel<GramSum, forward, In, MasterOut, View<double, Cuda>>(),
     kernel<Fill, forward, T, To>(),
     kernel<StridedCopy, forward, Elements<T>, Target<T>>(),
     kernel<Conversion, forward, MasterIn, Out>(),

@@ -196,3 +196,9 @@ TEST_CASE("cuda ops: recompute") {
   };
   check_op(op, activation({33, 65}, 1), weight({17, 65}, 2, unit(65)));
 }
+
+TEST_CASE("cuda ops: hadamard") {
+  if (!gpu()) return;
+  for (const Index block : {1, 4, 32, 128})
+    check_op([block](auto&, auto x) { return hadamard(x, block); }, activation({5, 3 * block}, 1));
+}

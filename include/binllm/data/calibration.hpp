@@ -33,9 +33,10 @@ struct CalibrationOptions {
   Tensor<std::int32_t> ids(Shape{windows, context});
   const Index room = text.size() - windows * context;
   for (Index i = 0; i < windows; ++i) {
-    const Index first = i * context + (windows > 1 ? static_cast<Index>(static_cast<double>(room) * static_cast<double>(i) /
-                                                                        static_cast<double>(windows - 1))
-                                                   : 0);
+    const Index first =
+        i * context + (windows > 1 ? static_cast<Index>(static_cast<double>(room) * static_cast<double>(i) /
+                                                        static_cast<double>(windows - 1))
+                                   : 0);
     std::copy_n(text.tokens().begin() + first, context, ids.view().data + i * context);
   }
   return ids;

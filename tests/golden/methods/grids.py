@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Rounding to nearest, GPTQ and AWQ on a small layer, in double, as the authors' code has them (IST-DASLab/gptq: gptq.py,
-quant.py; mit-han-lab/llm-awq: auto_scale.py, auto_clip.py), in our own words. Writes grids.txt.
+"""Rounding to nearest, GPTQ and AWQ on a small layer, in double, as the authors' code has them (IST-DASLab/gptq:
+gptq.py, quant.py; mit-han-lab/llm-awq: auto_scale.py, auto_clip.py), in our own words. Writes grids.txt.
 
     python3 tests/golden/methods/grids.py            (numpy)
 """

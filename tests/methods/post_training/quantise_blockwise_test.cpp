@@ -3,6 +3,7 @@
 #include "support/errors.hpp"
 #include "support/saved_model.hpp"
 
+#include <binllm/methods/post_training/awq.hpp>
 #include <binllm/methods/post_training/quantise_blockwise.hpp>
 #include <binllm/methods/post_training/rtn.hpp>
 
@@ -11,6 +12,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace binllm;
@@ -31,6 +33,11 @@ struct Watching : Rtn {
     CHECK(layer.inputs.inverse_factor({}).upper.shape() == h.shape);
     Rtn::operator()(layer, to);
   }
+};
+
+/// Rounding that has its errors measured.
+struct Seeing : Rtn {
+  static constexpr bool calibrated = true;
 };
 
 struct Reports : QuantiseLog {
@@ -122,4 +129,34 @@ TEST_CASE("blockwise: stories260K in 4 bits is saved, loaded and run, its bits c
   const BitCounts bits = bit_counts(folder.path(), known_of<Runs>());
   CHECK(bits.block_linears_with_scales > 5.25);  // 4 + (32 + 8) / 32, and groups that are not full
   CHECK(bits.block_linears_with_scales < 5.4);
+}
+
+TEST_CASE("blockwise: stories260K loses less by GPTQ and under AWQ's scales than by rounding") {
+  auto real = stories260k();
+  if (!real) return;
+  const auto tokens = real->corpus.tokens();
+  const View<const std::int32_t> ids(tokens.data(), Shape{16, 128});
+  const TokenStream unseen = TokenStream::from_tokens({tokens.begin() + 16 * 128, tokens.end()});
+  const Tensor<float> original = host(real->model.block.values.view());
+  const auto quantised = [&](const auto& method) {
+    copy_to_device(read(original.view()), real->model.block.values.view());
+    Reports reports;
+    const auto stored = quantise_blockwise(real->model, ids, method, {}, &reports);
+    double loss = 0;
+    for (const LayerReport& report : reports.layers) loss += report.loss;
+    const double nll = evaluate_perplexity(stored, unseen, {.context = 128, .max_windows = 12}).nll;
+    MESSAGE(method.name, ": loss of the layers ", loss, ", of the model ", nll);
+    return std::pair(loss, nll);
+  };
+  Seeing rounding;
+  rounding.grid = {.bits = 3, .group = 32};
+  const auto rtn = quantised(rounding), gptq = quantised(Gptq{.grid = rounding.grid});
+  Awq awq{.grid = rounding.grid};
+  AwqGptq both;
+  both.grid = rounding.grid;
+  const auto scaled = quantised(awq), last = quantised(both);
+  CHECK(gptq.first < 0.8 * rtn.first);
+  CHECK(gptq.second < rtn.second);
+  CHECK(scaled.second < rtn.second);
+  CHECK(last.second < rtn.second);
 }

@@ -14,10 +14,10 @@
 #include <binllm/infer/top_predictions.hpp>
 #include <binllm/io/any/any_device.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/methods/formats.hpp>
 #include <binllm/methods/post_training/any_method.hpp>
 #include <binllm/methods/post_training/blockwise_options.hpp>
 #include <binllm/methods/post_training/report.hpp>
-#include <binllm/methods/formats.hpp>
 #include <binllm/models/families.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/policy/shipped.hpp>

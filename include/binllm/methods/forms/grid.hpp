@@ -17,8 +17,8 @@
 
 namespace binllm {
 
-/// How the codes of one row lie in bytes: three levels five to a byte, in base 3; else as many bits as a code needs, the
-/// first code in the lowest bits. Each row begins a byte.
+/// How the codes of one row lie in bytes: three levels five to a byte, in base 3; else as many bits as a code needs,
+/// the first code in the lowest bits. Each row begins a byte.
 struct CodeRow {
   int levels;
 

@@ -30,7 +30,9 @@ class MethodOf final : public AnyPostTrainingMethod {
     method_(layer, matrix);
     detail::write_dense(stored, restored);
   }
-  bool scales_inputs() const override { return requires(ScalableInput & input) { method_.scale_input(input); }; }
+  bool scales_inputs() const override {
+    return requires(ScalableInput & input) { method_.scale_input(input); };
+  }
   void scale_input([[maybe_unused]] ScalableInput& input) const override {
     if constexpr (requires { method_.scale_input(input); }) method_.scale_input(input);
   }
@@ -97,9 +99,8 @@ template <PostTrainingMethod M>
   if (found < words.size()) {
     for (const auto& [name, value] : words) {
       bool has = false;
-      for_each_option(method, [&](std::string_view own, auto&, std::string_view, const OptionRange&) {
-        has = has || own == name;
-      });
+      for_each_option(
+          method, [&](std::string_view own, auto&, std::string_view, const OptionRange&) { has = has || own == name; });
       if (!has) throw Error(ErrorId::unknown_name, M::name, "option", known, name);
     }
   }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/// AWQ (Lin et al., MLSys 2024, arXiv 2306.00978; code mit-han-lab/llm-awq): weights whose inputs are large are scaled up
-/// before they are rounded, and what is in front of them down; then the range of each group is clipped.
+/// AWQ (Lin et al., MLSys 2024, arXiv 2306.00978; code mit-han-lab/llm-awq): weights whose inputs are large are scaled
+/// up before they are rounded, and what is in front of them down; then the range of each group is clipped.
 ///
-///     s_j = m_j^r / sqrt(max m^r min m^r),    m_j = max(mean |x_j|, ...),   r in {0, 1/20, ..., 19/20}
+///     s_j = t_j / sqrt(max t min t),    t_j = max((mean |x_j|)^r, 10^-4),    r in {0, 1/20, ..., 19/20}
 ///
-/// the one with the smallest error of the block's part. Ranges shrink to max |w| times 1, 19/20, ..., 11/20, by the error
-/// of each row and group, d^T H_g d, d = w - Q(w); those of q and k stay, as all do of one bit and of three values.
+/// the one with the smallest error of the block's part. Ranges shrink to max |w| times 1, 19/20, ..., 11/20, by the
+/// error of each row and group, d^T H_g d, d = w - Q(w); those of q and k stay, as all do of one bit and of three
+/// values.
 #pragma once
 #include <binllm/methods/post_training/gptq.hpp>
 #include <binllm/methods/post_training/rtn.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The inputs of a model's block as methods that move scales see them (scalable_input.hpp), of any family and device.
-/// Memory: the weights of one role, and where its part of the block is more than one linear layer what enters and leaves
-/// that part in all windows.
+/// Memory: the weights of one role, and where its part of the block is more than one linear layer what enters and
+/// leaves that part in all windows.
 #pragma once
 #include <binllm/methods/post_training/gram_sum.hpp>
 #include <binllm/methods/post_training/report.hpp>

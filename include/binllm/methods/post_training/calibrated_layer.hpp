@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// What a method that quantises trained weights is given of a linear layer: its weight, and what enters it.
 #pragma once
+#include <binllm/methods/forms/grid.hpp>
 #include <binllm/methods/post_training/inverse_factor.hpp>
 #include <binllm/nn/role.hpp>
 #include <binllm/nn/stored.hpp>
 
+#include <cmath>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -12,6 +14,21 @@
 #include <vector>
 
 namespace binllm {
+
+/// A Hessian that stays where it was summed up, and what methods do with it there. All else is of the host.
+class DeviceHessian {
+ public:
+  virtual ~DeviceHessian() = default;
+  [[nodiscard]] virtual const std::vector<double>& diagonal() const = 0;
+  /// (in, in), on the host.
+  [[nodiscard]] virtual Tensor<double> values() const = 0;
+  /// Made and kept on the device; on the host as well if `upper` is wanted.
+  [[nodiscard]] virtual InverseFactor inverse_factor(const FactorOptions& options, bool upper) = 0;
+  /// tr (W - Q) H (W - Q)^T
+  [[nodiscard]] virtual double quadratic(View<const float> w, View<const float> q) const = 0;
+  /// What sweep_columns with GridRows does (gptq.hpp), by the last factor that was made.
+  virtual void sweep_grids(View<const float> w, Index block, bool fixed_grids, Grid::Matrix<float, Cpu>& to) = 0;
+};
 
 /// What enters the linear layers of one role in one block, summed up over the calibration text. They share it.
 ///     H = (2 / N) sum x x^T         N: windows,   x (in): each token's input
@@ -21,14 +38,39 @@ class Calibration {
   Calibration() = default;
   Calibration(Tensor<double> hessian, Index windows, Index tokens)
       : windows(windows), tokens(tokens), hessian_(std::move(hessian)) {}
+  Calibration(std::unique_ptr<DeviceHessian> hessian, Index windows, Index tokens)
+      : windows(windows), tokens(tokens), device_(std::move(hessian)) {}
 
   Index windows = 0, tokens = 0;
 
+  [[nodiscard]] bool empty() const { return tokens == 0; }
   /// (in, in), symmetric; empty where nothing was seen.
-  [[nodiscard]] View<const double> hessian() const { return hessian_.view(); }
+  [[nodiscard]] View<const double> hessian() const {
+    if (device_ && !hessian_) hessian_ = device_->values();
+    return std::as_const(hessian_).view();
+  }
+  /// Whether its diagonal is.
+  [[nodiscard]] bool is_finite() const {
+    double sum = 0;
+    if (device_) {
+      for (const double entry : device_->diagonal()) sum += entry;
+    } else {
+      for (Index j = 0; j < hessian().rows(); ++j) sum += hessian().row(j)[j];
+    }
+    return std::isfinite(sum);
+  }
   /// Computed once for all layers of the role. Errors: those of inverse_factor.
   [[nodiscard]] const InverseFactor& inverse_factor(const FactorOptions& options) const {
-    if (!factor_ || !(factor_of_ == options)) factor_.emplace(binllm::inverse_factor(hessian(), options));
+    const bool there = factor_ && factor_->upper && factor_of_ == options;
+    if (!there) factor_ = device_ ? device_->inverse_factor(options, true) : binllm::inverse_factor(hessian(), options);
+    factor_of_ = options;
+    return *factor_;
+  }
+  /// The Hessian on a device that has a solver of its own, else null.
+  [[nodiscard]] DeviceHessian* on_device() const { return device_.get(); }
+  /// The same on such a device, where `upper` stays there.
+  [[nodiscard]] const InverseFactor& inverse_factor_on_device(const FactorOptions& options) const {
+    if (!factor_ || !(factor_of_ == options)) factor_ = device_->inverse_factor(options, false);
     factor_of_ = options;
     return *factor_;
   }
@@ -37,7 +79,8 @@ class Calibration {
   [[nodiscard]] double damping_asked() const { return factor_of_.damping; }
 
  private:
-  Tensor<double> hessian_;
+  mutable Tensor<double> hessian_;
+  std::unique_ptr<DeviceHessian> device_;
   mutable std::optional<InverseFactor> factor_;
   mutable FactorOptions factor_of_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// The columns of a weight rounded one after the other, where those that are still to come make up for the error of each
-/// as well as the Hessian allows (Frantar et al., GPTQ, arXiv 2210.17323; Hassibi and Stork's surgeon by columns):
+/// The columns of a weight rounded one after the other, where those that are still to come make up for the error of
+/// each as well as the Hessian allows (Frantar et al., GPTQ, arXiv 2210.17323; Hassibi and Stork's surgeon by columns):
 ///
 ///     e_j = (w_j - Q(w_j)) / U_jj,      w_k -= e_j U_jk   for k > j,      H^-1 = U^T U
 ///

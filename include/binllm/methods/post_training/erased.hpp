@@ -28,12 +28,9 @@ class ErasedWriter final : public LayerWriter {
 /// A full-precision model in the stored form of a method; `form` is the format of that name and those words.
 /// Errors: as above.
 template <class A, class T, class Device>
-[[nodiscard]] ErasedModel<A, float, Cpu> quantise_blockwise(ErasedModel<A, T, Device>& model,
-                                                            View<const std::int32_t> ids,
-                                                            const AnyPostTrainingMethod& method,
-                                                            const AnyKind<float, Cpu>& form,
-                                                            const BlockwiseOptions& options = {},
-                                                            QuantiseLog* log = nullptr) {
+[[nodiscard]] ErasedModel<A, float, Cpu> quantise_blockwise(
+    ErasedModel<A, T, Device>& model, View<const std::int32_t> ids, const AnyPostTrainingMethod& method,
+    const AnyKind<float, Cpu>& form, const BlockwiseOptions& options = {}, QuantiseLog* log = nullptr) {
   ErasedModel<A, float, Cpu> stored(model.config, form);
   detail::ErasedWriter<ErasedModel<A, float, Cpu>> writer(method, stored);
   detail::quantise_model(model, stored, ids, method.name(), method.calibrated(), writer, options, log);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// GPTQ (Frantar et al., ICLR 2023, arXiv 2210.17323; code IST-DASLab/gptq): columns rounded one after the other, the
 /// later ones making up for the errors of the earlier ones (column_sweep.hpp). Grids are those of the whole rows before
-/// anything is rounded, or are found anew where a group begins, from the weights as they are by then. By activation, the
-/// columns with the largest inputs come first, and groups are those of the weight's own order, found beforehand.
+/// anything is rounded, or are found anew where a group begins, from the weights as they are by then. By activation,
+/// the columns with the largest inputs come first, and groups are those of the weight's own order, found beforehand.
 #pragma once
 #include <binllm/methods/post_training/calibrated_layer.hpp>
 #include <binllm/methods/post_training/column_sweep.hpp>
@@ -79,6 +79,10 @@ struct Gptq {
   [[nodiscard]] Grid form() const { return grid.form(); }
 
   void operator()(const CalibratedLayer& layer, Grid::Matrix<float, Cpu>& to) const {
+    if (DeviceHessian* const device = layer.inputs.on_device()) {
+      static_cast<void>(layer.inputs.inverse_factor_on_device(hessian));
+      return device->sweep_grids(layer.weight, block, hessian.activation_order, to);
+    }
     const InverseFactor& factor = layer.inputs.inverse_factor(hessian);
     detail::GridRows rows(factor, hessian.activation_order, to);
     sweep_columns(layer.weight, factor, block, rows);

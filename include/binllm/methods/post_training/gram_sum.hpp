@@ -5,6 +5,7 @@
 /// Shapes   X (..., n), G (n, n), of which the kernel of a device may leave what is below the diagonal alone.
 #pragma once
 #include <binllm/device/kernel.hpp>
+#include <binllm/methods/post_training/cuda/hessian.hpp>
 
 #include <algorithm>
 
@@ -72,17 +73,23 @@ class HessianSum {
     tokens_ += x.rows();
   }
   [[nodiscard]] Index tokens() const noexcept { return tokens_; }
-  /// H = (2 / windows) sum x x^T on the host; nothing is left here.
+  /// H = (2 / windows) sum x x^T; nothing is left here.
+  [[nodiscard]] Calibration calibration(Index windows) {
+    if constexpr (std::is_same_v<Device, Cuda>) {
+      return {cuda::device_hessian(std::move(sum_), 2 / static_cast<double>(windows)), windows, tokens_};
+    } else {
+      return {take(windows), windows, tokens_};
+    }
+  }
+  /// The same on the host.
   [[nodiscard]] Tensor<double> take(Index windows) {
-    Tensor<double> hessian;
-    if constexpr (host_accessible<Device> && std::is_same_v<Device, Cpu>) {
+    Tensor<double> hessian(sum_.shape());
+    Backend<Device>::synchronise();
+    if constexpr (std::is_same_v<Device, Cpu>) {
       hessian = std::move(sum_);
     } else {
-      hessian = Tensor<double>(sum_.shape());
-      Backend<Device>::synchronise();
       Backend<Device>::copy(hessian.view().data, sum_.view().data,
                             static_cast<std::size_t>(sum_.size()) * sizeof(double));
-      sum_ = {};
     }
     const Index n = hessian.shape().cols();
     double* const h = hessian.view().data;
@@ -102,3 +109,7 @@ class HessianSum {
 };
 
 }  // namespace binllm
+
+#if defined(__CUDACC__)
+#include <binllm/methods/post_training/cuda/hessian.cuh>
+#endif

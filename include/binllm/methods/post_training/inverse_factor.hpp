@@ -158,46 +158,69 @@ struct InverseFactor {
   double damping = 0;  ///< the share that served: that of the options, or the first of its multiples by ten that did
 };
 
+namespace detail {
+
+/// Order, dead columns, and the mean of H's diagonal; no `upper` yet. Errors: option_out_of_range, value_not_finite.
+struct FactorPlan {
+  InverseFactor factor;
+  double mean = 0;
+
+  FactorPlan(const std::vector<double>& diagonal, const FactorOptions& options) {
+    check_options("inverse_factor", options);
+    const auto n = static_cast<Index>(diagonal.size());
+    for (Index j = 0; j < n; ++j) {
+      const double entry = diagonal[static_cast<std::size_t>(j)];
+      if (entry == 0) factor.dead.push_back(j);
+      mean += entry == 0 ? 1 : entry;
+      factor.order.push_back(j);
+    }
+    if (!std::isfinite(mean))
+      throw Error(ErrorId::value_not_finite, "inverse_factor", "hessian", "finite numbers", "inf or NaN");
+    mean /= static_cast<double>(n);
+    const auto larger = [&](Index a, Index b) {
+      return diagonal[static_cast<std::size_t>(a)] > diagonal[static_cast<std::size_t>(b)];
+    };
+    if (options.activation_order) std::stable_sort(factor.order.begin(), factor.order.end(), larger);
+    for (Index k = 0; k < n; ++k) {
+      if (diagonal[static_cast<std::size_t>(factor.order[static_cast<std::size_t>(k)])] == 0)
+        factor.dead_places.push_back(k);
+    }
+  }
+  /// Calls factorise(damping) with more and more of it until it says that there is a factor.
+  template <class Factorise>
+  void damp_until(double damping, const Factorise& factorise) {
+    for (; !factorise(damping); damping = std::max(10 * damping, 1e-8)) {
+      if (damping > 1e6)
+        throw Error(ErrorId::value_not_finite, "inverse_factor", "hessian", "a positive definite matrix once damped",
+                    fmt::format("none with damping {}", damping));
+    }
+    factor.damping = damping;
+  }
+};
+
+}  // namespace detail
+
 /// H (in, in), symmetric. Damping grows tenfold until the factorisation succeeds. Errors: value_not_finite.
 [[nodiscard]] inline InverseFactor inverse_factor(View<const double> hessian, const FactorOptions& options) {
-  check_options("inverse_factor", options);
   const Index n = hessian.rows();
   check_shape("inverse_factor", "hessian", hessian.shape, {n, n});
-  InverseFactor factor{Tensor<double>(hessian.shape), std::vector<Index>(static_cast<std::size_t>(n)), {}, {}, 0};
-  const auto entry = [&](Index i) { return hessian.data[i * n + i]; };
-  double sum = 0;
-  for (Index j = 0; j < n; ++j) {
-    if (entry(j) == 0) factor.dead.push_back(j);
-    sum += entry(j) == 0 ? 1 : entry(j);
-  }
-  if (!std::isfinite(sum))
-    throw Error(ErrorId::value_not_finite, "inverse_factor", "hessian", "finite numbers", "inf or NaN");
-  std::iota(factor.order.begin(), factor.order.end(), Index{0});
-  if (options.activation_order)
-    std::stable_sort(factor.order.begin(), factor.order.end(), [&](Index a, Index b) { return entry(a) > entry(b); });
-  for (Index k = 0; k < n; ++k) {
-    if (entry(factor.order[static_cast<std::size_t>(k)]) == 0) factor.dead_places.push_back(k);
-  }
-  const double mean = sum / static_cast<double>(n);
-  const auto try_with = [&](double damping) {
-    const View<double> u = factor.upper.view();
+  std::vector<double> diagonal;
+  for (Index j = 0; j < n; ++j) diagonal.push_back(hessian.data[j * n + j]);
+  detail::FactorPlan plan(diagonal, options);
+  plan.factor.upper = Tensor<double>(hessian.shape);
+  const std::vector<Index>& order = plan.factor.order;
+  const View<double> u = plan.factor.upper.view();
+  plan.damp_until(options.damping, [&](double damping) {
     parallel_for(n, [&](Index i) {
-      const Index row = factor.order[static_cast<std::size_t>(i)];
-      for (Index j = i; j < n; ++j)
-        u.data[i * n + j] = hessian.data[row * n + factor.order[static_cast<std::size_t>(j)]];
-      u.data[i * n + i] = (entry(row) == 0 ? 1 : entry(row)) + damping * mean;
+      const Index row = order[static_cast<std::size_t>(i)];
+      for (Index j = i; j < n; ++j) u.data[i * n + j] = hessian.data[row * n + order[static_cast<std::size_t>(j)]];
+      const double entry = diagonal[static_cast<std::size_t>(row)];
+      u.data[i * n + i] = (entry == 0 ? 1 : entry) + damping * plan.mean;
     });
     return detail::factor_from_the_end(u);
-  };
-  factor.damping = options.damping;
-  while (!try_with(factor.damping)) {
-    if (factor.damping > 1e6)
-      throw Error(ErrorId::value_not_finite, "inverse_factor", "hessian", "a positive definite matrix once damped",
-                  fmt::format("none with damping {}", factor.damping));
-    factor.damping = std::max(10 * factor.damping, 1e-8);
-  }
-  detail::invert_upper(factor.upper.view());
-  return factor;
+  });
+  detail::invert_upper(u);
+  return std::move(plan.factor);
 }
 
 }  // namespace binllm

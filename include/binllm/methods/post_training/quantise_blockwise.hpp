@@ -86,11 +86,8 @@ template <class Model>
   } else {
     step.for_each_input([&](View<const T, Device> x, View<const T, Device>) { sum.add(x); });
   }
-  const Index tokens = sum.tokens();
-  Calibration inputs(sum.take(windows), windows, tokens);
-  double diagonal = 0;
-  for (Index j = 0; j < inputs.hessian().rows(); ++j) diagonal += inputs.hessian().row(j)[j];
-  check_finite(step.linears.front().name, "inputs", diagonal);
+  Calibration inputs = sum.calibration(windows);
+  if (!inputs.is_finite()) check_finite(step.linears.front().name, "inputs", std::nan(""));
   return inputs;
 }
 
@@ -136,11 +133,11 @@ class BlockwiseStep {
 };
 
 template <class Model>
-void quantise_in_place(Model& model, View<const std::int32_t> ids, bool calibrated, LayerWriter& writer,
-                       const BlockwiseOptions& options, QuantiseLog& log) {
+void quantise_in_place(Model& model, View<const std::int32_t> ids, LayerWriter& writer, const BlockwiseOptions& options,
+                       QuantiseLog& log) {
   using Device = typename Model::device;
   static_assert(std::is_same_v<typename Model::Master, float>, "methods after training quantise weights in float");
-  if (calibrated) {
+  if (ids.size() > 0) {
     BlockwiseStep<Model> method(model, ids.shape, writer, options, log);
     return walk_blocks(model, ids, method, {.windows_at_once = options.windows_at_once});
   }
@@ -170,18 +167,18 @@ void quantise_model(From& model, To& stored, View<const std::int32_t> ids, std::
   if (calibrated && ids.size() == 0)
     throw Error(ErrorId::text_too_short, method, "calibration", "windows of tokens", "none");
   QuantiseLog silent;
-  quantise_in_place(model, ids, calibrated, writer, options, log != nullptr ? *log : silent);
+  quantise_in_place(model, ids, writer, options, log != nullptr ? *log : silent);
   copy_outer_to_host(model, stored);
 }
 
 }  // namespace detail
 
 /// Quantises a full-precision model of any family and device; `ids` (windows, tokens) are the calibration text, or empty
-/// for a method that looks at weights alone. The result runs, and is saved and loaded like any other; the model itself
-/// is left with the weights that it restores to.
+/// for a method that looks at weights alone: then nothing is known of the errors of outputs. The result runs, and is
+/// saved and loaded like any other; the model itself is left with the weights that it restores to.
 /// Memory beside both: one block, hidden states of all windows twice, one Hessian (8 in^2 bytes) and its factor.
-/// Errors: those of the method's options and of walk_blocks; value_not_finite naming the layer whose weights or inputs are
-/// not finite; text_too_short without a calibration text where the method needs one.
+/// Errors: those of the method's options and of walk_blocks; value_not_finite naming the layer whose weights or inputs
+/// are not finite; text_too_short without a calibration text where the method needs one.
 template <class A, class T, class Device, PostTrainingMethod M>
 [[nodiscard]] CausalLm<A, float, Cpu, Stored<typename M::Form>> quantise_blockwise(
     CausalLm<A, T, Device, FullPrecisionFormat>& model, View<const std::int32_t> ids, const M& method,

@@ -63,9 +63,15 @@ template <class Part>
   const double norm = before.square().sum();
   LayerReport report{.name = std::string(layer.name), .weights = w.size()};
   report.weight_error = norm > 0 ? (before - after).square().sum() / norm : 0;
-  const View<const double> h = layer.inputs.hessian();
-  if (h.size() > 0) {
-    const double whole = quadratic(w.rows(), h, weight), lost = quadratic(w.rows(), h, error);
+  if (!layer.inputs.empty()) {
+    double whole = 0, lost = 0;
+    if (const DeviceHessian* const device = layer.inputs.on_device()) {
+      const Tensor<float> nothing(w.shape);
+      whole = device->quadratic(w, nothing.view()), lost = device->quadratic(w, restored);
+    } else {
+      const View<const double> h = layer.inputs.hessian();
+      whole = quadratic(w.rows(), h, weight), lost = quadratic(w.rows(), h, error);
+    }
     report.loss = lost / 2;
     report.output_error = whole > 0 ? lost / whole : 0;
   }
