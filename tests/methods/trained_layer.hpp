@@ -35,7 +35,8 @@ struct LoneLayer {
   Layer layer;
   std::list<Tensor<double>> memory;
 
-  LoneLayer(Index out, Index in) : layer(Quantised<K>{}, LinearShape{.out = out, .in = in}) {
+  LoneLayer(Index out, Index in) : LoneLayer(LinearShape{.out = out, .in = in}) {}
+  explicit LoneLayer(const LinearShape& shape) : layer(Quantised<K>{}, shape) {
     each_parameter([&](const std::string&, Parameter<double>& p) {
       p.value.data = memory.emplace_back(p.shape()).view().data;
       p.gradient.data = memory.emplace_back(p.shape()).view().data;
