@@ -6,6 +6,7 @@
 #include <binllm/methods/method.hpp>
 #include <binllm/nn/effective_weight.hpp>
 #include <binllm/nn/grouped_weight.hpp>
+#include <binllm/policy/scale.hpp>
 
 namespace binllm {
 
@@ -35,7 +36,7 @@ struct FbiLlmOf {
   static constexpr std::string_view summary = "alpha sgn(W) + beta, both learned, distilled";
   static constexpr std::string_view source = "Ma et al., FBI-LLM, arXiv 2407.07093";
   static constexpr MethodFacts facts{.weight = "alpha sgn(W) + beta",
-                                     .granularity = of_rows ? "row" : "column",
+                                     .granularity = of_rows ? RowScales::name : ColumnScales::name,
                                      .estimator = "identity",
                                      .learnable = "alpha, beta",
                                      .teacher = "loss alone",
