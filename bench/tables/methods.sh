@@ -36,8 +36,8 @@ batch=${BATCH:-8}
 warmup=${WARMUP:-10}
 last_fraction=${LAST_FRACTION:-0.05}                         # learning rate at the end, as a fraction of its peak
 windows=${WINDOWS:-200}                                      # of the validation text, and of the test text
-samples=${SAMPLES:-128}                                      # windows that a post-training method looks at
-bits=${BITS:-1}                                              # where a post-training method has them to choose
+samples=${SAMPLES:-128}                                      # windows of the text that a post-training method looks at
+bits=${BITS:-1}                                              # of post-training methods that have them to choose
 threads=${THREADS:-0}
 keep=${KEEP:-0}                                              # 1: the models stay in OUT
 
@@ -122,8 +122,10 @@ done
 [ "$post_methods" != all ] || post_methods=$(names quantize)
 [ "$post_methods" != none ] || post_methods=
 for method in $post_methods; do
+  options=()
+  ! "$binllm" quantize --method list | grep -F "| $method |" | grep -qF -- "--bits" || options=(--bits "$bits")
   run post-training "$method" - "${seeds[0]}" "$binllm" quantize --method "$method" --model "$model" \
-    --text "${train[@]}" --samples "$samples" --context "$context" --bits "$bits" || failed=$((failed + 1))
+    --text "${train[@]}" --windows "$samples" --context "$context" "${options[@]}" || failed=$((failed + 1))
 done
 
 # The table: of methods that train, the rate with the lowest perplexity on the validation text.

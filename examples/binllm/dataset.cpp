@@ -136,8 +136,10 @@ void dataset(DatasetOptions& o) {
       }
     }
     drawn.first_sequence = first;
-    for (const auto& sequence : model.generate_tokens(prompts, drawn).sequences)
-      writer.add(Ids(sequence.tokens.begin() + (opening - 1), sequence.tokens.end()));
+    for (const auto& [ids, finish] : model.generate_tokens(prompts, drawn).sequences) {
+      const auto end = ids.begin() + std::min(std::ssize(ids), length);  // the last token needs no place in the context
+      writer.add(Ids(ids.begin() + (opening - 1), end));
+    }
   }
   writer.commit();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

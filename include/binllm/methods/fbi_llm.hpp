@@ -6,6 +6,7 @@
 #include <binllm/methods/method.hpp>
 #include <binllm/nn/effective_weight.hpp>
 #include <binllm/nn/grouped_weight.hpp>
+#include <binllm/policy/scale.hpp>
 
 namespace binllm {
 
