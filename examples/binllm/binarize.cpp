@@ -56,7 +56,7 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
     model.search_channel_scale(job.corpus, job.search, &progress);
     add_row("after stage 1", model, infinity, runs);
   }
-  model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress);
+  model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress, job.loss);
   std::map<std::string, std::string> more;
   double t = infinity;
   if (format.is_binary()) {
@@ -118,6 +118,7 @@ struct BinarizeOptions {
   binllm::Index channel_scale_steps = 50;
   double channel_scale_learning_rate = 1e-2;
   binllm::Index chunks = 20;
+  LossFlags loss;
   TrainingFlags training;
   RunFlags run;
   DeviceChoice device;
@@ -140,6 +141,7 @@ struct BinarizeOptions {
     v("channel_scale_steps", self.channel_scale_steps, "steps of stage 1; 0: none", at_least(0));
     v("channel_scale_learning_rate", self.channel_scale_learning_rate, "of Adam on log S_t", above(0));
     v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", at_least(0));
+    v("loss", self.loss, "", any);
     v("training", self.training, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
@@ -239,7 +241,7 @@ void adopt(binllm::TrainingOptions& training, const binllm::OptimiserSettings& p
   take("weight_decay", training.adamw.weight_decay, published.weight_decay);
 }
 
-Json effective_config(const BinarizeOptions& o, const RecipeJob& job) {
+Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Learning& learning) {
   Json config{{"command", "binarize"},
               {"model", o.model.string()},
               {"text", record(job.corpus)},
@@ -253,6 +255,7 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job) {
     config["method"]["words"] = job.format.words;
     for (const char* key : {"recipe", "channel_scale_steps", "channel_scale_learning_rate"}) config.erase(key);
   }
+  if (!learning.alone()) config["learning"] = learning.record();
   if (job.validation) config["validation"] = record(*job.validation);
   o.device.add_to(config);
   return config;
@@ -297,16 +300,19 @@ void binarize(BinarizeOptions& o) {
   const binllm::Index steps = binllm::training_steps(training, batches);
   if (method) adopt(training, method->published.optimiser, o.given, steps);
   static_cast<void>(binllm::Chunks(steps, o.chunks == 0 ? steps : o.chunks));
-  const RecipeJob job{.format = format,
-                      .search = o.search(),
-                      .training = o.progressive(),
-                      .corpus = std::move(corpus),
-                      .validation = load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
-                      .validation_windows = o.valid_windows,
-                      .source = o.model,
-                      .out = o.out,
-                      .tokenizer = &tokenizer};
+  o.loss.complete(method ? method->published.loss : binllm::LossSettings{}, o.given);
+  RecipeJob job{.format = format,
+                .search = o.search(),
+                .training = o.progressive(),
+                .corpus = std::move(corpus),
+                .validation = load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
+                .validation_windows = o.valid_windows,
+                .source = o.model,
+                .out = o.out,
+                .tokenizer = &tokenizer};
   const auto* const validation = job.validation ? &*job.validation : nullptr;
+  const binllm::ModelConfig student = binllm::read_config(o.model).config;
+  const Learning learning(o.loss, {student, job.corpus, tokenizer, training.context, o.model});
 
   const std::size_t resident = binllm::resident_bytes();
   auto model = binllm::AnyModel::open(
@@ -316,23 +322,26 @@ void binarize(BinarizeOptions& o) {
   if (o.run.dry_run) {
     check_tokens("binarize", job.corpus, c);
     if (validation != nullptr) check_tokens("binarize", *validation, c);
-    const auto forecast =
-        binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family());
+    const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
+                                                     learning.forecast());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),
                .steps = steps,
                .training = forecast.training,
-               .resident = resident};
+               .resident = resident,
+               .learns_from = learning.description()};
     if (job.has_stage_1()) dry.channel_scale = forecast.channel_scale;
     return print(dry, o.device, o.common.json);
   }
 
-  const Json config = effective_config(o, job);
+  job.loss = learning.open(o.device.chosen);
+  const Json config = effective_config(o, job, learning);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Progress progress(&folder, o.common.json);
   progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),
                            model.parameter_count(), job.corpus.size(), o.device.description(), o.out.string()));
+  if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   const auto rows = run_recipe(std::move(model), job, o.device.chosen, progress);
   write_readme(o, config, rows);
   if (!o.common.json) {

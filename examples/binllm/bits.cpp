@@ -92,13 +92,13 @@ void bits(BitsOptions& o) {
   fmt::print("{}: {} parameters, {} in the blocks' linear layers ({} rows, {} columns), embedding {}, head {}\n\n",
              shape.name, counts.parameters, counts.weights, counts.rows, counts.columns, counts.embedding,
              counts.head > 0 ? fmt::format("{}", counts.head) : "tied to it");
-  fmt::print("| one bit, and scales  | bits / weights | / weights and scales |\n|:-{0:-<19}-|-{0:-<13}:|-{0:-<19}:|\n",
+  fmt::print("| one bit, and scales  | bits / weights | / weights and scales |\n|:-{0:-<19}-|-{0:-<14}:|-{0:-<20}:|\n",
              "");
   for (const auto& layout : binllm::scale_layouts) {
     fmt::print("| {:<20} | {:>14.4f} | {:>20.4f} |\n", layout.name, binllm::bits_per_weight(counts, layout),
                binllm::bits_per_parameter(counts, layout));
   }
-  fmt::print("\n| method    |  bits | memory GB | cycles T |\n|:-{0:-<8}-|-{0:-<4}:|-{0:-<8}:|-{0:-<7}:|\n", "");
+  fmt::print("\n| method    |  bits | memory GB | cycles T |\n|:-{0:-<8}-|-{0:-<5}:|-{0:-<9}:|-{0:-<8}:|\n", "");
   for (const auto& [method, nominal] : binllm::nominal_bits) {
     fmt::print("| {:<9} | {:>5} | {:>9.2f} | {:>8.2f} |\n", method, nominal,
                binllm::nominal_bytes(counts, nominal) / 1e9, binllm::nominal_cycles(counts, nominal) / 1e12);

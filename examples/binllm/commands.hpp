@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The subcommands, one file each; and what `demo` takes from two of them.
 #pragma once
+#include "learning.hpp"
 #include "progress.hpp"
 #include "report.hpp"
 #include "shared.hpp"
@@ -77,6 +78,7 @@ struct RecipeJob {
   binllm::Index validation_windows = all;  ///< the first so many are judged by
   fs::path source{}, out{};  ///< folder of the model; folders named after the formats are written into out
   const binllm::Tokenizer* tokenizer = nullptr;
+  binllm::LearnFrom loss{};
 
   [[nodiscard]] bool has_stage_1() const {
     return search.steps > 0 && format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;

@@ -42,10 +42,12 @@ struct PretrainOptions {
   fs::path out;
   std::string model, tokenizer;
   ModelSize size;
+  LossFlags loss;
   TrainingFlags training;
   RunFlags run;
   DeviceChoice device;
   Common common;
+  GivenFlags given;  ///< for the loss
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -57,6 +59,7 @@ struct PretrainOptions {
     v("model", self.model, "go on from the model in this folder instead of random weights", any);
     v("tokenizer", self.tokenizer, "'byte' (default without --model), a tokenizer file or a folder with one", any);
     v("size", self.size, "", any);
+    v("loss", self.loss, "", any);
     v("training", self.training, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
@@ -83,6 +86,8 @@ void pretrain(PretrainOptions& o) {
                            : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device,
                                                       o.size.family);
   const binllm::ModelConfig& c = model.config();
+  o.loss.complete({}, o.given);
+  const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
   if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
   if (o.run.dry_run) {
     check_tokens("pretrain", corpus, c);
@@ -92,8 +97,9 @@ void pretrain(PretrainOptions& o) {
            .parameters = model.parameter_count(),
            .tokens_per_step = batches.tokens_per_step(),
            .steps = binllm::training_steps(training, batches),
-           .training = binllm::forecast_pretraining(c, training, validation, model.family()),
-           .resident = resident},
+           .training = binllm::forecast_pretraining(c, training, validation, model.family(), learning.forecast()),
+           .resident = resident,
+           .learns_from = learning.description()},
           o.device, o.common.json);
     return;
   }
@@ -112,13 +118,16 @@ void pretrain(PretrainOptions& o) {
               {"training", o.training.record()}};
   // Absent for the first family, so that runs from before there were others can be resumed.
   if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
+  if (!learning.alone()) config["learning"] = learning.record();
   if (validation != nullptr) config["validation"] = record(*validation);
   o.device.add_to(config);
+  const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Progress progress(&folder, o.common.json);
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
                            corpus.size(), o.device.description(), o.out.string()));
-  const double last_loss = model.pretrain(corpus, training, validation, &progress);
+  if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
+  const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
   model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   std::optional<double> nll;
   if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;

@@ -52,11 +52,8 @@ Json to_json(const std::vector<ResultRow>& rows) {
 namespace {
 
 Json to_json(const binllm::MemoryForecast& forecast) {
-  return {{"weights", forecast.parameters},
-          {"gradients", forecast.gradients},
-          {"moments", forecast.moments},
-          {"activations", forecast.activations},
-          {"total", forecast.total()}};
+  return {{"weights", forecast.parameters}, {"gradients", forecast.gradients},     {"moments", forecast.moments},
+          {"teacher", forecast.teacher},    {"activations", forecast.activations}, {"total", forecast.total()}};
 }
 
 void print_json(const DryRun& run, const DeviceChoice& device) {
@@ -66,6 +63,7 @@ void print_json(const DryRun& run, const DeviceChoice& device) {
             {"steps", run.steps},
             {"forecast", to_json(run.training)}};
   if (run.channel_scale) line["channel_scale_forecast"] = to_json(*run.channel_scale);
+  if (!run.learns_from.empty()) line["learns_from"] = run.learns_from;
   line["resident_bytes"] = run.resident;
   line["predicted_peak_bytes"] = run.peak();
   line["forecast_of"] = "cpu, float32";
@@ -93,9 +91,11 @@ void print(const DryRun& run, const DeviceChoice& device, bool json) {
              run.parameters, c.num_hidden_layers, c.hidden_size, c.intermediate_size, c.num_attention_heads,
              c.num_key_value_heads, c.vocab_size);
   fmt::print("steps        {} of {} tokens\n", run.steps, run.tokens_per_step);
-  fmt::print("weights      {}\ngradients    {}\nmoments      {}\nactivations  {}\ntotal        {}\n",
-             in_megabytes(f.parameters), in_megabytes(f.gradients), in_megabytes(f.moments),
-             in_megabytes(f.activations), in_megabytes(f.total()));
+  if (!run.learns_from.empty()) fmt::print("learns from  {}\n", run.learns_from);
+  fmt::print("weights      {}\ngradients    {}\nmoments      {}\n", in_megabytes(f.parameters),
+             in_megabytes(f.gradients), in_megabytes(f.moments));
+  if (f.teacher > 0) fmt::print("teacher      {}\n", in_megabytes(f.teacher));
+  fmt::print("activations  {}\ntotal        {}\n", in_megabytes(f.activations), in_megabytes(f.total()));
   if (run.channel_scale) fmt::print("stage 1      {} in all\n", in_megabytes(run.channel_scale->total()));
   if (!device.chosen.gpu) {
     fmt::print("peak memory  {} expected: {} are resident already\n", in_megabytes(run.peak()),

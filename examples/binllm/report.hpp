@@ -43,6 +43,7 @@ struct DryRun {
   binllm::MemoryForecast training;
   std::optional<binllm::MemoryForecast> channel_scale{};  ///< stage 1
   std::size_t resident = 0;                               ///< before the model that is trained was made
+  std::string learns_from{};                              ///< a teacher and what is wanted of it; empty: none
 
   /// The larger stage on top of what is there already.
   [[nodiscard]] std::size_t peak() const;

@@ -13,6 +13,7 @@
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/meta.hpp>
+#include <binllm/eval/accounting.hpp>
 #include <binllm/eval/continuations.hpp>
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/eval/protocol.hpp>
@@ -21,12 +22,14 @@
 #include <binllm/eval/trigram.hpp>
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
+#include <binllm/infer/top_predictions.hpp>
 #include <binllm/models/channel_search.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/models/gpt_neox.hpp>
 #include <binllm/models/llama.hpp>
 #include <binllm/models/opt.hpp>
 #include <binllm/models/qwen3.hpp>
+#include <binllm/models/shapes.hpp>
 #include <binllm/models/walk_blocks.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/attention.hpp>
@@ -58,6 +61,7 @@
 #include <binllm/ops/standardise.hpp>
 #include <binllm/ops/subtract.hpp>
 #include <binllm/ops/sum.hpp>
+#include <binllm/ops/top_distillation.hpp>
 #include <binllm/ops/transient_linear.hpp>
 #include <binllm/optim/sgd.hpp>
 #include <binllm/packed/kernels.hpp>
@@ -67,6 +71,7 @@
 #include <binllm/simd/tuned_build.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>
+#include <binllm/train/chosen_loss.hpp>
 #include <binllm/train/forecast.hpp>
 #include <binllm/train/pretrain.hpp>
 #include <binllm/train/progressive.hpp>

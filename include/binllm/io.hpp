@@ -4,6 +4,7 @@
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
+#include <binllm/io/containers/prediction_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/tensor_file.hpp>
 #include <binllm/io/containers/text_file.hpp>
@@ -16,6 +17,7 @@
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
 #include <binllm/io/folders/task_file.hpp>
+#include <binllm/io/folders/teacher_cache.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
 #include <binllm/io/folders/tokens.hpp>
 #include <binllm/models/formats.hpp>

@@ -96,6 +96,33 @@ TEST_CASE("cuda ops: rms_norm") {
   check_op([](auto&, auto x, auto w) { return rms_norm(x, w, 1e-2); }, activation({3, 64}, 1, 0.05), weight({64}, 2));
 }
 
+TEST_CASE("cuda ops: standardise") {
+  if (!gpu()) return;
+  on_each_shape([](const Shape& shape) {
+    if (shape.cols() > 1) check_op([](auto&, auto x) { return standardise(x); }, activation(shape, 1));
+  });
+}
+
+TEST_CASE("cuda ops: prelu") {
+  if (!gpu()) return;
+  on_each_shape([](const Shape& shape) {
+    check_op([](auto&, auto x, auto a) { return prelu(x, a); }, activation(shape, 1), weight(columns(shape), 2));
+  });
+}
+
+TEST_CASE("cuda ops: quantise_activations, all of the rounding and a share of it") {
+  if (!gpu()) return;
+  const auto share = [](auto& round, auto x) {
+    Tensor<double> t(Shape{1});
+    t.view().data[0] = 0.25;
+    return quantise_activations(x, round.data(t));
+  };
+  for (const Shape& shape : {Shape{1, 1}, Shape{7, 13}, Shape{3, 32}, Shape{2, 3, 70}}) {
+    check_op([](auto&, auto x) { return quantise_activations(x); }, activation(shape, 1));
+    check_op(share, activation(shape, 1));
+  }
+}
+
 TEST_CASE("cuda ops: rotary") {
   if (!gpu()) return;
   struct Case {

@@ -100,6 +100,46 @@ TEST_CASE("cuda ops: cross_entropy, in chunks, its value asked for before and af
   }
 }
 
+TEST_CASE("cuda ops: distillation, from a teacher and from what one said") {
+  if (!gpu()) return;
+  struct Case {
+    Index rows, words, cols, top;
+  };
+  for (const Case& c : {Case{1, 2, 1, 1}, Case{7, 13, 5, 13}, Case{130, 1003, 48, 33}, Case{1100, 65, 24, 8}}) {
+    CAPTURE(c.rows);
+    CAPTURE(c.words);
+    const auto targets = random_ids({c.rows}, c.words, 4);
+    const auto h = activation({c.rows, c.cols}, 1);
+    const auto w = weight({c.words, c.cols}, 2, unit(c.cols));
+    const auto g = normal_tensor({c.rows, 6}, 5), u = normal_tensor({c.words, 6}, 6);
+    const auto learn = [&](auto& round, auto x, auto head) {
+      using R = std::remove_reference_t<decltype(round)>;
+      using T = typename R::Scalar;
+      using M = typename R::Master;
+      const TeacherRows<T, typename R::Device> teacher{round.tape.constant(read(typed<T, bf16>(g).view())),
+                                                       round.tape.constant(read(typed<M, bf16>(u).view()))};
+      return distillation(x, head, round.data(targets), teacher, {2, 0.75, 1.5, 0.5});
+    };
+    check_op(learn, h, w);
+
+    Tensor<std::int32_t> top_words(Shape{c.rows, c.top});
+    Tensor<float> log_p(Shape{c.rows, c.top}), rest(Shape{c.rows});
+    for (Index n = 0; n < c.rows; ++n) {
+      for (Index i = 0; i < c.top; ++i) {
+        top_words.view().row(n)[i] = static_cast<std::int32_t>(i * c.words / c.top);
+        log_p.view().row(n)[i] = std::log(0.75f / static_cast<float>(c.top));
+      }
+      rest.view().data[n] = std::log(0.25f);
+    }
+    const auto look_up = [&](auto& round, auto x, auto head) {
+      using D = typename std::remove_reference_t<decltype(round)>::Device;
+      const TopPredictions<D> top{round.data(top_words), round.data(log_p), round.data(rest)};
+      return top_distillation(x, head, round.data(targets), top, {{2, 0.75, 1.5, 0.5}});
+    };
+    if (c.top < c.words) check_op(look_up, h, w);
+  }
+}
+
 TEST_CASE("cuda ops: attention") {
   if (!gpu()) return;
   struct Case {
@@ -155,4 +195,10 @@ TEST_CASE("cuda ops: recompute") {
     return recompute([w](auto inner) { return silu(linear(inner, w)); }, binllm::tanh(x));
   };
   check_op(op, activation({33, 65}, 1), weight({17, 65}, 2, unit(65)));
+}
+
+TEST_CASE("cuda ops: hadamard") {
+  if (!gpu()) return;
+  for (const Index block : {1, 4, 32, 128})
+    check_op([block](auto&, auto x) { return hadamard(x, block); }, activation({5, 3 * block}, 1));
 }

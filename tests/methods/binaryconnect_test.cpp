@@ -9,3 +9,13 @@ using namespace binllm::test;
 TEST_CASE("binaryconnect: weight, gradients and ten steps are those of an independent script") {
   check_trained_layer<BinaryConnect>("binaryconnect", 4, 12);
 }
+
+TEST_CASE("binaryconnect: what is stored is the weight that it trains with") {
+  LoneLayer<BinaryConnect> lone(3, 20);
+  lone.layer.start(read(normal_tensor({3, 20}, 1).view()));
+  PackedSigns<>::Matrix<double, Cpu> matrix(PackedSigns<>{}, LinearShape{.out = 3, .in = 20});
+  BinaryConnect::store(static_cast<const BinaryConnect::Parameters<double, Cpu>&>(lone.layer), matrix);
+  Tensor<double> found(Shape{3, 20});
+  matrix.dense(found.view());
+  CHECK(same_bits(found.view(), effective_weight<double>(lone.layer).view()));
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "support/golden_layer.hpp"
+#include "methods/layer_with_sides.hpp"
+#include "support/method_models.hpp"
 
 #include <binllm/methods/bitnet.hpp>
 
@@ -11,4 +12,14 @@ TEST_CASE("bitnet: forward, backward and ten steps as torch has them") {
 }
 TEST_CASE("bitnet: with activations of 16 bits as well") {
   check_golden_layer<BitNetKind<BitNetActivations::sixteen>>("bitnet_w1a16");
+}
+
+TEST_CASE("bitnet: what is stored computes what was trained") {
+  check_stored_layer<BitNetKind<BitNetActivations::eight>>();
+  check_stored_layer<BitNetKind<BitNetActivations::sixteen>>();
+}
+
+TEST_CASE("bitnet: with 16 bits, gradients beside those of signs are those of finite differences") {
+  auto model = tiny_of_kind<BitNetKind<BitNetActivations::sixteen>>();
+  check_gradients(model, sign, beside_weights);
 }

@@ -35,7 +35,8 @@ struct LoneLayer {
   Layer layer;
   std::list<Tensor<double>> memory;
 
-  LoneLayer(Index out, Index in) : layer(Quantised<K>{}, LinearShape{.out = out, .in = in}) {
+  LoneLayer(Index out, Index in) : LoneLayer(LinearShape{.out = out, .in = in}) {}
+  explicit LoneLayer(const LinearShape& shape) : layer(Quantised<K>{}, shape) {
     each_parameter([&](const std::string&, Parameter<double>& p) {
       p.value.data = memory.emplace_back(p.shape()).view().data;
       p.gradient.data = memory.emplace_back(p.shape()).view().data;
@@ -46,7 +47,9 @@ struct LoneLayer {
     for_each_leaf(
         "",
         [&](const std::string& name, auto& leaf) {
-          if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) f(name, leaf);
+          if constexpr (detail::is_parameter<std::remove_cvref_t<decltype(leaf)>>) {
+            if (leaf.size() > 0) f(name, leaf);
+          }
         },
         layer);
   }
@@ -82,7 +85,8 @@ void check_trained_layer(const std::string& file, Index out, Index in) {
   Tape<> tape;
   Tensor<double> losses(Shape{steps});
   for (Index step = 0; step < steps; ++step) {
-    const double t = sharpness_at(Quantised<K>{kind}, {.step = step, .steps = steps});
+    const double t =
+        sharpness_at(Quantised<K>{kind}, {.step = step, .steps = steps, .chunk = step + 1, .chunks = steps});
     scalars.set(StepScalars<Cpu>::sharpness, t);
     tape.reset();
     Pass<double, Cpu> pass{tape, scalars};

@@ -24,7 +24,8 @@ TEST_CASE_TEMPLATE("linear blend: from x to sgn x, slope 1", T, float, double) {
   CHECK(E::value(T(-2), T(0.5)) == T(-1.5));
 }
 
-TEST_CASE_TEMPLATE("softmax rounding: x at 0, the sign at infinity, and no number that is not finite", T, float, double) {
+TEST_CASE_TEMPLATE("softmax rounding: x at 0, the sign at infinity, and no number that is not finite", T, float,
+                   double) {
   using E = SoftmaxRounding<T>;
   int wrong = 0;
   for (const T x : arguments<T>()) {
@@ -41,7 +42,8 @@ TEST_CASE("softmax rounding: that of the codes -1 and +1 at temperature T is tan
   for (const double t : {1.0, 1.5, 4.0, 30.0}) {
     const double temperature = 1.34 / t;
     for (const double x : {-1.7, -0.3, 0.0, 0.05, 0.9}) {
-      const double plus = std::exp(-(x - 1) * (x - 1) / temperature), minus = std::exp(-(x + 1) * (x + 1) / temperature);
+      const double plus = std::exp(-(x - 1) * (x - 1) / temperature),
+                   minus = std::exp(-(x + 1) * (x + 1) / temperature);
       CHECK(E::value(x, t) == doctest::Approx((plus - minus) / (plus + minus)));
       const double h = 1e-6;
       CHECK(E::slope(x, t) == doctest::Approx((E::value(x + h, t) - E::value(x - h, t)) / (2 * h)).epsilon(1e-6));

@@ -17,7 +17,9 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <string>
 #include <thread>
+#include <vector>
 
 using namespace binllm::test;
 namespace fs = std::filesystem;
@@ -114,6 +116,58 @@ TEST_CASE("without stage 1 the binary folder says so, and loads") {
   CHECK(recipe.at("channel_scale") == "none");
   CHECK(recipe.at("estimator") == "vanilla");
   CHECK(run(folder, "evaluate --built-in --windows 4 --context 32 --model " + made + "/binary").code == 0);
+}
+
+TEST_CASE("a method is trained as published, or with what the command line says instead") {
+  const TemporaryFolder folder;
+  const auto list = run(folder, "binarize --method list");
+  CHECK(list.code == 0);
+  CHECK(list.out.find("| paretoq | a sgn(W) | row |") != std::string::npos);
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 512 --valid-windows 4 --out " + model + tiny).code == 0);
+  const auto trained = [&](const std::string& name, const std::string& flags) {
+    const std::string made = (folder / name).string();
+    const auto outcome = run(folder, "binarize --json --model " + model +
+                                         " --built-in --tokens 4096 --batch 4 --context 32 --valid-windows 4 "
+                                         "--threads 1 --out " +
+                                         made + " " + flags);
+    INFO(outcome.error);
+    REQUIRE(outcome.code == 0);
+    std::vector<std::string> rows;
+    for (const auto& row : nlohmann::json::parse(outcome.out).at("results"))
+      rows.push_back(row.at("model").get<std::string>());
+    return rows;
+  };
+  using Rows = std::vector<std::string>;
+  const auto record = [&](const std::string& name) {
+    return nlohmann::json::parse(file_bytes(folder / name / "run.json"));
+  };
+  CHECK(trained("elastic", "--method paretoq --weight-decay 0.5") ==
+        Rows{"full precision", "not trained", "paretoq, trained", "packed", "packed, int8 activations"});
+  const auto elastic = record("elastic");
+  CHECK(elastic.at("method").at("format") == "paretoq");
+  CHECK(elastic.at("chunks") == 0);
+  CHECK(elastic.at("training").at("learning_rate") == 2e-5);
+  CHECK(elastic.at("training").at("weight_decay") == 0.5);
+  CHECK(run(folder, "evaluate --built-in --windows 4 --context 32 --model " + (folder / "elastic/paretoq").string())
+            .code == 0);
+  CHECK(run(folder, "evaluate --built-in --windows 4 --context 32 --model " + (folder / "elastic/packed").string())
+            .code == 0);
+
+  CHECK(trained("ede", "--method ede --scale dual --chunks 4")[2] == "ede, trained");
+  const auto ede = record("ede");
+  CHECK(ede.at("recipe").at("estimator") == "ede");
+  CHECK(ede.at("recipe").at("scale") == "dual");
+  CHECK(ede.at("recipe").at("schedule") == "geometric");
+  CHECK(ede.at("chunks") == 4);
+  CHECK(ede.at("channel_scale_steps") == 0);
+
+  CHECK(trained("paper", "--method binaryllm --channel-scale-steps 2")[2] == "after stage 1");
+  const auto dry = run(folder, "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "
+                               "--context 32 --out never --model " +
+                                   model);
+  REQUIRE(dry.code == 0);
+  CHECK(nlohmann::json::parse(dry.out).at("parameters") > 0);
 }
 
 TEST_CASE("a killed run resumes to the same bits, its metrics without gap or repeat") {
@@ -365,8 +419,17 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(job + " --granularity magic", "row, column, tensor, group");
   refused(job + " --channel-scale magic", "shared");
   refused(job + " --learning-rate -1", "learning_rate");
-  refused(job + " --chunks 0", "chunks");
+  refused(job + " --chunks -1", "chunks");
   refused(job + " --granularity tensor", "--channel-scale-steps 0");
+  refused(job + " --method magic", "vanilla, binaryconnect");
+  refused(job + " --method paretoq --estimator ede", "--estimator");
+  refused(job + " --method paretoq --channel-scale-steps 5", "--channel-scale-steps");
+  refused(job + " --method vanilla --channel-scale-steps 5", "--channel-scale shared or per-linear");
+  refused(job + " --method vanilla --setting estimator", "KEY=VALUE");
+  refused(job + " --method vanilla --setting estimator=magic", "magic");
+  refused(job + " --method vanilla --setting colour=red", "one of channel_scale, estimator");
+  refused(job + " --method paretoq --setting colour=red", "the method has no settings");
+  refused(job + " --setting estimator=ede", "--method");
   std::ofstream(folder / "tiny.txt") << "tiny";
   refused(job + " --valid " + (folder / "tiny.txt").string(), "E401");
   refused(job + " --batch x", "--batch");

@@ -162,7 +162,7 @@ struct BinaryMos {
                                      .bits = "1.05"};
   static constexpr MethodSettings published{
       .optimiser = {.learning_rate = 2e-5, .last_learning_rate = 0, .beta2 = 0.999, .weight_decay = 0},
-      .loss = {.distillation = 1, .hidden_states = 10}};
+      .loss = {.distillation = 1, .per_sequence = true, .hidden_states = 10, .hidden_distance = hidden_squares}};
 
   template <std::floating_point T>
   using kind = BinaryMosKind;

@@ -50,7 +50,7 @@ struct DbLlm {
                                      .learnable = "a1, a2",
                                      .teacher = "loss (DAD)",
                                      .bits = "2"};
-  static constexpr MethodSettings published{.loss = {.distillation = 1}};
+  static constexpr MethodSettings published{.loss = {.distillation = 1, .ambiguity = 1}};
 
   template <std::floating_point>
   using kind = DbLlm;

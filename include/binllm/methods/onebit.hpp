@@ -114,7 +114,7 @@ struct OneBit {
                                      .bits = "1.01"};
   static constexpr MethodSettings published{
       .optimiser = {.learning_rate = 4e-4, .last_learning_rate = 0, .warmup = 500, .beta2 = 0.98, .weight_decay = 0.01},
-      .loss = {.distillation = 1, .hidden_states = 1}};
+      .loss = {.distillation = 1, .distillation_weight = 0.01, .per_sequence = true, .hidden_states = 1}};
 
   template <std::floating_point T>
   using kind = OneBitKind;

@@ -31,12 +31,12 @@ struct PublishedShape {
   }
 };
 
-/// As their config.json files say.
+/// As their config.json files say, in the spelling of the paper.
 inline constexpr std::array published_shapes{
     PublishedShape{"SmolLM-135M", "llama", 49152, 576, 1536, 30, 9, 3, 2048, true},
     PublishedShape{"SmolLM2-135M", "llama", 49152, 576, 1536, 30, 9, 3, 8192, true},
-    PublishedShape{"Llama-3.2-1B", "llama", 128256, 2048, 8192, 16, 32, 8, 131072, true},
-    PublishedShape{"Llama-3.2-3B", "llama", 128256, 3072, 8192, 28, 24, 8, 131072, true},
+    PublishedShape{"LLaMA-3.2-1B", "llama", 128256, 2048, 8192, 16, 32, 8, 131072, true},
+    PublishedShape{"LLaMA-3.2-3B", "llama", 128256, 3072, 8192, 28, 24, 8, 131072, true},
     PublishedShape{"LLaMA2-7B", "llama", 32000, 4096, 11008, 32, 32, 32, 4096, false},
     PublishedShape{"LLaMA2-13B", "llama", 32000, 5120, 13824, 40, 40, 40, 4096, false},
     PublishedShape{"FBI-LLM-130M", "llama", 32000, 768, 2048, 12, 12, 12, 2048, false},

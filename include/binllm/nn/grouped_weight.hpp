@@ -26,6 +26,7 @@
 #include <binllm/nn/linear.hpp>
 #include <binllm/policy/scale.hpp>
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 #include <utility>
@@ -272,10 +273,8 @@ struct GroupedWeight<F, M, Device, TypeList<S...>> {
   /// How many of the first k numbers are learned.
   template <std::size_t k>
   static constexpr std::size_t learned_before = [] {
-    constexpr std::array<bool, numbers + 1> is{detail::is_learned<S>..., false};
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < k; ++i) count += is[i] ? 1 : 0;
-    return count;
+    constexpr std::array<bool, numbers + 1> learns{detail::is_learned<S>..., false};
+    return static_cast<std::size_t>(std::count(learns.begin(), learns.begin() + k, true));
   }();
   template <std::size_t k, class Number>
   [[nodiscard]] bool wants_sum() const {

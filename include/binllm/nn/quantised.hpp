@@ -79,19 +79,19 @@ struct Quantised : K {
           return own.effective(pass);
         }
       }();
-      const auto side = [&](auto y) {
-        if constexpr (requires { own.after(pass, y, input); }) {
-          return own.after(pass, y, input);
+      const auto side = [&](const auto& layer, auto y) {
+        if constexpr (requires { layer.after(pass, y, input); }) {
+          return layer.after(pass, y, input);
         } else {
-          return own.after(pass, y);
+          return layer.after(pass, y);
         }
       };
       if constexpr (!requires { own.after(pass, x); } && !requires { own.after(pass, x, input); }) {
         return stage.keep(transient_linear(x, weight, residual...));
       } else if constexpr (sizeof...(Residual) == 0) {
-        return stage.keep(side(transient_linear(x, weight)));
+        return stage.keep(side(own, transient_linear(x, weight)));
       } else {
-        return stage.keep(add(residual..., side(transient_linear(x, weight))));
+        return stage.keep(add(residual..., side(own, transient_linear(x, weight))));
       }
     }
   };

@@ -15,7 +15,8 @@ namespace binllm {
 ///     restore(w)              writes the weight (out,in) that the layer multiplies with; or
 ///     product(pass, x)        y = x W^T without making W
 ///     before(pass, x), after(pass, y) or after(pass, y, x)      optional, as of its kind
-///     dense(w)                writes one weight that does all of this; optional where restore(w) is that weight
+///     dense(w)                writes one weight that does all of this, or throws config_inconsistent where none does;
+///                             optional where restore(w) is that weight
 ///   layout                optional: the name of the layout of its tensors in files, with a version
 ///   describe(put), named(get)            optional, as of a kind: the words of config.json, and the form of them
 template <class S>

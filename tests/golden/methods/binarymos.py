@@ -3,7 +3,7 @@
 """BinaryMoS, after its linear layer: python3 tests/golden/methods/binarymos.py"""
 import torch
 
-from layer_with_sides import IN, SlopedSign, hashed, outer_product, write
+from layer_with_sides import IN, Sign, hashed, outer_product, write
 
 EXPERTS = 4
 
@@ -16,7 +16,7 @@ def start(w):
 
 def forward(p, x, _):
     share = torch.softmax(x @ p["router"].T, -1)
-    b = SlopedSign.apply(p["weight"], lambda w: ((w > -1) & (w < 1)).to(w))
+    b = Sign.apply(p["weight"], lambda w: ((w > -1) & (w < 1)).to(w))
     return ((x * (share @ p["column"].T)) @ b.T) * (share @ p["row"].T)
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""One linear layer of a method, forward, backward and ten steps of AdamW, as torch computes them in double.
+"""One linear layer of a method that does more than multiply, forward, backward and ten steps of AdamW, in double: what
+the scripts of methods with sides share beside trained_layer.py.
 
 A script of a method gives `write` its start, its forward pass and which parameters decay. NAME.txt then holds, line by
 line (values row by row, %.17g):
@@ -17,15 +18,15 @@ import sys
 
 import torch
 
-from hashed import numbers
+from trained_layer import STEPS, Sign, lines_of, values
 
 TOKENS, OUT, IN = 4, 5, 20
 torch.set_default_dtype(torch.float64)
-STEPS, RATE, BETAS, EPSILON, DECAY = 10, 0.02, (0.9, 0.95), 1e-8, 0.1
+RATE, BETAS, EPSILON, DECAY = 0.02, (0.9, 0.95), 1e-8, 0.1
 
 
 def hashed(name, *shape):
-    return torch.from_numpy(numbers(name, int(torch.Size(shape).numel())).reshape(shape)).double() / 2
+    return values(name, *shape) / 2
 
 
 def straight_through(x, rounded):
@@ -36,19 +37,6 @@ def straight_through(x, rounded):
 def sign(x):
     """sgn with sgn(0) = +1."""
     return torch.where(x >= 0, 1.0, -1.0).to(x)
-
-
-class SlopedSign(torch.autograd.Function):
-    """sgn forward, a slope of the caller's choice backward."""
-
-    @staticmethod
-    def forward(ctx, x, slope):
-        ctx.save_for_backward(slope(x))
-        return sign(x)
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * ctx.saved_tensors[0], None
 
 
 def eight_bits(x):
@@ -69,7 +57,7 @@ def outer_product(w):
 
 def write(name, start, forward, decaying, factor=1.0, t=None):
     t = t or [1.0] * STEPS
-    line = lambda key, values: " ".join([key, *(f"{v:.17g}" for v in torch.as_tensor(values).flatten().tolist())])
+    line = lambda key, numbers: lines_of("", {key: torch.as_tensor(numbers)})[0]
     p = {key: value.clone().requires_grad_() for key, value in start(factor * hashed("dense", OUT, IN)).items()}
     lines = [line("dense", [factor]), line("t", t)] + [line(f"start.{key}", value) for key, value in p.items()]
     x = (2 * hashed("x", TOKENS, IN)).requires_grad_()

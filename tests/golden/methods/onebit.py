@@ -3,7 +3,7 @@
 """OneBit, after the forward pass of its BitLinear: python3 tests/golden/methods/onebit.py"""
 import torch
 
-from layer_with_sides import OUT, IN, SlopedSign, outer_product, sign, standardised, write
+from layer_with_sides import OUT, IN, Sign, outer_product, sign, standardised, write
 
 
 def start(w):
@@ -13,7 +13,7 @@ def start(w):
 
 
 def forward(p, x, _):
-    b = SlopedSign.apply(p["weight"], lambda w: 1.001 - torch.tanh(w) ** 2)
+    b = Sign.apply(p["weight"], lambda w: 1.001 - torch.tanh(w) ** 2)
     return standardised(((x * p["column"]) @ b.T) * p["row"])
 
 

@@ -3,7 +3,7 @@
 """ReActNet's two steps in a linear layer, and its 16-bit form: python3 tests/golden/methods/reactnet.py"""
 import torch
 
-from layer_with_sides import IN, OUT, SlopedSign, sign, write
+from layer_with_sides import IN, OUT, Sign, sign, write
 
 
 def start(slope):
@@ -24,7 +24,7 @@ def behind(p, y):
 
 
 def one(p, x, t):
-    a = SlopedSign.apply(x + p["shift"], lambda z: 2 * (1 - z.abs()).clamp(min=0))
+    a = Sign.apply(x + p["shift"], lambda z: 2 * (1 - z.abs()).clamp(min=0))
     return behind(p, a @ (p["weight"] if t < 1 else weight(p["weight"])).T)
 
 

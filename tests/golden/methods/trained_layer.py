@@ -43,6 +43,10 @@ class Sign(torch.autograd.Function):
         return g * ctx.slope(x), None
 
 
+def sign(x):
+    return torch.where(x >= 0, 1.0, -1.0).to(x.dtype)
+
+
 def identity(x):
     return torch.ones_like(x)
 
@@ -58,15 +62,15 @@ def lines_of(prefix, tensors):
             for name, tensor in tensors.items()]
 
 
-def write(script, effective, parameters, *, decays=("weight",), rates=None, t=lambda share: 0.0,
+def write(script, effective, parameters, *, decays=("weight",), decay=0.1, rates=None, t=lambda share: 0.0,
           after_update=lambda parameters, t: None, freeze=lambda parameters: None):
-    """`effective(parameters, t)` is W_b; `parameters` by name; t of the share of the steps that are done."""
+    """`effective(parameters, t)` is W_b; `decay` is that of the parameters that decay; `parameters` by name; t of the share of the steps that are done."""
     rates = rates or {}
     parameters = {name: p.clone().requires_grad_(True) for name, p in parameters.items()}
     rows, cols = parameters["weight"].shape
     x, y = values("inputs", 6, cols), values("targets", 6, rows) / 2
     optimiser = torch.optim.AdamW([dict(params=[p], lr=0.02 * rates.get(name, 1),
-                                        weight_decay=0.1 if name in decays else 0.0)
+                                        weight_decay=decay if name in decays else 0.0)
                                    for name, p in parameters.items()], betas=(0.9, 0.95), eps=1e-8)
     lines, losses = lines_of("start.", parameters), []
     for step in range(STEPS):

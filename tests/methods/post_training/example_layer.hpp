@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// The layer of tests/golden/methods/calibrated_layer.py, and what its scripts wrote.
 #pragma once
+#include "support/golden_values.hpp"
+
 #include <binllm/methods/post_training/calibrated_layer.hpp>
 
 #include <doctest/doctest.h>
 
-#include <cmath>
-#include <cstdint>
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,17 +18,10 @@ using RowMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::R
 
 /// numbers(NAME, rows, cols) of the script.
 inline RowMatrix hash_numbers(const std::string& name, Index rows, Index cols) {
-  std::uint64_t start = 0xcbf29ce484222325u;  // FNV-1a
-  for (const char c : name) start = (start ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  RowMatrix numbers(rows, cols);
-  for (Index i = 0; i < numbers.size(); ++i) {
-    std::uint64_t x = start += 0x9e3779b97f4a7c15u;  // splitmix64
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    x ^= x >> 31;
-    numbers.data()[i] = static_cast<double>(x >> 40) * 0x1p-23 - 1;
-  }
-  return numbers;
+  const std::vector<float> halves = golden_values(name, {rows, cols});
+  return 2 * Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>(halves.data(),
+                                                                                                     rows, cols)
+                 .cast<double>();
 }
 
 /// A layer and its Hessian. It lies on the heap, because a CalibratedLayer points into it.
@@ -87,16 +78,7 @@ class ExampleLayer {
 /// The lines of tests/golden/methods/NAME.txt.
 class GoldenValues {
  public:
-  explicit GoldenValues(const std::string& name) {
-    std::ifstream file(BINLLM_SOURCE_DIR "/tests/golden/methods/" + name + ".txt");
-    REQUIRE(file);
-    for (std::string line; std::getline(file, line);) {
-      std::istringstream words(line);
-      std::string key;
-      words >> key;
-      for (double x = 0; words >> x;) values_[key].push_back(x);
-    }
-  }
+  explicit GoldenValues(const std::string& name) : values_(golden_lines("methods/" + name + ".txt")) {}
   [[nodiscard]] const std::vector<double>& operator[](const std::string& key) const { return values_.at(key); }
   /// That the script's projections of this matrix are these, to 10^-6 of the largest.
   void check_matrix(const std::string& key, const RowMatrix& q) const {

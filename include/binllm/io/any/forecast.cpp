@@ -6,9 +6,8 @@ namespace binllm {
 ChosenLoss<float, Meta> detail::loss_on_meta(const LossForecast& loss) {
   ChosenLoss<float, Meta> chosen{loss.settings, {}, loss.cache};
   if (!loss.teacher || !loss.settings.wants_teacher()) return chosen;
-  with_named<ShippedFamilies>("forecast", "family", loss.teacher_family, [&]<class A>() {
-    chosen.teacher = FamilyForecast<A>::teacher(*loss.teacher);
-  });
+  with_named<ShippedFamilies>("forecast", "family", loss.teacher_family,
+                              [&]<class A>() { chosen.teacher = FamilyForecast<A>::teacher(*loss.teacher); });
   return chosen;
 }
 

@@ -25,7 +25,7 @@ MemoryForecast FamilyForecast<A>::pretraining(const ModelConfig& config, const T
 template <class A>
 RecipeForecast FamilyForecast<A>::quantised(const ModelConfig& config, std::string_view name, const FormatWords& words,
                                             const TrainingOptions& options, const TokenStream* validation,
-                                             const LossForecast& loss) {
+                                            const LossForecast& loss) {
   const auto format = format_named<float, Meta>(name, words);
   RecipeForecast forecast;
   forecast.parameters = parameter_count(ErasedModel<A, float, Meta>(config, format));

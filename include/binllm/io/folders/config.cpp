@@ -376,7 +376,8 @@ nlohmann::ordered_json to_json(const Family& family, const ModelConfig& config) 
 void add_foreign_keys(nlohmann::ordered_json& object, const std::filesystem::path& source) {
   constexpr std::array ours{"binllm",      "rope_parameters", "rope_scaling",       "rope_theta",
                             "torch_dtype", "dtype",           "quantization_config"};
-  for (const auto& [key, value] : read_object(source).items()) {
+  const auto theirs = read_object(source);  // outlives its items
+  for (const auto& [key, value] : theirs.items()) {
     if (!object.contains(key) && std::find(ours.begin(), ours.end(), key) == ours.end()) object[key] = value;
   }
 }

@@ -5,7 +5,6 @@
 ///
 /// It runs as it is, as two packed products: y = a (A (m (B (b x)))).
 #pragma once
-#include <binllm/core/options.hpp>
 #include <binllm/nn/packed.hpp>
 
 #include <algorithm>

@@ -8,7 +8,7 @@
 /// s, t = +-1. g is the group of ij in its block of columns: 0 or 1, in salient columns 2 or 3. Either there are means,
 /// or scales c and d of columns. What runs is the weight that it makes: there is no product of planes.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/device/thread_pool.hpp>
 #include <binllm/nn/stored.hpp>
 #include <binllm/packed/sign_row.hpp>
 

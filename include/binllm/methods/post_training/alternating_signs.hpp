@@ -2,9 +2,11 @@
 /// The fits of ARB-LLM (Li et al., arXiv 2410.03129): start from ResidualSigns, and then improve mean, scales and signs
 /// in turn, each the best one for the others.
 #pragma once
+#include <binllm/core/view.hpp>
 #include <binllm/methods/post_training/sign_row.hpp>
 
-#include <binllm/core/view.hpp>
+#include <array>
+#include <cstddef>
 
 namespace binllm {
 

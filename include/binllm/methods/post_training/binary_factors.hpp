@@ -108,7 +108,7 @@ struct DoubleBinary {
 
   double bits = 1;
   Index iterations = 260;
-  Index seed = 0;
+  std::uint64_t seed = 0;  ///< of the numbers that both factors start from
 
   [[nodiscard]] BinaryFactors form() const { return {bits}; }
 
@@ -116,7 +116,7 @@ struct DoubleBinary {
   void operator()(const CalibratedLayer& layer, BinaryFactors::Matrix<T, Cpu>& to) const {
     const Index out = layer.weight.rows(), in = layer.weight.cols(), rank = form().rank(out, in);
     const auto start = [&](Index rows, Index cols, std::uint64_t step) {
-      const Random random(static_cast<std::uint64_t>(seed), Purpose::initialise, step);
+      const Random random(seed, Purpose::initialise, step);
       FactoredSigns::Matrix values(rows, cols);
       for (Index i = 0; i < values.size(); ++i) values.data()[i] = random.normal(static_cast<std::uint64_t>(i));
       return values;
@@ -145,7 +145,6 @@ struct DoubleBinary {
   static void visit(V&& v, Self& self) {
     v("bits", self.bits, "signs for each weight", between(0.01, 16));
     v("iterations", self.iterations, "of the alternating direction method", at_least(1));
-    v("seed", self.seed, "of both factors' start", at_least(0));
   }
 
  private:

@@ -3,6 +3,7 @@
 /// ops/hadamard.hpp; the generic kernel there is its definition.
 #pragma once
 #include <algorithm>
+#include <utility>
 
 namespace binllm {
 
@@ -32,19 +33,25 @@ struct Kernel<Hadamard, Cpu> {
       T values[largest_hadamard_block];
       for (Index k = tile * at_once; k < std::min(blocks, (tile + 1) * at_once); ++k) {
         for (Index i = 0; i < block; ++i) values[i] = entry * x.data[k * block + i];
-        for (Index half = 1; half < block; half *= 2) {
-          for (Index pair = 0; pair < block; pair += 2 * half) butterflies(values + pair, half);
-        }
+        stages(values, block, std::integer_sequence<Index, 1, 2, 4, 8, 16, 32, 64>{});
         write(k * block, block, values);
       }
     });
   }
-  /// a, b -> a + b, a - b
-  template <class T>
-  static void butterflies(T* values, Index half) {
-    for (Index i = 0; i < half; ++i) {
-      const T a = values[i], b = values[i + half];
-      values[i] = a + b, values[i + half] = a - b;
+  template <class T, Index... half>
+  static void stages(T* values, Index block, std::integer_sequence<Index, half...>) {
+    static_assert(2 * std::max({half...}) == largest_hadamard_block);
+    (stage<half>(values, block), ...);
+  }
+  /// a, b -> a + b, a - b of numbers `half` apart, which is a constant: short loops then are vectors too.
+  template <Index half, class T>
+  static void stage(T* values, Index block) {
+    if (half >= block) return;
+    for (Index pair = 0; pair < block; pair += 2 * half) {
+      for (Index i = pair; i < pair + half; ++i) {
+        const T a = values[i], b = values[i + half];
+        values[i] = a + b, values[i + half] = a - b;
+      }
     }
   }
 };
