@@ -23,18 +23,21 @@ struct MethodFlags {
     std::string help, defaults;
     bool is_flag;
   };
+  static constexpr std::string_view seed = "seed";
   std::vector<std::string> order;
   std::map<std::string, Shared> shared;
   std::map<std::string, std::string> values;
-  std::map<std::string, bool> flags;
+  std::map<std::string, bool> flags, unset;  ///< unset: those that some method has by itself
 
   MethodFlags() {
     for (const auto& entry : binllm::post_training_table()) {
       for (const auto& [name, value, help, is_flag] : entry.options) {
+        if (name == seed) continue;  // the command's own
         auto& [known, defaults, flag] = shared[name];
         if (known.empty()) order.push_back(name), known = help, flag = is_flag;
         defaults += fmt::format("{}{} {}", defaults.empty() ? "" : ", ", entry.name, value);
         is_flag ? static_cast<void>(flags[name]) : static_cast<void>(values[name]);
+        if (is_flag && value == "true") unset[name];
       }
     }
   }
@@ -44,6 +47,7 @@ struct MethodFlags {
       const Shared& flag = self.shared.at(name);
       if (flag.is_flag) {
         v(name, self.flags.at(name), flag.help, any);
+        if (self.unset.contains(name)) v("no_" + name, self.unset.at(name), "the opposite", any);
       } else {
         v(name, self.values.at(name), flag.help, shown_as(flag.defaults));
       }
@@ -57,6 +61,9 @@ struct MethodFlags {
     }
     for (const auto& [name, value] : flags) {
       if (value) words[name] = "true";
+    }
+    for (const auto& [name, value] : unset) {
+      if (value) words[name] = "false";
     }
     return words;
   }
@@ -167,22 +174,29 @@ class LayerLog final : public binllm::QuantiseLog {
   return row;
 }
 
-/// The method's own number of bits, where it has such an option.
+/// A method's own value of an option, where it has one of that name.
+[[nodiscard]] std::optional<std::string> default_of(std::string_view method, std::string_view name) {
+  for (const auto& entry : binllm::post_training_table()) {
+    for (const auto& option : entry.options) {
+      if (entry.name == method && option.name == name) return option.value;
+    }
+  }
+  return {};
+}
+/// Its number of bits, or as many as were counted.
 [[nodiscard]] double nominal_bits(const QuantizeOptions& o, double counted) {
   const auto words = o.words.words();
   if (const auto given = words.find("bits"); given != words.end()) return std::strtod(given->second.c_str(), nullptr);
-  for (const auto& entry : binllm::post_training_table()) {
-    for (const auto& option : entry.options) {
-      if (entry.name == o.method && option.name == "bits") return std::strtod(option.value.c_str(), nullptr);
-    }
-  }
-  return counted;
+  const auto own = default_of(o.method, "bits");
+  return own ? std::strtod(own->c_str(), nullptr) : counted;
 }
 
 void quantize(QuantizeOptions& o) {
   o.common.apply();
   o.device.apply();
-  const auto method = binllm::post_training_method(o.method, o.words.words());
+  auto words = o.words.words();
+  if (default_of(o.method, MethodFlags::seed)) words[std::string(MethodFlags::seed)] = fmt::format("{}", o.common.seed);
+  const auto method = binllm::post_training_method(o.method, words);
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   auto model = binllm::AnyModel::open(o.model, {.device = o.device.chosen, .format = "dense"});
   o.calibration.context = std::min(o.calibration.context, model.config().max_position_embeddings);
@@ -212,7 +226,7 @@ void quantize(QuantizeOptions& o) {
   Json result{{"model", o.out.string()},
               {"method", o.method},
               {"bits", nominal_bits(o, bits.block_linears_with_scales)},
-              {"options", o.words.words()},
+              {"options", words},
               {"form", quantised.format()},
               {"bits_per_weight", bits.block_linears_with_scales},
               {"weight_error", log.weight_error()},
