@@ -28,6 +28,7 @@ template <class T, class Device>
 struct BinaryMosForm {
   static constexpr std::string_view name = "binarymos-stored", summary = "signs, a router, and scales of four experts";
   static constexpr std::string_view layout = packed_layout;
+  static constexpr bool one_weight = false;
 
   template <class T, class Device>
   struct Matrix {

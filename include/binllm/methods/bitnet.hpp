@@ -61,6 +61,7 @@ struct BitNetForm {
   static constexpr std::string_view summary =
       eight ? "signs and a scale, eight bits an activation" : "signs and a scale";
   static constexpr std::string_view layout = packed_layout;
+  static constexpr bool one_weight = false;
 
   template <class T, class Device>
   struct Matrix : PackedSignsMatrix<std::conditional_t<eight, Int8Activations, FloatActivations>, T, Device> {

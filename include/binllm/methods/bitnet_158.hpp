@@ -71,6 +71,7 @@ struct BitNet158Form {
       inner == InnerNorm::inside ? "bitnet-1.58-subnorm-stored" : "bitnet-1.58-stored";
   static constexpr std::string_view summary = "five weights a byte, one scale, eight bits an activation";
   static constexpr std::string_view layout = "base-3-rows-v1";
+  static constexpr bool one_weight = false;
 
   template <class T, class Device>
   struct Matrix {

@@ -6,6 +6,7 @@
 #include <binllm/nn/any_kind.hpp>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,5 +34,9 @@ template <class T, class Device, class From, class FromDevice>
   return format_named<float, Cpu>(format.chosen->stored_name(), FormatWords(words.begin(), words.end()),
                                   float_activations);
 }
+
+/// The format that trains the kind of a stored form, if it has one among the methods: what a model of the form computes
+/// as where the form has no product and no single weight stands for its layers.
+[[nodiscard]] std::optional<AnyKind<float, Cpu>> trainable_format(const AnyKind<float, Cpu>& form);
 
 }  // namespace binllm

@@ -17,6 +17,7 @@ inline constexpr double onebit_epsilon = 1e-5;
 struct OneBitForm {
   static constexpr std::string_view name = "onebit-stored", summary = "signs, a vector for rows and one for columns";
   static constexpr std::string_view layout = packed_layout;
+  static constexpr bool one_weight = false;
 
   template <class T, class Device>
   struct Matrix : PackedSignsMatrix<FloatActivations, T, Device> {

@@ -81,6 +81,7 @@ struct ReActNetForm {
   static constexpr std::string_view name = one ? "reactnet-stored" : "reactnet-w1a16-stored";
   static constexpr std::string_view summary = "signs, a scale a row, shifts and slopes";
   static constexpr std::string_view layout = packed_layout;
+  static constexpr bool one_weight = false;
 
   template <class T, class Device>
   struct Matrix : PackedSignsMatrix<FloatActivations, T, Device> {

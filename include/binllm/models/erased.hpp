@@ -48,6 +48,16 @@ template <class A>
                                                   const AnyKind<float, Cpu>& full_precision) {
   return in_format(full_precision, stored, [](const auto& from, auto& to) { from.restore(to.weight()->value); });
 }
+/// A stored model in the format that trains its kind. Errors: config_inconsistent where the kind has no way back.
+template <class A>
+[[nodiscard]] ErasedModel<A, float, Cpu> restored_to_kind(const ErasedModel<A, float, Cpu>& stored,
+                                                          const AnyKind<float, Cpu>& quantised) {
+  return in_format(quantised, stored, [&](const auto& from, auto& to) {
+    if (to.restore_from(from)) return;
+    throw Error(ErrorId::config_inconsistent, "restore", "format", "a kind with a way back from its stored form",
+                stored.format.chosen_name());
+  });
+}
 
 /// Calls f(format) with a format whose kind is the binary one, of the type that it has; says whether it is.
 template <class T, class Device, class F>

@@ -46,6 +46,8 @@ class AnyLinear {
   virtual void store(AnyLinear& /*to*/) const {}
   /// Writes the weight (out,in) that does what a stored layer does.
   virtual void restore(View<M, Device> /*dense*/) const {}
+  /// Takes its values from a layer of the stored form; false where there is no way back.
+  [[nodiscard]] virtual bool restore_from(const AnyLinear& /*stored*/) { return false; }
   virtual void after_update(Index /*step*/, double /*t*/) {}
   virtual void add_progress(double /*t*/, BitProgress&) const {}
   /// The weight (out,in) that training changes; null where there is none.
@@ -109,6 +111,18 @@ class LinearOf final : public AnyLinear<T, Device> {
       detail::write_dense(matrix, dense);
     }
   }
+  bool restore_from([[maybe_unused]] const AnyLinear<T, Device>& from) override {
+    if constexpr (stores) {
+      using Form = typename F::kind::Form;
+      if constexpr (requires(const typename Form::template Matrix<T, Device>& matrix) { layer.restore(matrix); }) {
+        if (const auto* const stored = dynamic_cast<const LinearOf<Stored<Form>, T, Device>*>(&from)) {
+          layer.restore(static_cast<const typename Form::template Matrix<T, Device>&>(stored->layer));
+          return true;
+        }
+      }
+    }
+    return false;
+  }
   void after_update([[maybe_unused]] Index step, [[maybe_unused]] double t) override {
     if constexpr (requires { layer.after_update(step, t); }) layer.after_update(step, t);
   }
@@ -146,6 +160,8 @@ class AnyFormat {
   /// Name and words of the stored form of its kind; an empty name where there is none.
   [[nodiscard]] virtual std::string_view stored_name() const = 0;
   [[nodiscard]] virtual Words stored_words() const = 0;
+  /// Of a stored form: whether each layer multiplies with a weight and does no more.
+  [[nodiscard]] virtual bool one_weight() const = 0;
   [[nodiscard]] virtual bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const = 0;
   [[nodiscard]] virtual bool yields(std::string_view key, std::string_view own, std::string_view said) const = 0;
   /// t of a step; 0 where layers read no such number.
@@ -182,6 +198,10 @@ class FormatOf final : public AnyFormat<T, Device> {
       return words_of(Stored<Form>{detail::form_of<Form>(format)});
     }
     return {};
+  }
+  bool one_weight() const override {
+    if constexpr (requires { F::one_weight; }) return F::one_weight;
+    return true;
   }
   bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const override {
     return words_agree(format, key, wanted, found);

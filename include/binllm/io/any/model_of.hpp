@@ -40,8 +40,8 @@ class ModelOf final : public AnyModel::Interface {
   static constexpr bool on_host = std::is_same_v<Device, Cpu>;
 
   explicit ModelOf(Model&& model) : model_(std::move(model)) {}
-  /// A stored model on a device that has no product of its own for the form computes with the restored weights, and is
-  /// saved as it was.
+  /// A stored model on a device that has no product of its own for the form computes with the restored weights, or, where
+  /// no single weight stands for a layer, as the kind that trains it. It is saved as it was.
   ModelOf(Model&& restored, HostModel&& stored) : model_(std::move(restored)), stored_(std::move(stored)) {}
 
   /// A model of the host, where it computes.
@@ -51,8 +51,9 @@ class ModelOf final : public AnyModel::Interface {
     } else if (trains(host.format)) {
       return std::make_unique<ModelOf>(moved<T, Device>(host));
     } else {
-      return std::make_unique<ModelOf>(moved<T, Device>(restored(host, full_precision_format<float, Cpu>())),
-                                       std::move(host));
+      const auto kind = host.format.chosen->one_weight() ? std::nullopt : trainable_format(host.format);
+      auto computes = kind ? restored_to_kind(host, *kind) : restored(host, full_precision_format<float, Cpu>());
+      return std::make_unique<ModelOf>(moved<T, Device>(computes), std::move(host));
     }
   }
 
