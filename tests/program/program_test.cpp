@@ -135,8 +135,7 @@ TEST_CASE("a method is trained as published, or with what the command line says 
     REQUIRE(outcome.code == 0);
     std::vector<std::string> rows;
     const auto result = nlohmann::json::parse(outcome.out);
-    for (const auto& row : result.at("results"))
-      rows.push_back(row.at("model").get<std::string>());
+    for (const auto& row : result.at("results")) rows.push_back(row.at("model").get<std::string>());
     return rows;
   };
   using Rows = std::vector<std::string>;
@@ -164,9 +163,10 @@ TEST_CASE("a method is trained as published, or with what the command line says 
   CHECK(ede.at("channel_scale_steps") == 0);
 
   CHECK(trained("paper", "--method binaryllm --channel-scale-steps 2").at(2) == "after stage 1");
-  const auto dry = run(folder, "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "
-                               "--context 32 --out never --model " +
-                                   model);
+  const auto dry = run(folder,
+                       "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "
+                       "--context 32 --out never --model " +
+                           model);
   REQUIRE(dry.code == 0);
   CHECK(nlohmann::json::parse(dry.out).at("parameters") > 0);
 }
