@@ -91,7 +91,8 @@ TEST_CASE("unknown names are refused, with the known ones") {
     FAIL("accepted");
   } catch (const Error& error) {
     CHECK(error.found() == "linear");
-    CHECK(error.wanted() == "one of exponential, uniform, logarithmic, degree-uniform, geometric, constant");
+    CHECK(error.wanted() ==
+          "one of exponential, uniform, logarithmic, degree-uniform, geometric, constant, ramp, blend-then-anneal");
   }
 }
 

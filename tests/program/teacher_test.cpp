@@ -137,9 +137,10 @@ TEST_CASE("a run with a teacher that is killed and resumed ends as one that was 
   const std::string whole = models.folder / "whole", killed = models.folder / "killed";
   REQUIRE(run(models.folder, flags + whole + states).code == 0);
   for (const char* seconds : {"0.1", "0.2", "0.3"}) {
-    static_cast<void>(::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags +
-                                killed + states + " --resume >/dev/null 2>&1")
-                                   .c_str()));
+    [[maybe_unused]] const int killed_status =
+        ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed + states +
+                  " --resume >/dev/null 2>&1")
+                     .c_str());
   }
   const auto other = run(models.folder, flags + killed + states + " --resume --teacher " + models.deep);
   CHECK(other.code == 1);
