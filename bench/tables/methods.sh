@@ -114,7 +114,7 @@ failed=0
 [ "$methods" != none ] || methods=
 for method in $methods; do
   for rate in "${rates[@]}"; do train_with "$method" "$rate" "${seeds[0]}" || failed=$((failed + 1)); done
-  rate=$(best "$method")
+  rate=$(best "$method") || true  # none where every rate failed
   [ -n "$rate" ] || continue
   for seed in "${seeds[@]:1}"; do train_with "$method" "$rate" "$seed" || failed=$((failed + 1)); done
 done
