@@ -118,7 +118,8 @@ TEST_CASE("teacher cache: other tokens, another vocabulary and damage are refuse
   fresh();
   overwrite(path, 8, "\x02");
   CHECK(id() == ErrorId::version_unsupported);
-  for (const std::size_t field : {12, 16, 24, 32, 40, 48}) {  // id width, vocabulary, top, context, count, temperature
+  for (const std::size_t field :
+       {12U, 16U, 24U, 32U, 40U, 48U}) {  // id width, vocabulary, top, context, count, temperature
     CAPTURE(field);
     fresh();
     overwrite(path, field, "\xff\xff\xff\xff\xff\xff\xff\xff");

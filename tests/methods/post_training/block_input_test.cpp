@@ -20,7 +20,8 @@ namespace {
 
 /// Weights as they are: what is wrong is then due to the scales alone.
 struct WholeForm {
-  static constexpr std::string_view name = "whole", summary = "weights as they are";
+  static constexpr std::string_view name = "whole";
+  [[maybe_unused]] static constexpr std::string_view summary = "weights as they are";
 
   template <class T, class Device>
   struct Matrix {

@@ -178,9 +178,10 @@ struct FactorPlan {
       throw Error(ErrorId::value_not_finite, "inverse_factor", "hessian", "finite numbers", "inf or NaN");
     mean /= static_cast<double>(n);
     const auto larger = [&](Index a, Index b) {
-      return diagonal[static_cast<std::size_t>(a)] > diagonal[static_cast<std::size_t>(b)];
+      const double x = diagonal[static_cast<std::size_t>(a)], y = diagonal[static_cast<std::size_t>(b)];
+      return x > y || (x == y && a < b);
     };
-    if (options.activation_order) std::stable_sort(factor.order.begin(), factor.order.end(), larger);
+    if (options.activation_order) std::sort(factor.order.begin(), factor.order.end(), larger);
     for (Index k = 0; k < n; ++k) {
       if (diagonal[static_cast<std::size_t>(factor.order[static_cast<std::size_t>(k)])] == 0)
         factor.dead_places.push_back(k);

@@ -65,7 +65,8 @@ struct SalientColumns {
     const Eigen::ArrayXd sums = score.abs().colwise().sum();
     std::vector<Index> order(static_cast<std::size_t>(cols));
     std::iota(order.begin(), order.end(), Index{0});
-    std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return sums[a] > sums[b]; });
+    std::sort(order.begin(), order.end(),
+              [&](Index a, Index b) { return sums[a] > sums[b] || (sums[a] == sums[b] && a < b); });
     if (choices < 1) return {{}, order};
     BlockMatrix errors(rows, choices);
     parallel_for(rows, static_cast<std::size_t>(4 * cols) * sizeof(double), [&](Index i, std::byte* memory) {
