@@ -245,9 +245,9 @@ void add_command(CLI::App& app, std::string& list, const std::string& name, cons
   CLI::App& command = *app.add_subcommand(name, help);
   Options::visit(AddFlags{command}, *options);
   Options::visit(ListFlags{name, list}, *options);
-  command.callback([options, run, name, &command] {
+  command.callback([options, run, name, asked = &command] {
     if constexpr (requires { options->given.flags; }) {
-      for (const CLI::Option* option : command.get_options()) {
+      for (const CLI::Option* option : asked->get_options()) {
         if (option->count() > 0) options->given.flags.insert(option->get_name());
       }
     }
