@@ -237,6 +237,16 @@ struct GivenFlags {
   [[nodiscard]] bool has(std::string_view member) const { return flags.contains(flag_name(member)); }
 };
 
+/// Tells options that have a member `given` which flags the command line has.
+template <OptionSet Options>
+void note_given(Options& options, const CLI::App& command) {
+  if constexpr (requires { options.given.flags; }) {
+    for (const CLI::Option* option : command.get_options()) {
+      if (option->count() > 0) options.given.flags.insert(option->get_name());
+    }
+  }
+}
+
 /// A subcommand: its flags, and run(options) once they are checked. Adds what it takes to `list`.
 template <OptionSet Options>
 void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help,
@@ -245,12 +255,8 @@ void add_command(CLI::App& app, std::string& list, const std::string& name, cons
   CLI::App& command = *app.add_subcommand(name, help);
   Options::visit(AddFlags{command}, *options);
   Options::visit(ListFlags{name, list}, *options);
-  command.callback([options, run, name, asked = &command] {
-    if constexpr (requires { options->given.flags; }) {
-      for (const CLI::Option* option : asked->get_options()) {
-        if (option->count() > 0) options->given.flags.insert(option->get_name());
-      }
-    }
+  command.callback([options, run, name, &command] {
+    note_given(*options, command);
     check_ranges(name, *options);
     run(*options);
   });
