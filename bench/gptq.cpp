@@ -20,14 +20,14 @@ using namespace binllm;
 
 namespace {
 
-/// Normal numbers whose columns differ in size.
+/// Normal numbers whose columns differ in size, alike in all tensors.
 Tensor<float> normal(const Shape& shape, std::uint64_t seed, bool sized) {
   Tensor<float> tensor(shape);
-  const Random random(seed, Purpose::test);
+  const Random random(seed, Purpose::test), sizes(0, Purpose::test);
   const Index cols = shape.cols();
   parallel_for(shape.rows(), [&](Index i) {
     for (Index j = 0; j < cols; ++j) {
-      const double size = sized ? 0.2 + 2 * random.uniform(static_cast<std::uint64_t>(j)) : 0.02;
+      const double size = sized ? 0.2 + 2 * sizes.uniform(static_cast<std::uint64_t>(j)) : 0.02;
       tensor.view().data[i * cols + j] =
           static_cast<float>(size * random.normal(static_cast<std::uint64_t>((i + 1) * cols + j)));
     }
