@@ -13,6 +13,7 @@ computes too. CASE.json is the config.json that transformers writes; CASE.txt ho
     logits X...             (ids, vocabulary)
 """
 import pathlib
+import sys
 import tempfile
 
 import numpy
@@ -22,7 +23,9 @@ import torch
 from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM,
                           Qwen3Config, Qwen3ForCausalLM)
 
-FOLDER = pathlib.Path(__file__).parent
+FOLDER = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent / "methods"))
+from hashed import numbers  # noqa: E402
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 500.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 16}
 COMMON = dict(vocab_size=61, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=48,
@@ -38,20 +41,6 @@ CASES = {
     "opt": (OPTForCausalLM, OPTConfig(**COMMON, ffn_dim=56)),
 }
 IDS = [1, 17, 60, 3, 3, 42, 8, 29, 5, 11]
-
-
-def numbers(name, count):
-    """Multiples of 2^-23 in [-1, 1): the upper bits of a hash of the index, started by a hash of the name."""
-    mask = (1 << 64) - 1
-    start = 0xCBF29CE484222325  # FNV-1a
-    for byte in name.encode():
-        start = (start ^ byte) * 0x100000001B3 & mask
-    with numpy.errstate(over="ignore"):  # splitmix64
-        x = numpy.uint64(start) + numpy.arange(1, count + 1, dtype=numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> numpy.uint64(30))) * numpy.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> numpy.uint64(27))) * numpy.uint64(0x94D049BB133111EB)
-        x = x ^ (x >> numpy.uint64(31))
-    return (x >> numpy.uint64(40)).astype(numpy.float64) / 2**23 - 1
 
 
 def values(name, shape):

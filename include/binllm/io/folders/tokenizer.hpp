@@ -10,7 +10,7 @@ namespace binllm {
 
 /// Loads "byte", the path of a SentencePiece model, of a tokenizer.json or of a GGUF file, or the tokenizer of a folder:
 /// of the kind that its config.json names in "binllm.tokenizer", else the first of
-/// 1. tokenizer.model, if it is no list of ranks (Llama 2 has a tokenizer.json beside it, which says the same);
+/// 1. tokenizer.model, if it is no list of ranks (some folders have a tokenizer.json beside it, which says the same);
 /// 2. tokenizer.json (byte-level BPE, see `read_tokenizer_json`);
 /// 3. vocab.json with merges.txt (see `read_vocabulary_and_merges`);
 /// 4. the only other file there that ends in ".model";
