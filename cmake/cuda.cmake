@@ -78,16 +78,22 @@ foreach(scalar IN ITEMS float bf16)
   endforeach()
 endforeach()
 
-add_library(binllm_cuda STATIC ${binllm_cuda_units})
+# Formats by name, which the host's compiler joins from those units.
+set(format_includes "#include <binllm/device/cuda.hpp>\n")
+set(format_instances "")
+foreach(type IN ITEMS float bf16)
+  string(APPEND format_instances "template AnyKind<${type}, Cuda> format_named(std::string_view, const FormatWords&, bool);\n")
+endforeach()
+configure_file("${PROJECT_SOURCE_DIR}/cmake/formats.cpp.in" "${PROJECT_BINARY_DIR}/cuda/formats.cpp" @ONLY)
+
+add_library(binllm_cuda STATIC ${binllm_cuda_units} "${PROJECT_BINARY_DIR}/cuda/formats.cpp")
 add_library(binllm::cuda ALIAS binllm_cuda)
 set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDENT_CODE ON)
 # CMake 3.25 does not know C++20 of every nvcc. Formulas are constexpr functions of both sides. {fmt} 9 checks formats in
 # consteval functions that nvcc cannot run. The three warnings are about Eigen and about pragmas of other compilers.
-target_compile_options(binllm_cuda INTERFACE
+target_compile_options(binllm_cuda PUBLIC
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--diag-suppress=1675,20012,554>")
-target_compile_definitions(binllm_cuda INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
-target_compile_options(binllm_cuda PRIVATE -std=c++20 --expt-relaxed-constexpr --diag-suppress=1675,20012,554)
-target_compile_definitions(binllm_cuda PRIVATE FMT_CONSTEVAL= FMT_USE_CONSTEXPR=1)
+target_compile_definitions(binllm_cuda PUBLIC "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
 target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static CUDA::cublasLt CUDA::cusolver)
 list(APPEND binllm_components cuda)
 message(STATUS "binllm: binllm::cuda for architectures ${CMAKE_CUDA_ARCHITECTURES}, by ${CMAKE_CUDA_COMPILER}")
