@@ -3,6 +3,7 @@
 #pragma once
 #include "learning.hpp"
 #include "progress.hpp"
+#include "records.hpp"
 #include "report.hpp"
 #include "shared.hpp"
 
@@ -31,6 +32,8 @@ void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);
 void add_quantize(CLI::App& app, std::string& list);
 void add_plot(CLI::App& app, std::string& list);
+void add_report(CLI::App& app, std::string& list);
+void add_watch(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.
@@ -79,6 +82,7 @@ struct RecipeJob {
   fs::path source{}, out{};  ///< folder of the model; folders named after the formats are written into out
   const binllm::Tokenizer* tokenizer = nullptr;
   binllm::LearnFrom loss{};
+  Records* records = nullptr;  ///< of a run; follows the model that stage 2 trains
 
   [[nodiscard]] bool has_stage_1() const {
     return search.steps > 0 && format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;

@@ -28,6 +28,8 @@ int main(int count, char** arguments) {
   program::add_convert(app, list);
   program::add_quantize(app, list);
   program::add_plot(app, list);
+  program::add_report(app, list);
+  program::add_watch(app, list);
   program::add_demo(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);

@@ -62,8 +62,7 @@ template <class T>
 template <class T>
 [[nodiscard]] std::vector<double> quantiles(View<const T> values, std::span<const double> shares) {
   if (values.size() == 0) throw Error(ErrorId::empty_tensor, "quantiles", "values", "a value or more", "none");
-  if (values.flat().isNaN().any())
-    throw Error(ErrorId::value_not_finite, "quantiles", "values", "numbers", "NaN");
+  if (values.flat().isNaN().any()) throw Error(ErrorId::value_not_finite, "quantiles", "values", "numbers", "NaN");
   const xt::xtensor<double, 1> sorted = xt::sort(xt::xtensor<double, 1>(xt::cast<double>(detail::adapted(values))));
   std::vector<double> found;
   for (const double share : shares) {

@@ -106,12 +106,14 @@ TEST_CASE("metrics are read while they grow, and anew after they were cut") {
   const auto path = folder / "metrics.jsonl";
   ReportReader reader(folder.path());
   CHECK(!reader.update());
-  const std::string first = R"({"phase":"pretrain","step":1,"steps":2,"loss":2.0})" "\n";
+  const std::string first = R"({"phase":"pretrain","step":1,"steps":2,"loss":2.0})"
+                            "\n";
   write_text(path, first + R"({"phase":"pretrain")");
   CHECK(reader.update());
   CHECK(reader.reports().size() == 1);
   CHECK(!reader.update());
-  write_text(path, first + R"({"phase":"pretrain","step":2,"steps":2,"loss":1.0})" "\n");
+  write_text(path, first + R"({"phase":"pretrain","step":2,"steps":2,"loss":1.0})"
+                           "\n");
   CHECK(reader.update());
   REQUIRE(reader.reports().size() == 2);
   CHECK(reader.reports()[1].number("loss") == 1.0);

@@ -126,9 +126,8 @@ bool ReportReader::update() {
     read_ = 0;
   }
   const std::size_t before = reports_.size();
-  read_ = for_each_line(path_, read_, [&](const json& object, std::uint64_t) {
-    reports_.push_back(report_of(object, path_));
-  });
+  read_ = for_each_line(path_, read_,
+                        [&](const json& object, std::uint64_t) { reports_.push_back(report_of(object, path_)); });
   return cut || reports_.size() != before;
 }
 

@@ -62,7 +62,7 @@ struct RunRecord {
   std::vector<RunReport> reports;
   std::vector<RunSample> samples;
   std::vector<WeightHistogram> histograms;
-  std::string results;  ///< results.json, a JSON array of the rows of its table; empty until the run has ended
+  std::string results;  ///< results.json, with the rows of its table; empty until the run has ended
 
   /// The report with the lowest loss that a model is judged by; null without evaluations.
   [[nodiscard]] const RunReport* best() const;
