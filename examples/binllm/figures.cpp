@@ -227,7 +227,7 @@ Figure weights_figure(const RunRecord& run) {
   figure.script = data +
                   fmt::format(
                       "set multiplot layout {},2 title {}\nunset ytics\nset yrange [0:1.05]\nset xtics nomirror "
-                      "format '%.2g' 2 \nset xtics autofreq\nset xtics maxfreq 5\n",
+                      "font ',10'\nset format x '%.2g'\n",
                       rows, quoted("W_b of " + some.front().layer)) +
                   plots + "unset multiplot\n";
   return figure;
