@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "records.hpp"
 
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
@@ -292,7 +293,7 @@ void binarize(BinarizeOptions& o) {
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   TrainingText text = training_text(load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens),
                                     load_validation(o.valid, o.built_in, tokenizer, o.common.seed), o.valid, o.records,
-                                    o.given, training.context, tokenizer);
+                                    o.given, o.loss.teacher, training.context, tokenizer);
   const binllm::TokenStream& corpus = text.corpus;
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   const binllm::Index steps = binllm::training_steps(training, batches);
@@ -339,7 +340,8 @@ void binarize(BinarizeOptions& o) {
   const Json config = effective_config(o, job, learning);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
-  records.look_at(first_down_projection(source.family->names), format.words, format.name, student.hidden_size);
+  records.look_at(first_down_projection(source.family->names), {format.name, format.words, student.hidden_size},
+                  o.chunks);
   job.records = &records;
   Progress progress(&records, o.common.json);
   progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),

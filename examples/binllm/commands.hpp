@@ -3,7 +3,6 @@
 #pragma once
 #include "learning.hpp"
 #include "progress.hpp"
-#include "records.hpp"
 #include "report.hpp"
 #include "shared.hpp"
 
@@ -17,6 +16,8 @@
 #include <vector>
 
 namespace program {
+
+class Records;
 
 // Each adds itself, and its flags to the list.
 void add_pretrain(CLI::App& app, std::string& list);

@@ -49,7 +49,7 @@ class Curves {
     for (const auto& [x, y] : points) data_ += fmt::format("{} {}\n", x, y);
     data_ += "end\n";
     plots_ += fmt::format("{}{} using 1:2 {} {}", plots_.empty() ? "" : ", ", block, style,
-                          title.empty() ? "notitle" : "title " + quoted(title));
+                          title.empty() ? "notitle" : "title " + gnuplot_word(title));
   }
   [[nodiscard]] const std::string& data() const { return data_; }
   /// "plot ..." with a line end; empty without a curve.
@@ -108,7 +108,7 @@ std::vector<T> some_of(const std::vector<T>& all, std::size_t most) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string gnuplot_word(std::string_view text) {
   std::string word = "'";
   for (const char c : text) word += c == '\'' ? "''" : c == '\n' ? " " : std::string(1, c);
   return word + "'";
@@ -199,7 +199,7 @@ Figure schedule_figure(const RunRecord& run) {
                   "set key bottom right\nset xrange [0:20]\nset xlabel 'c = 20 chunk / chunks'\nset ylabel 't(c)'\n" +
                   schedules.plot() +
                   "unset logscale y\nset xrange [-2:2]\nset key bottom right\nset xlabel 'x = W / S'\nset ylabel " +
-                  quoted("F(x, t), " + estimator) + "\n" + estimators.plot() + "unset multiplot\n";
+                  gnuplot_word("F(x, t), " + estimator) + "\n" + estimators.plot() + "unset multiplot\n";
   return figure;
 }
 
@@ -221,14 +221,14 @@ Figure weights_figure(const RunRecord& run) {
     plots += fmt::format(
         "set title {}\nset xrange [{}:{}]\nset boxwidth {}\nplot $weights{} using 1:2 with boxes fs solid noborder lc "
         "rgb '{}' notitle\n",
-        quoted(fmt::format("chunk {}, t = {:.3g}", h.chunk, h.t)), h.low, h.high, width, i, colours[0]);
+        gnuplot_word(fmt::format("chunk {}, t = {:.3g}", h.chunk, h.t)), h.low, h.high, width, i, colours[0]);
   }
   Figure figure{{}, 560, 40 + 150 * rows};
   figure.script = data +
                   fmt::format(
                       "set multiplot layout {},2 title {}\nunset ytics\nset yrange [0:1.05]\nset xtics nomirror "
                       "font ',10'\nset format x '%.2g'\n",
-                      rows, quoted("W_b of " + some.front().layer)) +
+                      rows, gnuplot_word("W_b of " + some.front().layer)) +
                   plots + "unset multiplot\n";
   return figure;
 }
@@ -252,7 +252,7 @@ void draw_as(const std::string& terminal, const Figure& figure, const fs::path& 
                 "none on the path");
   const std::string script = fmt::format("set terminal {} size {},{} font 'sans-serif,13' background '#ffffff'\n",
                                          terminal, figure.width, figure.height) +
-                             "set output " + quoted(picture.string()) + "\n" + figure.script;
+                             "set output " + gnuplot_word(picture.string()) + "\n" + figure.script;
   std::FILE* const pipe = ::popen("gnuplot", "w");
   const bool written = pipe != nullptr && std::fwrite(script.data(), 1, script.size(), pipe) == script.size();
   const int status = pipe == nullptr ? -1 : ::pclose(pipe);

@@ -34,7 +34,7 @@ void draw(const Figure& figure, const fs::path& picture);
 [[nodiscard]] std::string svg_of(const Figure& figure, std::string_view title);
 
 /// What gnuplot reads as one word.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string gnuplot_word(std::string_view text);
 /// The last part of a run's path that is a name.
 [[nodiscard]] std::string name_of_run(const fs::path& folder);
 

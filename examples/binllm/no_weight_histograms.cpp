@@ -4,10 +4,7 @@
 
 namespace program {
 
-bool count_weights(const binllm::TrainingState&, const std::string&, const binllm::FormatWords&, binllm::Index,
-                   binllm::WeightHistogram&) {
-  return false;
-}
+bool count_weights(const binllm::TrainingState&, const ChosenLayer&, binllm::WeightHistogram&) { return false; }
 
 std::string_view no_histograms() {
   return "weights are not looked at: this program was built without xtensor (Debian: libxtensor-dev)";

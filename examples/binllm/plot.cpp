@@ -80,7 +80,7 @@ Figure bits_figure(const std::vector<fs::path>& lines) {
     data += "end\n";
     const auto curve = [&](int column, const std::string& title, int dash) {
       return fmt::format("$method{} using 1:{} with linespoints lc {} pt 7 dt {} title {}, ", index, column, index + 1,
-                         dash, quoted(title));
+                         dash, gnuplot_word(title));
     };
     errors += curve(2, method + ", weights", 1);
     if (points.begin()->second["output_error"].get<double>() > 0) errors += curve(3, method + ", outputs", 2);

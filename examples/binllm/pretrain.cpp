@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "records.hpp"
 
 #include <binllm/core/error.hpp>
 #include <binllm/core/process_memory.hpp>
@@ -106,7 +107,7 @@ void pretrain(PretrainOptions& o) {
   const TrainingText text =
       o.overfit_batch ? one_batch(o, whole, tokenizer)
                       : training_text(std::move(whole), load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
-                                      o.valid, o.records, o.given, training.context, tokenizer);
+                                      o.valid, o.records, o.given, o.loss.teacher, training.context, tokenizer);
   const binllm::TokenStream& corpus = text.corpus;
   const auto* const validation = text.validation ? &*text.validation : nullptr;
   const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};

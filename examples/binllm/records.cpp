@@ -3,13 +3,16 @@
 
 #include <binllm/core/check.hpp>
 #include <binllm/core/error.hpp>
+#include <binllm/data/batches.hpp>
 #include <binllm/data/held_out.hpp>
 #include <binllm/infer/texts.hpp>
+#include <binllm/io/containers/prediction_file.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace program {
 
@@ -18,8 +21,8 @@ using binllm::ErrorId;
 using binllm::Index;
 
 TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::TokenStream> validation,
-                           const std::string& valid, const RecordFlags& flags, const GivenFlags& given, Index context,
-                           const binllm::Tokenizer& tokenizer) {
+                           const std::string& valid, const RecordFlags& flags, const GivenFlags& given,
+                           const fs::path& teacher, Index context, const binllm::Tokenizer& tokenizer) {
   if (validation) {
     if (given.has("held_out")) {
       throw Error(ErrorId::config_inconsistent, "text", "--held-out", "a training without --valid and --built-in",
@@ -29,14 +32,15 @@ TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::Tok
     return {std::move(corpus), std::move(validation), std::move(words)};
   }
   const Index all_tokens = corpus.size();
-  auto [training, held_out] = binllm::hold_out(corpus, flags.held_out, context, tokenizer);
+  const bool whole = !given.has("held_out") && binllm::PredictionFile::is_one(teacher);
+  auto [training, held_out] = binllm::hold_out(corpus, whole ? 0 : flags.held_out, context, tokenizer);
   if (!held_out) return {std::move(training), std::nullopt, {}};
   std::string words = fmt::format("the last {} of {} tokens of the text, held out", held_out->size(), all_tokens);
   return {std::move(training), std::move(held_out), std::move(words)};
 }
 
 std::string TrainingText::said() const {
-  return judged_by.empty() ? "judged by no text: the share that is held out (--held-out) is less than one window"
+  return judged_by.empty() ? "judged by no text: there is no --valid, and no window of the text is held out"
                            : "judged by " + judged_by;
 }
 
@@ -90,8 +94,10 @@ void Records::follow(const binllm::AnyModel& model, binllm::SaveOptions saved) {
   saved_ = std::move(saved);
 }
 
-void Records::look_at(std::string layer, const binllm::FormatWords& words, std::string format, Index out) {
-  layer_ = Layer{std::move(layer), std::move(format), words, out};
+void Records::look_at(std::string layer, const ChosenLayer& chosen, Index chunks) {
+  layer_ = std::move(layer);
+  chosen_ = chosen;
+  chunks_ = chunks;
 }
 
 void Records::report(std::string_view phase, Index step, Index steps, std::span<const binllm::Metric> metrics) {
@@ -100,31 +106,24 @@ void Records::report(std::string_view phase, Index step, Index steps, std::span<
     const auto found = std::find_if(metrics.begin(), metrics.end(), [&](const auto& m) { return m.name == name; });
     return found == metrics.end() ? std::nullopt : std::optional(found->value);
   };
-  const double t = number("t").value_or(0);
+  last_ = {std::string(phase), step, number("t").value_or(0)};
+  steps_ = steps;
+  if (model_ == nullptr) return;
   auto loss = number("validation_loss_sign");
   if (!loss) loss = number("validation_loss");
-  if (model_ != nullptr && (loss || step == steps)) add_samples(phase, step, t);
-  if (model_ != nullptr && loss) keep_if_best(*loss);
-  const bool chunk_ends = number("sign_flips").has_value();
-  due_ = {};
-  if (layer_ && chunk_ends && !histograms_.holds(phase, step)) {
-    due_.phase = phase;
-    due_.step = step;
-    due_.chunk = static_cast<Index>(number("chunk").value_or(0));
-    due_.t = t;
-    due_.layer = layer_->name;
-  }
+  if (loss || step == steps) add_samples(last_);
+  if (loss) keep_if_best(*loss);
 }
 
 /// With F as it is trained, and with Sign as it will run; a model in full precision is neither.
-void Records::add_samples(std::string_view phase, Index step, double t) {
-  if (plan_.tokens == 0 || samples_.holds(phase, step)) return;
-  std::vector<double> sharpness{t};
-  if (phase == "progressive" && !std::isinf(t)) sharpness.push_back(infinity);  // the phase, no policy
-  for (const double at : sharpness) {
-    const binllm::GenerateOptions options{.max_tokens = plan_.tokens, .sharpness = at};
-    auto made = model_->generate(tokenizer_, {plan_.prompt}, options).texts.texts.front();
-    append(samples_, binllm::RunSample{std::string(phase), step, at, plan_.prompt, made.continuation});
+void Records::add_samples(const Report& report) {
+  if (plan_.tokens == 0 || samples_.holds(report.phase, report.step)) return;
+  std::vector<double> sharpness{report.t};
+  if (report.phase == "progressive" && !std::isinf(report.t)) sharpness.push_back(infinity);  // the phase, no policy
+  for (const double t : sharpness) {
+    const binllm::GenerateOptions options{.max_tokens = plan_.tokens, .sharpness = t};
+    const auto made = model_->generate(tokenizer_, {plan_.prompt}, options).texts.texts.front();
+    append(samples_, binllm::RunSample{report.phase, report.step, t, plan_.prompt, made.continuation});
   }
 }
 
@@ -134,16 +133,29 @@ void Records::keep_if_best(double loss) {
   model_->save(best(), saved_);
 }
 
-bool Records::wants_checkpoint(Index step, Index steps) {
-  folder_wants_ = folder_.wants_checkpoint(step, steps);
-  return folder_wants_ || due_.chunk > 0;
+bool Records::chunk_ends(Index step, Index steps) const {
+  if (layer_.empty() || model_ == nullptr || step < 1) return false;
+  if (chunks_ == 0) return step == steps;
+  const binllm::Chunks chunks(steps, chunks_);
+  return step == chunks.first_step(chunks.chunk_of(step - 1) + 1);
 }
 
+bool Records::wants_checkpoint(Index step, Index steps) {
+  folder_wants_ = folder_.wants_checkpoint(step, steps);
+  return folder_wants_ || chunk_ends(step, steps);
+}
+
+/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it.
 void Records::save(std::string_view phase, const binllm::TrainingState& state) {
-  if (due_.chunk > 0 && count_weights(state, layer_->format, layer_->words, layer_->out, due_))
-    append(histograms_, due_);
-  due_ = {};
-  if (folder_wants_) folder_.save(phase, state);
+  const auto step = std::find_if(state.counters.begin(), state.counters.end(),
+                                 [](const auto& counter) { return counter.name == "step"; });
+  const bool reported = step != state.counters.end() && static_cast<Index>(*step->value) == last_.step;
+  if (reported && chunk_ends(last_.step, steps_) && !histograms_.holds(last_.phase, last_.step)) {
+    const Index chunk = chunks_ == 0 ? 1 : binllm::Chunks(steps_, chunks_).chunk_of(last_.step - 1);
+    binllm::WeightHistogram histogram{last_.phase, last_.step, chunk, last_.t, layer_, 0, 0, {}};
+    if (count_weights(state, chosen_, histogram)) append(histograms_, histogram);
+  }
+  if (std::exchange(folder_wants_, true)) folder_.save(phase, state);
 }
 
 }  // namespace program

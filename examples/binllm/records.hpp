@@ -39,11 +39,13 @@ struct TrainingText {
   /// A line for the user.
   [[nodiscard]] std::string said() const;
 };
-/// Cuts an end off the corpus where there is no other text to judge by. Errors: config_inconsistent where an end is
-/// asked for beside such a text; those of hold_out.
+/// Cuts an end off the corpus where there is no other text to judge by; not where a file of predictions teaches, which is
+/// about the whole text, unless asked to. Errors: config_inconsistent where an end is asked for beside another text;
+/// those of hold_out.
 [[nodiscard]] TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::TokenStream> validation,
                                          const std::string& valid, const RecordFlags& flags, const GivenFlags& given,
-                                         binllm::Index context, const binllm::Tokenizer& tokenizer);
+                                         const fs::path& teacher, binllm::Index context,
+                                         const binllm::Tokenizer& tokenizer);
 
 /// What is asked of the model at each evaluation.
 struct SamplePlan {
@@ -54,6 +56,13 @@ struct SamplePlan {
 [[nodiscard]] SamplePlan sample_plan(const RecordFlags& flags, const TrainingText& text,
                                      const binllm::Tokenizer& tokenizer, const binllm::ModelConfig& config);
 
+/// A linear layer of a training: its format, and how many outputs it has.
+struct ChosenLayer {
+  std::string format;
+  binllm::FormatWords words;
+  binllm::Index out = 0;
+};
+
 /// Stands between a training and its run folder, and hands everything on.
 class Records final : public binllm::RunLog {
  public:
@@ -62,8 +71,8 @@ class Records final : public binllm::RunLog {
 
   /// The model that is trained from now on, and what a folder of it says beside the model. It must stay where it is.
   void follow(const binllm::AnyModel& model, binllm::SaveOptions saved);
-  /// The first block's last linear layer, whose weights are looked at in each state: of this format, (out, in).
-  void look_at(std::string layer, const binllm::FormatWords& words, std::string format, binllm::Index out);
+  /// The linear layer whose weights are counted at the ends of so many chunks (0: at the end), by its name in states.
+  void look_at(std::string layer, const ChosenLayer& chosen, binllm::Index chunks);
 
   /// Where the best model is, once there is one.
   [[nodiscard]] fs::path best() const { return folder_.path() / "best"; }
@@ -77,14 +86,14 @@ class Records final : public binllm::RunLog {
   }
 
  private:
-  void add_samples(std::string_view phase, binllm::Index step, double t);
-  void keep_if_best(double loss);
-
-  struct Layer {
-    std::string name, format;
-    binllm::FormatWords words;
-    binllm::Index out = 0;
+  struct Report {
+    std::string phase;
+    binllm::Index step = 0;
+    double t = 0;
   };
+  void add_samples(const Report& report);
+  void keep_if_best(double loss);
+  [[nodiscard]] bool chunk_ends(binllm::Index step, binllm::Index steps) const;
 
   binllm::RunFolder& folder_;
   SamplePlan plan_;
@@ -94,15 +103,16 @@ class Records final : public binllm::RunLog {
   binllm::RunLines samples_, histograms_;
   const binllm::AnyModel* model_ = nullptr;
   binllm::SaveOptions saved_;
-  std::optional<Layer> layer_;
-  binllm::WeightHistogram due_;  ///< what the next state is wanted for; chunk 0: nothing
-  bool folder_wants_ = false;
+  std::string layer_;  ///< empty: none is looked at
+  ChosenLayer chosen_;
+  binllm::Index chunks_ = 0, steps_ = 0;
+  Report last_;
+  bool folder_wants_ = true;  ///< the next state, or else it is asked for to look at it alone
 };
 
-/// Fills bins and range of a histogram with the weights that a layer of a state multiplies with at histogram.t. False
+/// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t. False
 /// where the state has no such layer, and in a program without xtensor.
-[[nodiscard]] bool count_weights(const binllm::TrainingState& state, const std::string& format,
-                                 const binllm::FormatWords& words, binllm::Index out,
+[[nodiscard]] bool count_weights(const binllm::TrainingState& state, const ChosenLayer& chosen,
                                  binllm::WeightHistogram& histogram);
 /// Why there are no histograms; empty where there are.
 [[nodiscard]] std::string_view no_histograms();

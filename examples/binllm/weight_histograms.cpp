@@ -88,12 +88,12 @@ std::vector<float> weights_at(const binllm::AnyLinear<float, Cpu>& layer, Index 
 
 }  // namespace
 
-bool count_weights(const binllm::TrainingState& state, const std::string& format, const binllm::FormatWords& words,
-                   Index out, binllm::WeightHistogram& histogram) {
+bool count_weights(const binllm::TrainingState& state, const ChosenLayer& chosen, binllm::WeightHistogram& histogram) {
   const auto* const weight = block_named(state, "values/" + histogram.layer + ".weight");
+  const Index out = chosen.out;
   if (weight == nullptr || out < 1) return false;
   const Index in = static_cast<Index>(weight->bytes / sizeof(float)) / out;
-  const auto layer = binllm::format_named<float, Cpu>(format, words).chosen->make({.out = out, .in = in});
+  const auto layer = binllm::format_named<float, Cpu>(chosen.format, chosen.words).chosen->make({.out = out, .in = in});
   FromState leaves(state, histogram.layer);
   layer->visit(leaves);
   if (!leaves.complete()) return false;
