@@ -174,7 +174,8 @@ Figure schedule_figure(const RunRecord& run) {
     for (double c = 0.25; c <= binllm::schedule_end; c += 0.25)
       if (const double t = entry.t(c); t > 0 && std::isfinite(t)) points.emplace_back(c, t);
     const bool chosen = entry.name == schedule;
-    schedules.add(points, line_style(colour(index++), chosen ? 2.5 : 1, chosen ? 1 : 2), std::string(entry.name));
+    const int dash = chosen ? 1 : index < colours.size() ? 2 : 4;
+    schedules.add(points, line_style(colour(index++), chosen ? 2.5 : 1.2, dash), std::string(entry.name));
   }
   std::vector<std::pair<double, double>> seen;
   for (const auto& [chunk, t] : chunks)
@@ -193,12 +194,13 @@ Figure schedule_figure(const RunRecord& run) {
     estimators.add(points, line_style(colour(i), 2),
                    fmt::format("chunk {}, t = {:.3g}", some[i].first, some[i].second));
   }
-  Figure figure{{}, 560, 700};
+  Figure figure{{}, 560, 760};
   figure.script = schedules.data() + estimators.data() +
                   "set multiplot layout 2,1\nset grid lc rgb '#e0e0e0'\nset lmargin 9\nset rmargin 2\nset logscale y\n"
-                  "set key bottom right\nset xrange [0:20]\nset xlabel 'c = 20 chunk / chunks'\nset ylabel 't(c)'\n" +
+                  "set key below maxcols 3 font ',11'\nset xrange [0:20]\nset yrange [0.05:500]\n"
+                  "set xlabel 'c = 20 chunk / chunks'\nset ylabel 't(c)'\n" +
                   schedules.plot() +
-                  "unset logscale y\nset xrange [-2:2]\nset key bottom right\nset xlabel 'x = W / S'\nset ylabel " +
+                  "unset logscale y\nset xrange [-2:2]\nset yrange [-2:2]\nset xlabel 'x = W / S'\nset ylabel " +
                   gnuplot_word("F(x, t), " + estimator) + "\n" + estimators.plot() + "unset multiplot\n";
   return figure;
 }
@@ -219,17 +221,19 @@ Figure weights_figure(const RunRecord& run) {
                           static_cast<double>(h.counts[bin]) / static_cast<double>(most));
     data += "end\n";
     plots += fmt::format(
-        "set title {}\nset xrange [{}:{}]\nset boxwidth {}\nplot $weights{} using 1:2 with boxes fs solid noborder lc "
-        "rgb '{}' notitle\n",
-        gnuplot_word(fmt::format("chunk {}, t = {:.3g}", h.chunk, h.t)), h.low, h.high, width, i, colours[0]);
+        "set title {} offset 0,-0.6\nset xrange [{}:{}]\nset xtics (-{tic:.1g}, 0, {tic:.1g})\nset boxwidth {}\nplot "
+        "$weights{} using 1:2 with boxes fs solid noborder lc rgb '{}' notitle\n",
+        gnuplot_word(fmt::format("chunk {}, t = {:.3g}", h.chunk, h.t)), h.low, h.high, width, i, colours[0],
+        fmt::arg("tic", 0.6 * h.high));
   }
   Figure figure{{}, 560, 40 + 150 * rows};
-  figure.script = data +
-                  fmt::format(
-                      "set multiplot layout {},2 title {}\nunset ytics\nset yrange [0:1.05]\nset xtics nomirror "
-                      "font ',10'\nset format x '%.2g'\n",
-                      rows, gnuplot_word("W_b of " + some.front().layer)) +
-                  plots + "unset multiplot\n";
+  figure.script =
+      data +
+      fmt::format(
+          "set multiplot layout {},2 title {}\nunset ytics\nset yrange [0:1.05]\nset xtics nomirror font ',11'\n"
+          "set bmargin 2\nset tmargin 2\nset lmargin 2\nset rmargin 2\n",
+          rows, gnuplot_word("W_b of " + some.front().layer)) +
+      plots + "unset multiplot\n";
   return figure;
 }
 

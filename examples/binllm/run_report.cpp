@@ -44,7 +44,7 @@ h1, h2, h3 { overflow-wrap: anywhere }
 .runs { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
 .run { min-width: 0 }
 .pictures { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)) }
-figure { margin: 0; min-width: 0 }
+figure { margin: 0; min-width: 0; max-width: 44rem }
 figure svg { width: 100%; height: auto; display: block }
 figcaption { font-size: .85rem; color: #555 }
 .wide { overflow-x: auto }
@@ -163,19 +163,26 @@ std::string picture(const Figure& figure, std::string_view title) {
   return fmt::format("<figure>{}<figcaption>{}</figcaption></figure>\n", svg_of(figure, title), title);
 }
 
-/// The first, the last, and some between; one after the other, as the model learnt.
+/// Of the first evaluation, of the last, and of some between, as the model learnt.
 std::string samples_of(const RunRecord& run) {
-  constexpr std::size_t most = 8;
-  if (run.samples.empty()) return {};
-  std::string html = "<h3>Samples</h3>\n";
-  const std::size_t count = run.samples.size(), shown = std::min(count, most);
+  constexpr std::size_t most = 6;
+  std::vector<std::vector<const binllm::RunSample*>> evaluations;
+  for (const auto& sample : run.samples) {
+    const bool another = evaluations.empty() || evaluations.back().front()->step != sample.step ||
+                         evaluations.back().front()->phase != sample.phase;
+    if (another) evaluations.emplace_back();
+    evaluations.back().push_back(&sample);
+  }
+  std::string html = evaluations.empty() ? "" : "<h3>Samples</h3>\n";
+  const std::size_t count = evaluations.size(), shown = std::min(count, most);
   for (std::size_t i = 0; i < shown; ++i) {
-    const auto& sample = run.samples[count <= most ? i : i * (count - 1) / (most - 1)];
-    const std::string with = std::isinf(sample.t) ? ", with Sign"
-                             : sample.t > 0       ? fmt::format(", t = {:.3g}", sample.t)
-                                                  : "";
-    html += fmt::format("<div class=\"sample\"><small>{} step {}{}</small><b>{}</b>{}</div>\n", escaped(sample.phase),
-                        sample.step, with, escaped(sample.prompt), escaped(sample.text));
+    for (const auto* const sample : evaluations[count <= most ? i : i * (count - 1) / (most - 1)]) {
+      const std::string with = std::isinf(sample->t) ? ", with Sign"
+                               : sample->t > 0       ? fmt::format(", with F, t = {:.3g}", sample->t)
+                                                     : "";
+      html += fmt::format("<div class=\"sample\"><small>{} step {}{}</small><b>{}</b>{}</div>\n",
+                          escaped(sample->phase), sample->step, with, escaped(sample->prompt), escaped(sample->text));
+    }
   }
   return html;
 }

@@ -21,7 +21,8 @@ using binllm::RunRecord;
 
 namespace {
 
-const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+const double not_a_number = std::numeric_limits<double>::quiet_NaN(),
+             infinity = std::numeric_limits<double>::infinity();
 
 /// Reports a step with a validation loss, and adds its sample as a training would.
 void step(RunFolder& folder, RunLines& samples, int number, double loss) {
@@ -38,7 +39,7 @@ TEST_CASE("what a run wrote is read back; a line that is not whole yet is left o
     RunFolder run(folder / "run", R"({"command":"pretrain"})");
     RunLines samples(folder / "run", "samples.jsonl"), histograms(folder / "run", "histograms.jsonl");
     step(run, samples, 1, 3.5);
-    const std::vector<Metric> metrics{{"loss", nan}, {"validation_loss_f", 2}, {"validation_loss_sign", 2.5}};
+    const std::vector<Metric> metrics{{"loss", not_a_number}, {"validation_loss_f", 2}, {"validation_loss_sign", 2.5}};
     run.report("progressive", 2, 4, metrics);
     append(samples, {"progressive", 2, infinity, "Once", "half a character: \xc3"});
     append(histograms, {"progressive", 2, 1, 0.5, "model.layers.0.mlp.down_proj", -1, 1, {3, 0, 4}});

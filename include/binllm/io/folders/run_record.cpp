@@ -131,27 +131,27 @@ bool ReportReader::update() {
   return cut || reports_.size() != before;
 }
 
-RunLines::RunLines(const fs::path& folder, std::string_view name) {
+RunLines::RunLines(const fs::path& folder, std::string_view name) : path_(folder / name) {
   ReportReader reader(folder);
   static_cast<void>(reader.update());
   std::set<Key> known;
   for (const RunReport& report : reader.reports()) known.emplace(report.phase, report.step);
 
-  const fs::path path = folder / name;
   std::uint64_t keep = 0;
   bool good = true;
-  for_each_line(path, 0, [&](const json& object, std::uint64_t end) {
-    const Line line(object, path);
+  for_each_line(path_, 0, [&](const json& object, std::uint64_t end) {
+    const Line line(object, path_);
     const Key key{line.get<std::string>("phase"), line.get<Index>("step")};
     good = good && known.contains(key);
     if (!good) return;
     kept_.insert(key);
     keep = end;
   });
-  lines_.emplace(path, keep);
+  if (fs::exists(path_)) lines_.emplace(path_, keep);
 }
 
 void RunLines::append(std::string_view json_object_line) {
+  if (!lines_) lines_.emplace(path_);
   lines_->append(json_object_line);
   lines_->sync();
 }

@@ -102,8 +102,9 @@ class RunLines {
 
  private:
   using Key = std::pair<std::string, Index>;
+  std::filesystem::path path_;
   std::set<Key> kept_;
-  std::optional<JsonLines> lines_;
+  std::optional<JsonLines> lines_;  ///< opened by the first line, where there is no file yet
 };
 
 /// Appends a line of samples.jsonl or histograms.jsonl.
