@@ -79,7 +79,7 @@ template <LanguageModel Model>
                                              const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
   options.check();
   const Index read = decoder.length(0);
-  const std::vector prompts{std::move(ids)};
+  const std::vector<std::vector<std::int32_t>> prompts{std::move(ids)};
   detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
   if (read >= std::ssize(prompts.front()))
     throw Error(ErrorId::option_out_of_range, "generate", "ids", fmt::format("more than the {} that were read", read),

@@ -102,11 +102,11 @@ constexpr std::pair<std::string_view, std::string_view> others[] = {
     {"[gMASK]", "GLM's"},
     {"<|START_OF_TURN_TOKEN|>", "Command R's"},
     {"<|channel|>", "gpt-oss's"},
-    {"[INST]", "Llama 2's or Mistral's"},
+    {"[INST]", "Mistral's or an older one with [INST]"},
     {"<|user|>", "Zephyr's, Phi 3's or one like them"},
     {"USER:", "Vicuna's"},
     {"### Instruction", "Alpaca's"},
-    {"<think>", "one that leaves out earlier thoughts (Qwen3's or one like it)"},
+    {"<think>", "one that leaves earlier thoughts out"},
 };
 
 /// What to say of a template that is not known.
@@ -214,7 +214,7 @@ ChatTemplate recognise_chat_template(std::string_view jinja, std::string_view bo
     if (!std::includes(known[i].begin(), known[i].end(), names.begin(), names.end())) continue;
     if (const auto form = form_of(*text, chat_markers[i], bos, today)) return *form;
   }
-  throw Error(ErrorId::unknown_name, "read_chat_template", from, "the chat template ChatML or Llama 3",
+  throw Error(ErrorId::unknown_name, "read_chat_template", from, "the chat template chatml or llama-3",
               described(jinja));
 }
 
