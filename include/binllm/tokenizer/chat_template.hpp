@@ -15,14 +15,16 @@ namespace binllm {
 /// What stands around a turn: before_role role after_role TEXT end_of_turn after_turn.
 struct ChatMarkers {
   std::string_view name, before_role, after_role, end_of_turn, after_turn;
+  std::string_view opening;  ///< of the models that the form is named after
+  bool trims;                ///< theirs too
 
   friend bool operator==(const ChatMarkers&, const ChatMarkers&) = default;
 };
 
 /// The forms that are known: ChatML (SmolLM2, Qwen2.5 and many others), and that of Llama 3, 3.1, 3.2 and 3.3.
-inline constexpr std::array chat_markers{
-    ChatMarkers{"chatml", "<|im_start|>", "\n", "<|im_end|>", "\n"},
-    ChatMarkers{"llama-3", "<|start_header_id|>", "<|end_header_id|>\n\n", "<|eot_id|>", ""}};
+inline constexpr std::array chat_markers{ChatMarkers{"chatml", "<|im_start|>", "\n", "<|im_end|>", "\n", "", false},
+                                         ChatMarkers{"llama-3", "<|start_header_id|>", "<|end_header_id|>\n\n",
+                                                     "<|eot_id|>", "", "<|begin_of_text|>", true}};
 
 /// A model's form of a conversation: one text, a turn after the other. Nothing that comes later changes what stands
 /// before, so a model need not read a conversation again when it goes on.
@@ -33,7 +35,7 @@ struct ChatTemplate {
   std::string before_system{};   ///< opens the system turn, which then always stands there
   std::string default_system{};  ///< the system turn where nobody gives one; empty: none
 
-  /// One of `chat_markers`. Errors: unknown_name.
+  /// One of `chat_markers`, as the models have it that it is named after. Errors: unknown_name.
   [[nodiscard]] static ChatTemplate named(std::string_view name);
 
   /// A whole turn; `role` is "system", "user" or "assistant".
@@ -68,7 +70,9 @@ struct ChatTemplate {
 inline ChatTemplate ChatTemplate::named(std::string_view name) {
   std::string known;
   for (const ChatMarkers& markers : chat_markers) {
-    if (markers.name == name) return {.markers = markers};
+    if (markers.name == name) {
+      return {.markers = markers, .trims = markers.trims, .opening = std::string(markers.opening)};
+    }
     known += (known.empty() ? "" : ", ") + std::string(markers.name);
   }
   throw Error(ErrorId::unknown_name, "ChatTemplate", "name", known, name.substr(0, 64));

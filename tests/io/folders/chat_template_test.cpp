@@ -64,7 +64,9 @@ TEST_CASE("other chat templates are refused by what they are and their first wor
   const Error odd = error_of([&] { static_cast<void>(recognise_chat_template("\x1b[31m\n\n  {{ x }}", "", "model")); });
   CHECK(odd.found().find('\x1b') == std::string::npos);
   CHECK(error_of([] { static_cast<void>(ChatTemplate::named("gemma")); }).id() == ErrorId::unknown_name);
-  CHECK(ChatTemplate::named("llama-3").markers.end_of_turn == "<|eot_id|>");
+  CHECK(ChatTemplate::named("llama-3") ==
+        recognise_chat_template(golden_templates()["templates"][5]["jinja"].get<std::string>(), "<|begin_of_text|>",
+                                "model"));
 }
 
 TEST_CASE("turn by turn the ids are those of the whole conversation") {

@@ -219,6 +219,10 @@ ChatTemplate recognise_chat_template(std::string_view jinja, std::string_view bo
 }
 
 ChatTemplate read_chat_template(const fs::path& model) {
+  if (!is_there(model)) {
+    throw Error(ErrorId::file_missing, "read_chat_template", model.string(), "a model folder or a GGUF file",
+                "nothing of that name");
+  }
   const auto jinja = chat_template_text(model);
   if (!jinja) {
     throw Error(
