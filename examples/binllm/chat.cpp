@@ -19,7 +19,7 @@ namespace {
 struct ChatFlags {
   ChosenModel model;
   std::string system, chat_template;
-  DecodingFlags decoding{{.max_tokens = 512, .temperature = 0.2, .top_p = 0.9}};
+  DecodingFlags decoding{{.max_tokens = 512}};
   std::string tokenizer;
   DeviceChoice device;
   Common common;

@@ -54,7 +54,8 @@ Conversation talk_of(const Llama<float>& model, const GenerateOptions& options,
 
 TEST_CASE("a conversation reads only what is new, and answers as if it had read all of it") {
   const auto model = model_of(256);
-  const GenerateOptions options{.max_tokens = 9, .temperature = 0.7};
+  // Nobody ends an answer here.
+  const GenerateOptions options{.max_tokens = 9, .temperature = 0.7, .never = {begins, ends}};
   Conversation talk = talk_of(model, options, "Be kind.");
   const Tokenizer tokenizer = marked_bytes();
   const ChatTemplate form = ChatTemplate::named("chatml");
@@ -104,7 +105,8 @@ TEST_CASE("an answer ends at a marker, at the receiver's wish, and where the con
   CHECK(cut.text.continuation.size() == 3);
   CHECK(stopped.say("go on").text.continuation_tokens == 40);
 
-  Conversation full = talk_of(model_of(64), {.max_tokens = 100});
+  const auto small = model_of(64);
+  Conversation full = talk_of(small, {.max_tokens = 100});
   const Answer last = full.say("hello");
   CHECK(last.text.finish == FinishReason::last_position);
   const auto before = full.tokens();
