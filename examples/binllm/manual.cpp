@@ -7,7 +7,10 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace program {
 
@@ -18,15 +21,16 @@ struct ManualOptions {
   static void visit(V&&, Self&) {}
 };
 
-/// A text as roff wants it: hyphens that can be copied, no backslash that commands, no line that begins with a command.
+/// A text as roff wants it: characters that can be copied, and no line that begins with a command.
 std::string roff(std::string_view text) {
-  std::string written;
+  static constexpr std::pair<char, std::string_view> escapes[] = {
+      {'-', "\\-"}, {'\\', "\\e"}, {'\'', "\\(aq"}, {'`', "\\(ga"}, {'^', "\\(ha"}, {'~', "\\(ti"}, {'\n', "\n\\&"}};
+  std::string written = "\\&";
   for (const char c : text) {
-    if (c == '-' || c == '\\') written += '\\';
-    written += c == '\\' ? 'e' : c;
-    if (c == '\n') written += "\\&";
+    const auto* const escape = std::ranges::find(escapes, c, &std::pair<char, std::string_view>::first);
+    written += escape == std::end(escapes) ? std::string_view(&c, 1) : escape->second;
   }
-  return "\\&" + written;
+  return written;
 }
 
 std::string entry(const FlagText& flag) {

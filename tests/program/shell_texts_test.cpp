@@ -79,7 +79,7 @@ TEST_CASE("the manual is a page that groff takes without a warning") {
     MESSAGE("skipped: no groff here");
     return;
   }
-  const Outcome outcome = run_shell(folder, "groff -man -Kutf8 -Tutf8 -ww " + (folder / "binllm.1").string());
+  const Outcome outcome = run_shell(folder, "groff -man -Kutf8 -Tutf8 -P-cbou -ww " + (folder / "binllm.1").string());
   CHECK(outcome.error.empty());
   CHECK(outcome.out.find("binarize") != std::string::npos);
 }
