@@ -22,9 +22,9 @@ if [ -n "${FRESH:-}" ]; then
   debootstrap --variant=minbase bookworm "$root" "${MIRROR:-http://deb.debian.org/debian}" >"$work/log" || { tail "$work/log"; exit 1; }
   cp "$work"/packages/*.deb tests/consumer/pkg_config.cpp "$root/root/"
   inside() { env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive chroot "$root" "$@"; }
-  inside apt-get -q=2 install --no-install-recommends -y /root/binllm_*.deb
+  inside bash -c 'apt-get -q=2 install --no-install-recommends -y /root/binllm_*.deb'
   inside binllm --version
-  inside apt-get -q=2 install -y /root/libbinllm-dev_*.deb g++ pkg-config
+  inside bash -c 'apt-get -q=2 install -y /root/libbinllm-dev_*.deb g++ pkg-config'
   inside bash -c 'g++ -std=c++20 /root/pkg_config.cpp $(pkg-config --cflags --libs binllm-io) -o /root/program'
   inside /root/program
 else
