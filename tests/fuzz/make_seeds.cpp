@@ -13,10 +13,12 @@
 #include <binllm/io/folders/run.hpp>
 #include <binllm/models/families.hpp>
 #include <binllm/tokenizer/byte_pair.hpp>
+#include <binllm/tokenizer/byte_pair/byte_letters.hpp>
 #include <binllm/tokenizer/sentencepiece/model.hpp>
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
 #include <iterator>
@@ -177,11 +179,17 @@ void write_tokenizers(const fs::path& seeds) {
   write(seeds / "sentencepiece/bytes.model", serialise_sentencepiece(bytes));
   write(seeds / "sentencepiece/unigram.model", serialise_sentencepiece(model));
   write(seeds / "tokenizer_folder/sentencepiece", "=== tokenizer.model\n" + serialise_sentencepiece(model));
+  std::string letters;
+  int id = 0;
+  for (const std::uint16_t letter : detail::byte_letters()) letters += fmt::format("\"\\u{:04x}\":{},", letter, id++);
   write(seeds / "tokenizer_folder/vocabulary",
-        "=== vocab.json\n{\"a\":0,\"b\":1,\"ab\":2,\"<|endoftext|>\":3}\n=== merges.txt\n#version: 0.2\na b\n"
-        "=== added_tokens.json\n{\"<x>\":4}\n=== tokenizer_config.json\n{\"tokenizer_class\":\"Qwen2TokenizerFast\","
-        "\"eos_token\":{\"content\":\"<x>\"},\"added_tokens_decoder\":{\"5\":{\"content\":\"<y>\",\"special\":true}}}\n"
-        "=== special_tokens_map.json\n{\"bos_token\":\"<|endoftext|>\"}");
+        "=== vocab.json\n{" + letters +
+            "\"ab\":256,\"<|endoftext|>\":257}\n=== merges.txt\n#version: 0.2\na b\n"
+            "=== added_tokens.json\n{\"<x>\":258}\n=== "
+            "tokenizer_config.json\n{\"tokenizer_class\":\"Qwen2TokenizerFast\","
+            "\"eos_token\":{\"content\":\"<x>\"},\"added_tokens_decoder\":{\"259\":{\"content\":\"<y>\",\"special\":"
+            "true}}}\n"
+            "=== special_tokens_map.json\n{\"bos_token\":\"<|endoftext|>\"}");
   write(
       seeds / "tokenizer_json/patterns.json",
       R"({"added_tokens":[{"id":3,"content":"<x>","special":false,"lstrip":true,"rstrip":true,"single_word":true,)"

@@ -20,11 +20,11 @@
 
 namespace binllm::fuzz {
 
-/// A reader of bytes that nobody vouches for. Bad ones are `Error`, which `run` keeps to itself; any other exception, a
-/// crash, a hang, or memory beyond what the input's size explains, is a fault.
+/// A reader of bytes that nobody vouches for, which says whether it took them. Bad ones are `Error`, which `run` keeps to
+/// itself; any other exception, a crash, a hang, or memory beyond what the input's size explains, is a fault.
 struct Target {
   std::string_view name;
-  void (*run)(std::string_view input);
+  bool (*run)(std::string_view input);
 };
 
 /// The targets that are linked in.
@@ -33,7 +33,7 @@ inline std::vector<Target>& targets() {
   return all;
 }
 struct Registered {
-  Registered(std::string_view name, void (*run)(std::string_view)) { targets().push_back({name, run}); }
+  Registered(std::string_view name, bool (*run)(std::string_view)) { targets().push_back({name, run}); }
 };
 
 /// What must hold of whatever was read without an error.
@@ -61,17 +61,20 @@ inline bool mend_checksum(std::string& input, std::string_view message) {
   return false;
 }
 
-/// Calls read(input); again, with a checksum mended, as long as that is all that is wrong and an end is in sight.
+/// Calls read(input); again, with a checksum mended, as long as that is all that is wrong and an end is in sight. True
+/// where the last one threw no Error.
 template <class Read>
-void read_mended(std::string_view original, const Read& read) {
+bool read_mended(std::string_view original, const Read& read) {
   std::string input(original);
   for (int tries = 8; tries > 0; --tries) {
     try {
-      return read(input);
+      read(input);
+      return true;
     } catch (const Error& error) {
-      if (!mend_checksum(input, error.what())) return;
+      if (!mend_checksum(input, error.what())) return false;
     }
   }
+  return false;
 }
 
 /// Bytes under a path, in memory.
@@ -89,11 +92,11 @@ class MemoryFile {
   std::filesystem::path path_;
 };
 
-/// Calls read(path) on a file of these bytes.
+/// Calls read(path) on a file of these bytes, as read_mended does.
 template <class Read>
-void read_file(std::string_view bytes, const Read& read) {
+bool read_file(std::string_view bytes, const Read& read) {
   static MemoryFile file;
-  read_mended(bytes, [&](const std::string& input) { read(file.with(input)); });
+  return read_mended(bytes, [&](const std::string& input) { read(file.with(input)); });
 }
 
 /// A folder in $TMPDIR whose files stand in one input, one after the other, each behind a line "=== NAME".

@@ -7,8 +7,8 @@
 namespace binllm::fuzz {
 namespace {
 
-void run(std::string_view input) {
-  read_file(input, [](const std::filesystem::path& path) {
+bool run(std::string_view input) {
+  return read_file(input, [](const std::filesystem::path& path) {
     static_cast<void>(verify_checkpoint(path));
     SmallRun state;
     TrainingState parts = state.parts();

@@ -7,9 +7,9 @@ namespace binllm::fuzz {
 namespace {
 
 /// What was read can be written, and says the same again.
-void run(std::string_view input) {
+bool run(std::string_view input) {
   static InputFolder folder({});
-  read_file(input, [](const std::filesystem::path& path) {
+  return read_file(input, [](const std::filesystem::path& path) {
     const ModelDescription model = read_config(path);
     model.config.check();
     const std::filesystem::path written = folder.with({}) / "config.json";

@@ -9,10 +9,14 @@
 namespace binllm::fuzz {
 namespace {
 
-void run(std::string_view input) {
-  read_file(input, [](const std::filesystem::path& path) { read_all(GgufFile(path)); });
-  read_file(input, [](const std::filesystem::path& path) { read_config(path).config.check(); });
-  read_file(input, [&](const std::filesystem::path& path) { use_tokenizer(load_tokenizer(path), text_for(input)); });
+bool run(std::string_view input) {
+  const bool container = read_file(input, [](const std::filesystem::path& path) { read_all(GgufFile(path)); });
+  const bool model =
+      container && read_file(input, [](const std::filesystem::path& path) { read_config(path).config.check(); });
+  const bool tokenizer = container && read_file(input, [&](const std::filesystem::path& path) {
+                           use_tokenizer(load_tokenizer(path), text_for(input));
+                         });
+  return model && tokenizer;
 }
 
 const Registered here("gguf", run);

@@ -8,12 +8,12 @@ namespace binllm::fuzz {
 namespace {
 
 /// A folder of any family and format: every checksum, and the tensors that its configuration asks for.
-void run(std::string_view input) {
+bool run(std::string_view input) {
   static InputFolder folder({"config.json", "generation_config.json", "model.safetensors",
                              "model.safetensors.index.json", "model-00001-of-00002.safetensors",
                              "model-00002-of-00002.safetensors", "tokenizer.json", "tokenizer_config.json",
                              "tokenizer.model"});
-  read_mended(input, [](const std::string& bytes) {
+  return read_mended(input, [](const std::string& bytes) {
     const std::filesystem::path& path = folder.with(bytes);
     const ModelDescription description = read_config(path);
     read_all(*open_tensors(path, description));

@@ -20,11 +20,11 @@ void go_on(const std::filesystem::path& folder, std::string& messages) {
   if (log.wants_checkpoint(1, 4)) log.save("first", parts);
 }
 
-void run(std::string_view input) {
+bool run(std::string_view input) {
   static InputFolder folder({"run.json", "run.json.tmp", "metrics.jsonl", "README.md",
                              "checkpoints/first-1.safetensors", "checkpoints/first-2.safetensors",
                              "checkpoints/second-1.safetensors", "checkpoints/first-3.safetensors.tmp"});
-  read_mended(input, [](const std::string& bytes) {
+  return read_mended(input, [](const std::string& bytes) {
     std::string messages;
     go_on(folder.with(bytes), messages);
     std::string mended = bytes;  // checkpoints that were set aside because of their checksum

@@ -6,8 +6,8 @@
 namespace binllm::fuzz {
 namespace {
 
-void run(std::string_view input) {
-  read_file(input, [](const std::filesystem::path& path) { read_all(SafetensorsFile(path)); });
+bool run(std::string_view input) {
+  return read_file(input, [](const std::filesystem::path& path) { read_all(SafetensorsFile(path)); });
 }
 
 const Registered here("safetensors", run);

@@ -6,8 +6,8 @@
 namespace binllm::fuzz {
 namespace {
 
-void run(std::string_view input) {
-  read_mended(
+bool run(std::string_view input) {
+  return read_mended(
       input, [](const std::string& bytes) { use_tokenizer(sentencepiece_tokenizer(bytes, "input"), text_for(bytes)); });
 }
 

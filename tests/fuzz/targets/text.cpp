@@ -8,7 +8,7 @@ namespace binllm::fuzz {
 namespace {
 
 /// Good tokenizers and any text: pieces that hold all bytes give it back.
-void run(std::string_view input) {
+bool run(std::string_view input) {
   static const std::vector<Tokenizer> tokenizers = [] {
     const std::filesystem::path folder = std::filesystem::path(BINLLM_SOURCE_DIR) / "tests";
     std::vector<Tokenizer> all{byte_tokenizer()};
@@ -17,8 +17,9 @@ void run(std::string_view input) {
     all.push_back(load_tokenizer(folder / "fuzz/seeds/sentencepiece/bytes.model"));
     return all;
   }();
-  for (const Tokenizer& tokenizer : tokenizers)
-    read_mended(input, [&](const std::string& text) { use_tokenizer(tokenizer, text); });
+  return std::all_of(tokenizers.begin(), tokenizers.end(), [&](const Tokenizer& tokenizer) {
+    return read_mended(input, [&](const std::string& text) { use_tokenizer(tokenizer, text); });
+  });
 }
 
 const Registered here("text", run);

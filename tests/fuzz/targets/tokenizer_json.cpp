@@ -7,9 +7,9 @@ namespace binllm::fuzz {
 namespace {
 
 /// What was read can be written, and gives the same ids again.
-void run(std::string_view input) {
+bool run(std::string_view input) {
   static MemoryFile written;
-  read_file(input, [&](const std::filesystem::path& path) {
+  return read_file(input, [&](const std::filesystem::path& path) {
     const Tokenizer tokenizer = byte_pair_tokenizer(read_tokenizer_json(path));
     const std::string text = text_for(input);
     const auto ids = use_tokenizer(tokenizer, text);

@@ -33,10 +33,7 @@ std::string with_hash(std::string_view input) {
   return file;
 }
 
-void run(std::string_view input) {
-  read_file(input, read_ids);
-  read_file(with_hash(input), read_ids);
-}
+bool run(std::string_view input) { return read_file(input, read_ids) || read_file(with_hash(input), read_ids); }
 
 const Registered here("tokens", run);
 
