@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A tape, a weight, the progressive sign, and the gradient that reaches the weight.
-#include <binllm/binllm.hpp>
+#include <binllm/autodiff/gradcheck.hpp>
+#include <binllm/ops/progressive_sign.hpp>
+#include <binllm/ops/sum.hpp>
 
 #include <fmt/core.h>
 
@@ -16,4 +18,9 @@ int main() {
   for (bl::Index i = 0; i < w.value().size(); ++i) {
     fmt::print("{:6.2f}  {:8.5f}  {:8.5f}\n", w.value().data[i], f.value().data[i], w.gradient().data[i]);
   }
+
+  bl::Tensor<double> at({2, 2});
+  at.view().flat() << 0.3, -1.2, 0.8, 0.1;
+  const auto loss = [](auto&, auto x) { return bl::sum(bl::progressive_sign(x, 2.0)); };
+  fmt::print("check: gradient error below 1e-9: {}\n", bl::gradcheck(loss, at).relative < 1e-9);
 }
