@@ -2,25 +2,14 @@
 /// Histograms and quantiles of values on the host, by xtensor. Link binllm::xtensor.
 #pragma once
 #include <binllm/core/error.hpp>
-#include <binllm/core/view.hpp>
-
-#if __has_include(<xtensor/containers/xadapt.hpp>)  // where xtensor has had them since 0.26
-#include <xtensor/containers/xadapt.hpp>
-#include <xtensor/containers/xtensor.hpp>
-#include <xtensor/misc/xhistogram.hpp>
-#include <xtensor/misc/xsort.hpp>
-#else
-#include <xtensor/xadapt.hpp>
-#include <xtensor/xhistogram.hpp>
-#include <xtensor/xsort.hpp>
-#include <xtensor/xtensor.hpp>
-#endif
+#include <binllm/interop/xtensor.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <span>
 #include <vector>
+#include <xtensor/xhistogram.hpp>
+#include <xtensor/xsort.hpp>
 
 namespace binllm {
 
@@ -31,11 +20,10 @@ struct Histogram {
 };
 
 namespace detail {
-/// The values of a view as an xtensor expression that owns nothing.
+/// The values of a view, one after the other.
 template <class T>
-[[nodiscard]] auto adapted(View<const T> values) {
-  const std::array<std::size_t, 1> shape{static_cast<std::size_t>(values.size())};
-  return xt::adapt(values.data, shape[0], xt::no_ownership(), shape);
+[[nodiscard]] xt::xtensor<double, 1> values_of(View<const T> view) {
+  return xt::cast<double>(as_xtensor<1>(view.reshaped(Shape{view.size()})));
 }
 }  // namespace detail
 
@@ -50,8 +38,8 @@ template <class T>
   }
   Histogram result{low, high, std::vector<Index>(static_cast<std::size_t>(bins))};
   if (values.size() == 0) return result;
-  const xt::xtensor<double, 1> x = xt::cast<double>(detail::adapted(values));
-  const xt::xtensor<double, 1> counts = xt::histogram(x, static_cast<std::size_t>(bins), low, high);
+  const xt::xtensor<double, 1> counts =
+      xt::histogram(detail::values_of(values), static_cast<std::size_t>(bins), low, high);
   for (std::size_t i = 0; i < result.counts.size(); ++i) result.counts[i] = static_cast<Index>(std::llround(counts(i)));
   return result;
 }
@@ -63,7 +51,7 @@ template <class T>
 [[nodiscard]] std::vector<double> quantiles(View<const T> values, std::span<const double> shares) {
   if (values.size() == 0) throw Error(ErrorId::empty_tensor, "quantiles", "values", "a value or more", "none");
   if (values.flat().isNaN().any()) throw Error(ErrorId::value_not_finite, "quantiles", "values", "numbers", "NaN");
-  const xt::xtensor<double, 1> sorted = xt::sort(xt::xtensor<double, 1>(xt::cast<double>(detail::adapted(values))));
+  const xt::xtensor<double, 1> sorted = xt::sort(detail::values_of(values));
   std::vector<double> found;
   for (const double share : shares) {
     if (!(share >= 0 && share <= 1))
