@@ -123,6 +123,7 @@ Figure losses_figure(const std::vector<RunRecord>& runs) {
   Curves losses("loss"), below("below");
   const bool alone = runs.size() == 1;
   bool any_t = false;
+  double least = infinity, most = 0;
   for (const RunRecord& run : runs) {
     const auto t = series(run, "t", 4000);
     any_t = any_t || std::any_of(t.begin(), t.end(), [](const auto& point) { return point.second > 0; });
@@ -140,6 +141,7 @@ Figure losses_figure(const std::vector<RunRecord>& runs) {
     losses.add(sign, fmt::format("{} '{}'", points, colour(alone ? 1 : i)), name + "validation with Sign");
     auto lower = series(run, any_t ? "t" : "learning_rate");
     std::erase_if(lower, [](const auto& point) { return point.second <= 0; });  // its axis is logarithmic
+    for (const auto& [step, value] : lower) least = std::min(least, value), most = std::max(most, value);
     below.add(lower, fmt::format("with {} lc rgb '{}' lw 2", any_t ? "steps" : "lines", alone ? "black" : colour(i)),
               alone ? "" : name_of_run(run.folder));
   }
@@ -151,6 +153,7 @@ Figure losses_figure(const std::vector<RunRecord>& runs) {
                   "set ylabel 'loss (nats a token)'\n" +
                   losses.plot() +
                   "set origin 0,0\nset size 1,0.36\nset format x '%g'\nset xlabel 'step'\nset key top left\n" +
+                  (most == least ? fmt::format("set yrange [{}:{}]\n", least / 10, most * 10) : "") +
                   (any_t ? "set logscale y\nset ylabel 't'\n" : "set ylabel 'learning rate'\nset format y '%.0e'\n") +
                   below.plot() + "unset multiplot\n";
   return figure;
