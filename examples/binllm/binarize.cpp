@@ -53,10 +53,13 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   model = model.quantise(format.name, format.words);
   add_row(format.is_binary() ? "naive sign" : "not trained", model, infinity, runs);
   if (job.has_stage_1()) {
-    model.search_channel_scale(job.corpus, job.search, &progress);
+    progress.interruptible([&](auto* log) { return model.search_channel_scale(job.corpus, job.search, log); });
     add_row("after stage 1", model, infinity, runs);
   }
-  model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress, job.loss);
+  progress.interruptible([&](auto* log) {
+    const auto* const validation = job.validation ? &*job.validation : nullptr;
+    return model.train_progressively(job.corpus, job.training, validation, log, job.loss);
+  });
   std::map<std::string, std::string> more;
   double t = infinity;
   if (format.is_binary()) {
@@ -257,6 +260,7 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Lear
   }
   if (!learning.alone()) config["learning"] = learning.record();
   if (job.validation) config["validation"] = record(*job.validation);
+  config["identity"] = identity(o.model, *job.tokenizer);
   o.device.add_to(config);
   return config;
 }
@@ -337,7 +341,7 @@ void binarize(BinarizeOptions& o) {
 
   job.loss = learning.open(o.device.chosen);
   const Json config = effective_config(o, job, learning);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model"));
   Progress progress(&folder, o.common.json);
   progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),
                            model.parameter_count(), job.corpus.size(), o.device.description(), o.out.string()));

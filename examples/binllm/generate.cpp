@@ -54,6 +54,7 @@ std::vector<std::string> read_prompts(const GenerateFlags& flags) {
     const auto file = binllm::MappedMemory::of_file(path);
     std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
     prompts.push_back(std::move(text));
   }
   if (prompts.empty()) {

@@ -120,14 +120,16 @@ void pretrain(PretrainOptions& o) {
   if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
   if (!learning.alone()) config["learning"] = learning.record();
   if (validation != nullptr) config["validation"] = record(*validation);
+  config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
   Progress progress(&folder, o.common.json);
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
                            corpus.size(), o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
-  const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
+  const double last_loss =
+      progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
   model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   std::optional<double> nll;
   if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;

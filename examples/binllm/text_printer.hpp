@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// Generated texts on standard output, until they are complete or somebody presses Ctrl-C.
 #pragma once
+#include "interruption.hpp"
+
 #include <binllm/infer/texts.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace program {
 
-/// Whether there was a SIGINT since the first text began. Until then, and after the first, one ends the program at
-/// once.
-[[nodiscard]] bool interrupted() noexcept;
-/// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.
-void pass_interruption_on();
-
 /// Prints texts in the order of their prompts, each with a line end, an empty line between two. The first that has not
-/// ended is shown as it is made; what others make meanwhile waits for its turn. An interruption ends all of them.
+/// ended is shown as it is made; what others make meanwhile waits for its turn. A signal ends all of them, and so does a
+/// reader who has gone. Until the first text begins, and after the first signal, a signal ends the program at once.
 class TextPrinter final : public binllm::TextReceiver {
  public:
   /// `live`: a piece at a time, else text by text. `shown` false: nothing.
@@ -31,11 +29,13 @@ class TextPrinter final : public binllm::TextReceiver {
     std::string waiting;
     bool begun = false, ended = false;
   };
-  void show();
+  /// Whether what was to be written could be.
+  [[nodiscard]] bool show();
 
   std::vector<Page> pages_;
   std::size_t turn_ = 0, printed_ = 0;
-  bool live_, shown_, listening_ = false;
+  bool live_, shown_;
+  std::optional<NotedSignals> noting_;
 };
 
 }  // namespace program

@@ -95,7 +95,8 @@ class SentencePiece final : public Tokenizer::Interface {
   SentencePiece(std::string model, const std::string& path) : model_(std::move(model)) {
     const auto status = processor_.LoadFromSerializedProto(model_);
     if (!status.ok() || processor_.GetPieceSize() < 1) {
-      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", status.ToString());
+      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model or a tokenizer.json",
+                  "other bytes");
     }
     cuts_.emplace(parse_sentencepiece(model_));
     for (int id = 0; id < processor_.GetPieceSize(); ++id) bytes_.push_back(surface_bytes(id));
