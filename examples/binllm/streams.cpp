@@ -33,7 +33,7 @@ std::string lost_output() {
   const int reason = errno;
   if (written && std::ferror(stdout) == 0) return {};
   const binllm::Error error(binllm::ErrorId::write_failed, "binllm", "standard output", "a place for all results",
-                            written ? "a write that failed" : std::strerror(reason));
+                            written ? "none: the disk is full, or the reader has gone" : std::strerror(reason));
   return error.what();
 }
 
