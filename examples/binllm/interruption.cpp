@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "interruption.hpp"
 
-#include <cstddef>
 #include <cstdio>
 
 namespace program {
@@ -20,20 +19,23 @@ struct sigaction action_of(void (*handler)(int)) {
 
 }  // namespace
 
-NotedSignals::NotedSignals() {
+NotedSignals::NotedSignals(std::initializer_list<int> signals) {
   const auto action = action_of([](int signal) { noted = signal; });
-  for (std::size_t i = 0; i < signals.size(); ++i) {
-    sigaction(signals[i], nullptr, &before_[i]);
-    if (before_[i].sa_handler == SIG_IGN) continue;  // as of jobs that a script runs in the background
-    sigaction(signals[i], &action, nullptr);
+  for (const int signal : signals) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler == SIG_IGN) continue;
+    before_.emplace_back(signal, before);
+    sigaction(signal, &action, nullptr);
   }
 }
 
 NotedSignals::~NotedSignals() {
-  for (std::size_t i = 0; i < signals.size(); ++i) sigaction(signals[i], &before_[i], nullptr);
+  for (const auto& [signal, before] : before_) sigaction(signal, &before, nullptr);
 }
 
 bool interrupted() noexcept { return noted != 0; }
+void forget_interruption() noexcept { noted = 0; }
 
 void pass_interruption_on() {
   if (!interrupted()) return;

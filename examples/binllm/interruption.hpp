@@ -1,28 +1,31 @@
 // SPDX-License-Identifier: MIT
 /// Ctrl-C: what was begun is brought to a good end, and a second one ends the program at once.
 #pragma once
-#include <array>
 #include <csignal>
+#include <initializer_list>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace program {
 
-/// While one lives, the first SIGINT or SIGTERM is only noted. From then on the next one ends the program as it always
-/// does.
+/// While one lives, the first of these signals is only noted. From then on the next one ends the program as it always
+/// does. Signals that are ignored, as in jobs that a script runs in the background, stay so.
 class NotedSignals {
  public:
-  NotedSignals();
+  explicit NotedSignals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
   ~NotedSignals();
   NotedSignals(const NotedSignals&) = delete;
   NotedSignals& operator=(const NotedSignals&) = delete;
 
  private:
-  static constexpr std::array signals{SIGINT, SIGTERM};
-  std::array<struct sigaction, signals.size()> before_{};
+  std::vector<std::pair<int, struct sigaction>> before_;
 };
 
 /// Whether a signal was noted.
 [[nodiscard]] bool interrupted() noexcept;
+/// None was noted.
+void forget_interruption() noexcept;
 /// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.
 void pass_interruption_on();
 

@@ -47,7 +47,7 @@ TEST_CASE("what stands beside a tokenizer is kept with it, and with no other tok
 
   const Tokenizer other = load_tokenizer("byte");
   save(model, folder / "other", {.tokenizer = &other, .source = folder / "chat"});
-  CHECK_FALSE(fs::exists(folder / "other/chat_template.jinja"));
+  CHECK_FALSE(fs::exists(folder / "other/special_tokens_map.json"));
   save(model, folder / "alone", {.tokenizer = &tokenizer});
   CHECK_FALSE(contains(read_text(folder / "alone/tokenizer_config.json"), "chat_template"));
 }

@@ -2,6 +2,7 @@
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/strict_json.hpp>
+#include <binllm/io/folders/chat_template.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/tokens.hpp>
 
@@ -29,9 +30,9 @@ bool reads_back(const std::filesystem::path& folder, const ModelDescription& des
   }
 }
 
-/// What stands beside a vocabulary for other programs, the chat template above all.
+/// What stands beside a vocabulary for other programs.
 constexpr std::array beside_tokenizer{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                      "added_tokens.json", "chat_template.jinja"};
+                                      "added_tokens.json"};
 
 /// Whether the tokenizer is that of the folder.
 bool is_tokenizer_of(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
@@ -72,6 +73,15 @@ void write_tokenizer(const std::filesystem::path& folder, const Tokenizer& token
   for (const auto& [name, content] : own) write_file(folder / name, std::as_bytes(std::span(content)));
 }
 
+/// That of the source, if it has one. One that cannot be read is no reason to lose a model.
+std::optional<std::string> template_of(const std::filesystem::path& source) {
+  try {
+    return source.empty() ? std::nullopt : chat_template_text(source);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 void write_folder(const std::filesystem::path& folder, ModelDescription description, const SaveOptions& options,
@@ -92,6 +102,9 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
   const std::filesystem::path source = options.source / generation_config_file;
   if (!options.source.empty() && std::filesystem::exists(source, ignored)) {
     write_file(folder / generation_config_file, MappedFile(source).bytes());
+  }
+  if (const auto jinja = template_of(options.source)) {
+    write_file(folder / chat_template_file, std::as_bytes(std::span(*jinja)));
   }
   write_config(folder / "config.json", description, {description.family, description.format}, options.source);
   if (!reads_back(folder, description)) std::filesystem::remove(folder / generation_config_file, ignored);

@@ -32,8 +32,9 @@ struct SaveOptions {
   const Tokenizer* tokenizer = nullptr;  ///< stored with the model where given
   std::map<std::string, std::string>
       recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
-  std::filesystem::path source{};  ///< a folder whose generation_config.json and foreign keys are kept, and what
-                                   ///< stands beside its tokenizer where `tokenizer` is that
+  /// A folder whose generation_config.json and foreign keys are kept, and what stands beside its tokenizer where
+  /// `tokenizer` is that; or a GGUF file. Of either the chat template.
+  std::filesystem::path source{};
 };
 
 /// The family and format of a model, for readers of folders that hold one of the caller's own.
