@@ -32,6 +32,8 @@ void add_convert(CLI::App& app, std::string& list);
 void add_quantize(CLI::App& app, std::string& list);
 void add_plot(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
+void add_completion(CLI::App& app, std::string& list);
+void add_manual(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.
 struct ModelSize {

@@ -29,6 +29,8 @@ int main(int count, char** arguments) {
   program::add_quantize(app, list);
   program::add_plot(app, list);
   program::add_demo(app, list);
+  program::add_completion(app, list);
+  program::add_manual(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);
     throw CLI::Success();
