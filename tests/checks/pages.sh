@@ -52,6 +52,7 @@ for page in "${pages[@]}"; do
   done < <(awk '/^```/ { inside = !inside } !inside' "$page" | tr '\n' ' ' |
     grep -oE '\]\([^): ]+\)' | sed -E 's/^\]\(//; s/\)$//' | sort -u)
 done
+if grep -n '!\[[^]]*$' "${pages[@]}"; then complain "the description of a picture stands on one line, which Doxygen needs"; fi
 for page in "${pages[@]}"; do
   [[ $page != docs/* ]] || [ "$page" = docs/index.md ] ||
     awk -v page="$page" '$2 == page && $1 != page { found = 1 } END { exit !found }' "$work/links" ||
