@@ -22,6 +22,7 @@ void add_pretrain(CLI::App& app, std::string& list);
 void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
+void add_chat(CLI::App& app, std::string& list);
 void add_tokenize(CLI::App& app, std::string& list);
 void add_teach(CLI::App& app, std::string& list);
 void add_dataset(CLI::App& app, std::string& list);

@@ -19,6 +19,7 @@ int main(int count, char** arguments) {
   program::add_binarize(app, list);
   program::add_evaluate(app, list);
   program::add_generate(app, list);
+  program::add_chat(app, list);
   program::add_tokenize(app, list);
   program::add_teach(app, list);
   program::add_dataset(app, list);
