@@ -153,9 +153,10 @@ void pretrain(PretrainOptions& o) {
   if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
   if (!learning.alone()) config["learning"] = learning.record();
   if (validation != nullptr) config["validation"] = record(*validation);
+  config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
   const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
   records.follow(model, saved);
@@ -164,7 +165,8 @@ void pretrain(PretrainOptions& o) {
                            corpus.size(), o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
-  const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
+  const double last_loss =
+      progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
   model.save(o.out, saved);
   std::optional<double> nll;
   std::vector<ResultRow> rows;
