@@ -73,6 +73,8 @@ FNR == 1 {
   if (inside) sub(/^```c[+][+]$/, "```cpp")
 }
 inside { print; next }
+/^# / { gsub(/`/, "") }
+/^# [0-9]+[.] / { sub(/[.] /, " ") }  # no list
 /^##+ / {
   title = $0
   sub(/^#+ +/, "", title)

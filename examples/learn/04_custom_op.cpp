@@ -30,17 +30,17 @@ struct UnitRows {
     }
   };
 };
-template <class Device>
-struct bl::GenericKernel<UnitRows, Device> {
-  using B = Backend<Device>;
+template <class D>
+struct bl::GenericKernel<UnitRows, D> {
+  using B = Backend<D>;
   template <class T>
-  static void forward(View<const T, Device> x, View<T, Device> square, View<T, Device> y) {
+  static void forward(View<const T, D> x, View<T, D> square, View<T, D> y) {
     B::template row_reduce<Sum>(square, x.cols(), UnitRows::Square{}, elements(x));
     B::map(y, UnitRows::TimesInverseRoot{}, elements(x), per_row(square));
   }
   template <class T>
-  static void backward(View<const T, Device> y, View<const T, Device> dy, View<const T, Device> square,
-                       View<T, Device> dot, View<T, Device> dx) {
+  static void backward(View<const T, D> y, View<const T, D> dy, View<const T, D> square, View<T, D> dot,
+                       View<T, D> dx) {
     B::template row_reduce<Sum>(dot, y.cols(), Multiply{}, elements(y), elements(dy));
     B::template map<Write::accumulate>(dx, UnitRows::Gradient{}, elements(y), elements(dy), per_row(dot),
                                        per_row(square));

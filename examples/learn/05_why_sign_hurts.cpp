@@ -56,8 +56,8 @@ int main() {
   }
   const bl::Random random(1, bl::Purpose::test);
   double lost = 0, all = 0, mean = 0;
-  for (int i = 0; i < 100000; ++i) mean += std::abs(random.normal(i)) / 100000;
-  for (int i = 0; i < 100000; ++i) {
+  for (unsigned i = 0; i < 100000; ++i) mean += std::abs(random.normal(i)) / 100000;
+  for (unsigned i = 0; i < 100000; ++i) {
     const double w = random.normal(i), rounded = w < 0 ? -mean : mean;
     lost += (w - rounded) * (w - rounded), all += w * w;
   }

@@ -21,11 +21,11 @@ bl::Tensor<double> sharpness({1});  // t
 template <class E>
 std::array<std::vector<float>, 2> train() {
   bl::Tensor<float> points({samples, 2}), wanted({samples, 1});
-  for (int i = 0; i < 2 * samples; ++i)
+  for (unsigned i = 0; i < 2 * samples; ++i)
     points.view().data[i] = static_cast<float>(2 * bl::Random(1, bl::Purpose::test).uniform(i) - 1);
   const auto at = points.view().matrix().array();
   wanted.view().matrix() = ((3 * at.col(0)).sin() * (2 * at.col(1)).cos()).matrix();
-  const auto seed = [](int n) { return bl::Random(n, bl::Purpose::initialise); };
+  const auto seed = [](unsigned n) { return bl::Random(n, bl::Purpose::initialise); };
   bl::OwnedParameter<float> first({width, 2}, seed(1), 1.0), bias({width}, false), last({1, width}, seed(3), 0.2);
   bl::OwnedParameter<float> middle({width, width}, seed(2), 0.2), scale({width}, false);  // W and S_l
   scale.value.flat().setOnes();
@@ -57,7 +57,7 @@ std::array<std::vector<float>, 2> train() {
 template <class E>
 bool consistent() {  // whether backward gives the derivative of forward, at t = 3
   bl::Tensor<double> weight({2, 8}), scale({2}), other({2, 8});
-  for (int i = 0; i < 16; ++i) weight.view().data[i] = bl::Random(5, bl::Purpose::test).normal(i);
+  for (unsigned i = 0; i < 16; ++i) weight.view().data[i] = bl::Random(5, bl::Purpose::test).normal(i);
   other.view().flat() = weight.view().flat().reverse();
   scale.view().flat() << 1, 0.8;
   sharpness.view().data[0] = 3;

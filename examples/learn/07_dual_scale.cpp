@@ -15,14 +15,15 @@ namespace bl = binllm;
 
 int main() {
   constexpr bl::Index tokens = 256, channels = 16, rows = 6;
-  const bl::Random random(3, bl::Purpose::test);
+  const auto normal = [](bl::Index n) {
+    return bl::Random(3, bl::Purpose::test).normal(static_cast<std::uint64_t>(n));
+  };
   bl::Tensor<double> inputs({tokens, channels}), weight({rows, channels}), wanted({tokens, rows});
   auto x = inputs.view().matrix(), w = weight.view().matrix();
   for (bl::Index i = 0; i < tokens; ++i) {  // neighbouring channels go together, as in a network
-    for (bl::Index j = 0; j < channels; ++j)
-      x(i, j) = random.normal(i * channels + j) + (j > 0 ? 0.8 * x(i, j - 1) : 0);
+    for (bl::Index j = 0; j < channels; ++j) x(i, j) = normal(i * channels + j) + (j > 0 ? 0.8 * x(i, j - 1) : 0);
   }
-  for (bl::Index i = 0; i < weight.size(); ++i) weight.view().data[i] = random.normal(1000000 + i);
+  for (bl::Index i = 0; i < weight.size(); ++i) weight.view().data[i] = normal(1000000 + i);
   wanted.view().matrix() = x * w.transpose();
 
   bl::OwnedParameter<double> scale({rows}, /*decays=*/false);  // S_l, from 1

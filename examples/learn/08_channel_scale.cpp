@@ -13,15 +13,17 @@ namespace bl = binllm;
 
 int main() {
   constexpr bl::Index tokens = 512, channels = 12, rows = 64;
-  const bl::Random random(3, bl::Purpose::test);
+  const auto normal = [](bl::Index n) {
+    return bl::Random(3, bl::Purpose::test).normal(static_cast<std::uint64_t>(n));
+  };
   bl::Tensor<double> inputs({tokens, channels}), weight({rows, channels}), wanted({tokens, rows});
   auto x = inputs.view().matrix(), w = weight.view().matrix();
   const auto deviation = [](bl::Index j) {
     return std::exp2(static_cast<double>(j) / 2 - 3);
   };  // loud and quiet channels
   for (bl::Index j = 0; j < channels; ++j) {
-    for (bl::Index i = 0; i < tokens; ++i) x(i, j) = deviation(j) * random.normal(i * channels + j);
-    for (bl::Index i = 0; i < rows; ++i) w(i, j) = random.normal(1000000 + i * channels + j) / deviation(j);
+    for (bl::Index i = 0; i < tokens; ++i) x(i, j) = deviation(j) * normal(i * channels + j);
+    for (bl::Index i = 0; i < rows; ++i) w(i, j) = normal(1000000 + i * channels + j) / deviation(j);
   }
   wanted.view().matrix() = x * w.transpose();
   bl::OwnedParameter<double> u({channels}, /*decays=*/false);  // log S_t, from 0

@@ -43,8 +43,8 @@ int main() {
   constexpr bl::Index tokens = 128, channels = 24, rows = 16;  // y = x T^T, and all entries of T are -1 or +1
   const bl::Random random(7, bl::Purpose::test);
   bl::Tensor<double> inputs({tokens, channels}), hidden({rows, channels}), wanted({tokens, rows}), sharpness({1});
-  for (bl::Index i = 0; i < inputs.size(); ++i) inputs.view().data[i] = random.normal(i);
-  for (bl::Index i = 0; i < hidden.size(); ++i) hidden.view().data[i] = random.normal(1000000 + i) < 0 ? -1 : 1;
+  for (unsigned i = 0; i < inputs.size(); ++i) inputs.view().data[i] = random.normal(i);
+  for (unsigned i = 0; i < hidden.size(); ++i) hidden.view().data[i] = random.normal(1000000 + i) < 0 ? -1 : 1;
   wanted.view().matrix() = inputs.view().matrix() * hidden.view().matrix().transpose();
   const auto loss = [&](auto& tape, auto w, auto scale) {
     const auto wb = bl::binarize_weight<G, bl::DualScale<double>>(w, scale, read(sharpness.view()));

@@ -42,9 +42,9 @@ int main() {
   bl::Tensor<float> inputs({512, 32}), dense({32, 32}), wanted({512, 32});
   auto x = inputs.view().matrix(), w = dense.view().matrix();
   const bl::Random random(3, bl::Purpose::test);
-  for (int i = 0; i < inputs.size(); ++i)  // neighbouring channels go together, as in a network
+  for (unsigned i = 0; i < inputs.size(); ++i)  // neighbouring channels go together, as in a network
     x(i / 32, i % 32) = random.normal<float>(i) + (i % 32 > 0 ? 0.9F * x(i / 32, i % 32 - 1) : 0);
-  for (bl::Index i = 0; i < dense.size(); ++i) dense.view().data[i] = random.normal<float>(1000000 + i);
+  for (unsigned i = 0; i < dense.size(); ++i) dense.view().data[i] = random.normal<float>(1000000 + i);
   wanted.view().matrix() = x * w.transpose();
   bl::Quantised<Ternary>::Linear<float, bl::Cpu> layer({}, {.out = 32, .in = 32});
   bl::OwnedParameter<float> memory({32, 32});  // in a model that is the ParameterBlock's

@@ -11,6 +11,7 @@ trap 'rm -rf "$copy"' EXIT
 cp -r README.md CONTRIBUTING.md CHANGELOG.md docs "$copy"
 mkdir -p "$copy/examples" "$copy/build/examples"
 cp -r examples/learn "$copy/examples"
+ln -s "$PWD/examples/binllm" "$copy/examples/binllm"
 for other in include bench tests cmake LICENSE quickstart; do ln -s "$PWD/$other" "$copy/$other"; done
 printf '#!/bin/sh\necho hello\n' >"$copy/build/examples/binllm"
 chmod +x "$copy/build/examples/binllm"
@@ -33,6 +34,7 @@ echo "# Alone" >docs/lonely.md
 sed -i 's/0\.55709/0.5/; s/t=\*\/2\.0/t=*\/3.0/' docs/learn/01-first-gradient.md
 sed -i 's/`shape_mismatch`/`shapes_mismatch`/' docs/errors.md
 sed -i 's/^### E102 /### E199 /' docs/troubleshooting.md
+sed -i 's/^## inspect$/## look/' docs/command-line.md
 echo "<!-- -->" >>docs/learn/02-tensors.svg
 for line in {1..50}; do echo "// line $line"; done >>examples/learn/11_own_schedule.cpp
 rm docs/learn/14-own-family.svg
@@ -53,6 +55,7 @@ not in examples/learn/01_first_gradient.cpp:   const auto f = bl::progressive_si
 docs/errors.md: no row E101 `shape_mismatch`
 docs/troubleshooting.md: no section E102 `rank_unsupported`
 docs/troubleshooting.md: no such error: E199
+docs/command-line.md: no section inspect
 examples/learn/11_own_schedule.cpp: 80 lines or more
 examples/learn/14_own_family.cpp: no docs/learn/14-own-family.svg
 FAULTS

@@ -8,6 +8,7 @@
 #     order (those of a .out file without its ~ and ?).
 #   - A block that follows <!-- $ COMMAND --> is what the command prints, where the build has the program.
 #   - Every id of core/error.hpp has its row in docs/errors.md and its section in docs/troubleshooting.md.
+#   - Every command of the program has its section in docs/command-line.md.
 #   - Every program of examples/learn is under 80 lines and has its page, picture and output; pictures are those that
 #     docs/learn/pictures.sh draws of the outputs, where gnuplot is of the version that drew them.
 # With the folder of a build that has every test of a machine without nvcc, README's number of tests is that of the build.
@@ -51,6 +52,7 @@ for page in "${pages[@]}"; do
   done < <(awk '/^```/ { inside = !inside } !inside' "$page" | tr '\n' ' ' |
     grep -oE '\]\([^): ]+\)' | sed -E 's/^\]\(//; s/\)$//' | sort -u)
 done
+if grep -n '!\[[^]]*$' "${pages[@]}"; then complain "the description of a picture stands on one line, which Doxygen needs"; fi
 for page in "${pages[@]}"; do
   [[ $page != docs/* ]] || [ "$page" = docs/index.md ] ||
     awk -v page="$page" '$2 == page && $1 != page { found = 1 } END { exit !found }' "$work/links" ||
@@ -121,6 +123,12 @@ done < <(sed -nE 's/^  ([a-z_]+) = ([0-9]+),$/\1 \2/p' include/binllm/core/error
 while read -r id; do
   grep -qE "^  [a-z_]+ = ${id#E},$" include/binllm/core/error.hpp || complain "docs/troubleshooting.md: no such error: $id"
 done < <(sed -nE 's/^### (E[0-9]+) .*/\1/p' docs/troubleshooting.md)
+
+# ---- the commands of the program
+while read -r command; do
+  grep -qE "^## ($command|.* and $command|$command and .*)$" docs/command-line.md ||
+    complain "docs/command-line.md: no section $command"
+done < <(sed -nE 's/^void add_([a-z]+)\(CLI::App&.*/\1/p' examples/binllm/commands.hpp)
 
 # ---- the programs that teach
 for program in examples/learn/*.cpp; do
