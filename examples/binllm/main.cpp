@@ -19,6 +19,7 @@ int main(int count, char** arguments) {
   program::add_binarize(app, list);
   program::add_evaluate(app, list);
   program::add_generate(app, list);
+  program::add_chat(app, list);
   program::add_tokenize(app, list);
   program::add_teach(app, list);
   program::add_dataset(app, list);
@@ -29,6 +30,8 @@ int main(int count, char** arguments) {
   program::add_quantize(app, list);
   program::add_plot(app, list);
   program::add_demo(app, list);
+  program::add_completion(app, list);
+  program::add_manual(app, list);
   const auto print_list = [&list](std::int64_t) {
     std::fputs(list.c_str(), stdout);
     throw CLI::Success();

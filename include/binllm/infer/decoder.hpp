@@ -20,7 +20,7 @@ struct DecoderOptions {
   Index sequences = 1;
   Index capacity = 0;  ///< tokens of one sequence at most; 0: the model's positions
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
-  std::optional<VocabularyPrecision> vocabulary{};            ///< empty: what the format says, else float
+  std::optional<VocabularyPrecision> vocabulary{};             ///< empty: what the format says, else float
 };
 
 /// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
@@ -61,7 +61,14 @@ class Decoder {
   /// Tokens that a sequence has read. Errors: index_out_of_range.
   [[nodiscard]] Index length(Index sequence) const { return cache_.length(checked(sequence)); }
   /// Forgets what a sequence has read. Errors: index_out_of_range.
-  void restart(Index sequence) { cache_.restart(checked(sequence)); }
+  void restart(Index sequence) { keep(sequence, 0); }
+  /// The same but for its first `tokens`. Errors: index_out_of_range, also for more than it has read.
+  void keep(Index sequence, Index tokens) {
+    if (tokens < 0 || tokens > length(sequence))
+      throw Error(ErrorId::index_out_of_range, "Decoder", "tokens",
+                  fmt::format("at most the {} that were read", length(sequence)), fmt::format("{}", tokens));
+    cache_.keep(sequence, tokens);
+  }
 
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
   /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),
