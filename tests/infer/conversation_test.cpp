@@ -54,7 +54,6 @@ Conversation talk_of(const Llama<float>& model, const GenerateOptions& options,
 
 TEST_CASE("a conversation reads only what is new, and answers as if it had read all of it") {
   const auto model = model_of(256);
-  // Nobody ends an answer here.
   const GenerateOptions options{.max_tokens = 9, .temperature = 0.7, .never = {begins, ends}};
   Conversation talk = talk_of(model, options, "Be kind.");
   const Tokenizer tokenizer = marked_bytes();
@@ -98,7 +97,7 @@ TEST_CASE("an answer ends at a marker, at the receiver's wish, and where the con
       return heard.size() < 3;
     }
   } receiver;
-  Conversation stopped = talk_of(model, {.max_tokens = 40});
+  Conversation stopped = talk_of(model, {.max_tokens = 40, .never = {begins, ends}});
   const Answer cut = stopped.say("hello", &receiver);
   CHECK(cut.text.finish == FinishReason::stopped);
   CHECK(receiver.heard == cut.text.continuation);
@@ -106,7 +105,7 @@ TEST_CASE("an answer ends at a marker, at the receiver's wish, and where the con
   CHECK(stopped.say("go on").text.continuation_tokens == 40);
 
   const auto small = model_of(64);
-  Conversation full = talk_of(small, {.max_tokens = 100});
+  Conversation full = talk_of(small, {.max_tokens = 100, .never = {begins, ends}});
   const Answer last = full.say("hello");
   CHECK(last.text.finish == FinishReason::last_position);
   const auto before = full.tokens();

@@ -6,6 +6,7 @@ templates that are to be refused.
 golden.json: {"templates": [{"name", "form", "bos", "today", "jinja", "conversations": [{"messages", "text", "asking"}]}],
 "refused": [{"jinja", "says"}], "ids": [...]}. "text" is without, "asking" with the beginning of an answer; "ids" are those of a
 conversation in ChatML with tests/golden/tokenizers/smollm.json, whose two special tokens are renamed.
+The templates are also seeds of the fuzz target chat_template.
 usage: make.py [FILE]
 """
 import datetime
@@ -172,6 +173,11 @@ def main():
         templates.append({"name": name, "form": form, "bos": bos, "today": TODAY, "jinja": jinja,
                           "conversations": conversations})
     text = rendered(TEMPLATES["plain"][2], "", CONVERSATIONS[1], True)
+    seeds = os.path.join(HERE, "..", "..", "fuzz", "seeds", "chat_template")
+    os.makedirs(seeds, exist_ok=True)
+    for name, (_, _, jinja) in TEMPLATES.items():
+        with open(os.path.join(seeds, name.replace(" ", "_").replace(",", "") + ".jinja"), "w") as file:
+            file.write(jinja)
     ids = tokenizer("")(text, add_special_tokens=False)["input_ids"]
     golden = {"templates": templates, "refused": [{"jinja": jinja, "says": says} for jinja, says in REFUSED], "ids": ids}
     with open(sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "golden.json"), "w") as file:

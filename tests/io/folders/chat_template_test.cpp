@@ -138,6 +138,7 @@ TEST_CASE("templates in one spelling") {
   CHECK(in_one_spelling("  {% if a['b'] == \"it's\\n\" %}\n  {% endif %}\nz") ==
         "{%if a.b=='it's\n'%}{%endif%}{{'z'}}");
   CHECK(in_one_spelling("{{ '}}' + x[0]['y'] }}") == "{{'}}'+x[0]['y']}}");
+  CHECK(in_one_spelling("{{ x[''] y['a b'] }}") == "{{x['']y['a b']}}");
   CHECK(in_one_spelling("").value_or("?").empty());
   for (const char* const broken : {"{{", "{{ '", "{% if", "{#", "{{-", "{{ 'a\\", "{% raw %}"})
     CHECK(!in_one_spelling(broken));

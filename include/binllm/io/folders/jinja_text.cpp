@@ -13,6 +13,8 @@ constexpr std::string_view blanks = " \t\n\r\f\v";
 bool is_blank(char c) { return blanks.find(c) != blanks.npos; }
 bool is_word(char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
+bool is_name(std::string_view text) { return !text.empty() && std::all_of(text.begin(), text.end(), is_word); }
+
 /// A text between quotes, or one character or word of code.
 struct Part {
   bool is_text;
@@ -71,7 +73,7 @@ Parts simplified(const Parts& parts) {
     const std::size_t size = simple.size();
     const bool is_index = size > 0 && !simple.back().is_text && is_word(simple.back().characters.back()) &&
                           i + 2 < parts.size() && is_code(parts[i], "[") && parts[i + 1].is_text &&
-                          is_code(parts[i + 2], "]");
+                          is_name(parts[i + 1].characters) && is_code(parts[i + 2], "]");
     if (is_index) {
       simple.push_back({false, "."});
       simple.push_back({false, parts[i += 1].characters});
