@@ -51,7 +51,7 @@ fault() {
 
 # ---- fuzz targets ----
 
-in_memory=(safetensors gguf config sentencepiece tokenizer_json chat_template text checkpoint predictions tokens)
+in_memory=(safetensors gguf config sentencepiece tokenizer_json chat_template text checkpoint predictions tokens npy)
 in_folders=(model_folder tokenizer_folder run_folder)
 
 # Address space of a reader is bounded by its input: 8 KiB of input, 512 MB at most in one block.
