@@ -5,11 +5,13 @@
 #include <binllm/device/thread_pool.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/tokenizer/byte.hpp>
 
 #include <fmt/core.h>
 
 #include <cmath>
+#include <span>
 
 namespace program {
 
@@ -27,6 +29,28 @@ struct DemoOptions {
     v("common", self.common, "", any);
   }
 };
+
+/// Makes the folder that of a demo, or takes that of an earlier one. Errors: write_failed for one with anything else.
+void claim(const fs::path& folder, const DemoOptions& o) {
+  const fs::path path = folder / "run.json";
+  std::error_code ignored;
+  if (fs::exists(path, ignored)) {
+    const binllm::MappedFile file(path);
+    const auto run = Json::parse(file.text(), nullptr, /*allow_exceptions=*/false);
+    if (!run.is_object() || !run.contains("command") || run["command"] != "demo") {
+      throw binllm::Error(binllm::ErrorId::write_failed, "demo", folder.string(), "a new or empty folder, or a demo's",
+                          "a run");
+    }
+  } else if (fs::is_directory(folder, ignored) && !fs::is_empty(folder, ignored)) {
+    throw binllm::Error(binllm::ErrorId::write_failed, "demo", folder.string(), "a new or empty folder, or a demo's",
+                        "files that are not a demo's");
+  }
+  binllm::check_writable(folder);
+  const std::string text = Json{{"command", "demo"}, {"tokens", o.tokens}, {"seed", o.common.seed}}.dump(2) + '\n';
+  binllm::AtomicFile file(path);
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
 
 void print_results(const std::vector<ResultRow>& rows, double trigram, bool json) {
   const auto& full = rows.front();
@@ -49,7 +73,7 @@ void demo(DemoOptions& o) {
   training.seed = o.common.seed;
   training.learning_rate = 4e-3;
   training.check();
-  binllm::check_writable(o.out);
+  claim(o.out, o);
   const auto tokenizer = binllm::byte_tokenizer();
   const auto corpus = binllm::TokenStream::from_string(
       binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(2 * o.tokens)), tokenizer);

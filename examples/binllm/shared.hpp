@@ -110,10 +110,9 @@ struct RunFlags {
     v("resume", self.resume, "go on with the run in the folder", any);
     v("dry_run", self.dry_run, "check the input, print steps and expected memory, write nothing", any);
   }
-  /// A run may go on on another device.
-  [[nodiscard]] binllm::RunFolderOptions folder() const {
-    return {.resume = resume, .checkpoint_every = checkpoint_every, .may_differ = {"device", "precision"}};
-  }
+  /// A run may go on on another device, and from a model or a teacher that has moved. `model`: the key of the model's
+  /// place.
+  [[nodiscard]] binllm::RunFolderOptions folder(const std::string& model) const;
 };
 
 /// A text to learn from or to judge by: files (texts, compressed texts, token files), one after the other, or at least `built_in_bytes` of the built-in
@@ -129,6 +128,8 @@ struct RunFlags {
 [[nodiscard]] std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
                                                                  const binllm::Tokenizer& tokenizer,
                                                                  std::uint64_t seed);
+/// Who the model is that a training starts from (empty: random weights), and its tokenizer, by content: for run.json.
+[[nodiscard]] Json identity(const fs::path& model, const binllm::Tokenizer& tokenizer);
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
 
