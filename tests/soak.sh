@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Hours of use in one run, and a table of it: fuzz targets, trainings that are killed, disks that are full, descriptors
 # that are closed. Exit status 1 where anything was found.
-# usage: tests/soak.sh [--only fuzz|kill|full|closed]... [--runs N] [--folder-runs N] [--seconds S] [--kills N]
+# usage: tests/soak.sh [--only fuzz|kill|full|calls|closed]... [--runs N] [--folder-runs N] [--seconds S] [--kills N]
 #                      [--fuzz FOLDER] [--program FILE] [--keep FOLDER]
 #   --runs         executions of each reader of files in memory (10000000)
 #   --folder-runs  executions of each reader of folders (100000)
@@ -30,7 +30,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-[ ${#parts[@]} -gt 0 ] || parts=(fuzz kill full closed)
+[ ${#parts[@]} -gt 0 ] || parts=(fuzz kill full calls closed)
 program=$(realpath "$program")
 mkdir -p "$keep"
 memory=/dev/shm
@@ -51,12 +51,12 @@ fault() {
 
 # ---- fuzz targets ----
 
-in_memory=(safetensors gguf config sentencepiece tokenizer_json chat_template text checkpoint predictions tokens)
+in_memory=(safetensors gguf config sentencepiece tokenizer_json chat_template text checkpoint predictions tokens npy)
 in_folders=(model_folder tokenizer_folder run_folder)
 
 # Address space of a reader is bounded by its input: 8 KiB of input, 512 MB at most in one block.
 fuzz_target() {
-  local target=$1 wanted=$2 log="$work/$1.log" extra=() status=0 executed covered
+  local target=$1 wanted=$2 log="$work/$1.log" extra=() status=0 executed covered took
   [ -x "$fuzz/fuzz_$target" ] || { row "fuzz_$target" 0 "not built"; return; }
   case $target in
     tokenizer_json)
@@ -68,14 +68,15 @@ fuzz_target() {
   esac
   mkdir -p "$keep/corpus/$target" "$keep/found"
   TMPDIR="$work" "$fuzz/fuzz_$target" -runs="$wanted" -max_total_time="$seconds" -max_len=8192 -rss_limit_mb=2000 \
-    -malloc_limit_mb=512 -timeout=20 -print_final_stats=1 -artifact_prefix="$keep/found/$target-" \
+    -malloc_limit_mb=512 -timeout=20 -keep_seed=1 -print_final_stats=1 -artifact_prefix="$keep/found/$target-" \
     "$keep/corpus/$target" "tests/fuzz/seeds/$target" "${extra[@]}" >"$log" 2>&1 || status=$?
   executed=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   covered=$(grep -oE 'cov: [0-9]+' "$log" | tail -1 || true)
+  took=$(sed -nE 's/^Done [0-9]+ runs in ([0-9]+) second.*/\1/p' "$log")
   if [ "$status" -ne 0 ]; then
     fault "fuzz_$target: $(grep -E 'what\(\)|SUMMARY|ERROR' "$log" | head -2 | tr '\n' ' ') (inputs in $keep/found)"
   fi
-  row "fuzz_$target" "${executed:-0}" "${covered:-nothing covered}; status $status"
+  row "fuzz_$target" "${executed:-0}" "${covered:-no coverage measured}; ${took:-?} s"
 }
 
 part_fuzz() {
@@ -105,7 +106,7 @@ writers=(pretrain binarize pack convert tokenize teach)
 # Every file but checkpoints (an older one may stay for a moment) and README.md (which tells the time), without what the
 # clock says.
 digest() {
-  (cd "$1" && find . -type f ! -path '*/checkpoints/*' ! -name '*.tmp' ! -name README.md -print0 | sort -z |
+  (cd "$1" && find . -type f ! -path '*/checkpoints/*' ! -name '*.tmp' ! -name '.writable-*' ! -name README.md -print0 | sort -z |
     while IFS= read -r -d '' file; do
       printf '%s %s\n' "$file" "$(sed -E 's/"(tokens_per_second|seconds)":[^,}]*//g' "$file" | sha256sum)"
     done)
@@ -212,6 +213,45 @@ part_full() {
   umount "$work/disk"
   for command in "${writers[@]}"; do
     for limit in pages files; do full_command "$command" "$limit"; done
+  done
+}
+
+# ---- calls that fail ----
+
+# Each call of the kernel that writes fails once, the first, the second, ...: an error of the disk at any moment. The
+# command either says so, and ends as ever when it is run again, or could do without.
+call_command() {
+  local command=$1 call=$2 error=$3 number=0 refused=0 status
+  undisturbed "$command"
+  while :; do
+    number=$((number + 1)) status=0
+    "$command" "$work/disk/out"
+    strace -f -o "$work/calls" -e trace="$call" -e inject="$call:error=$error:when=$number" \
+      "$program" "${arguments[@]}" >/dev/null 2>"$work/error" || status=$?
+    if ! grep -q '(INJECTED)' "$work/calls"; then break; fi
+    if [ "$status" -ne 0 ]; then
+      refused=$((refused + 1))
+      if [ "$status" -ne 1 ] || ! tail -1 "$work/error" | grep -q '^binllm: E[0-9]*: '; then
+        fault "$command, $call $number fails: status $status, $(tail -1 "$work/error")"
+      fi
+      "$program" "${arguments[@]}" >/dev/null 2>"$work/error" ||
+        fault "$command after $call $number failed: $(tail -1 "$work/error")"
+    fi
+    same "$command, $call $number fails"
+    rm -rf "$work/disk" && mkdir -p "$work/disk"
+  done
+  row "$call fails, $command" "$((number - 1))" "$refused refused, and run again"
+}
+part_calls() {
+  local command call
+  if ! command -v strace >/dev/null; then
+    row "calls that fail" 0 "left out: no strace here"
+    return
+  fi
+  prepare
+  for command in "${writers[@]}"; do
+    call_command "$command" write ENOSPC
+    for call in fsync rename ftruncate mkdir unlink; do call_command "$command" "$call" EIO; done
   done
 }
 

@@ -3,6 +3,7 @@
 // usage: make_fuzz_seeds FOLDER
 #include "small_run.hpp"
 
+#include <binllm/interop/npy.hpp>
 #include <binllm/io/containers/prediction_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/token_file.hpp>
@@ -205,6 +206,14 @@ void write_tokenizers(const fs::path& seeds) {
   write(seeds / "text/marks", "e\xcc\x81 \xe2\x96\x81 \xf0\x9f\x98\x80 \xff\xfe<|begin|>\xc2\x85\xe1\xa0\x8e");
 }
 
+void write_arrays(const fs::path& seeds) {
+  fs::create_directories(seeds / "npy");
+  const std::array numbers{1.f, 2.f, 3.f, 4.f, 5.f, 6.f};
+  save_npy((seeds / "npy/matrix.npy").string(), View<const float>(numbers.data(), {2, 3}));
+  const std::array<std::int64_t, 3> whole{-1, 0, 1};
+  save_npy((seeds / "npy/vector.npy").string(), View<const std::int64_t>(whole.data(), {3}));
+}
+
 void write_runs(const fs::path& seeds, const fs::path& work) {
   fuzz::SmallRun run;
   TrainingState parts = run.parts();
@@ -249,6 +258,7 @@ int main(int argc, char** argv) {
   write_models(seeds, work);
   write_configs(seeds);
   write_tokenizers(seeds);
+  write_arrays(seeds);
   write_runs(seeds, work);
   write_streams(seeds);
   fs::remove_all(work);

@@ -83,7 +83,8 @@ class MemoryFile {
   MemoryFile() : file_(::memfd_create("fuzz", MFD_CLOEXEC)), path_(fmt::format("/proc/self/fd/{}", file_.get())) {}
 
   const std::filesystem::path& with(std::string_view bytes) {
-    if (::ftruncate(file_.get(), 0) != 0 || ::pwrite(file_.get(), bytes.data(), bytes.size(), 0) < 0) ::abort();
+    const auto size = static_cast<ssize_t>(bytes.size());
+    if (::pwrite(file_.get(), bytes.data(), bytes.size(), 0) != size || ::ftruncate(file_.get(), size) != 0) ::abort();
     return path_;
   }
 
