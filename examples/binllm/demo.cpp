@@ -2,6 +2,7 @@
 /// The main job on an embedded default: a small Llama learns the built-in stories, then becomes 1 bit.
 #include "commands.hpp"
 
+#include <binllm/data/batches.hpp>
 #include <binllm/device/thread_pool.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
@@ -9,6 +10,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace program {
@@ -18,12 +20,15 @@ namespace {
 struct DemoOptions {
   fs::path out = "demo-run";
   binllm::Index tokens = 1'200'000;
+  DryRunFlag dry;
   Common common;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("out", self.out, "folder for the models", any);
-    v("tokens", self.tokens, "training tokens of each of the two trainings", at_least(1));
+    v("tokens", self.tokens, "training tokens of each of the two trainings",
+      between(1, binllm::TrainingOptions::most_tokens));
+    v("dry", self.dry, "", any);
     v("common", self.common, "", any);
   }
 };
@@ -49,10 +54,17 @@ void demo(DemoOptions& o) {
   training.seed = o.common.seed;
   training.learning_rate = 4e-3;
   training.check();
-  binllm::check_writable(o.out);
   const auto tokenizer = binllm::byte_tokenizer();
+  constexpr binllm::Index most_bytes = 1 << 26;  // a longer training sees the stories again
   const auto corpus = binllm::TokenStream::from_string(
-      binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(2 * o.tokens)), tokenizer);
+      binllm::stories_of(binllm::Split::train, o.common.seed,
+                         static_cast<std::size_t>(2 * std::min(o.tokens, most_bytes / 2))),
+      tokenizer);
+  const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+  static_cast<void>(binllm::Chunks(binllm::training_steps(training, batches), binllm::ProgressiveOptions{}.chunks));
+  binllm::check_may_write(o.out);
+  if (o.dry.ends_here(o.common)) return;
+  binllm::check_writable(o.out);
   const auto held_out = binllm::TokenStream::from_string(
       binllm::stories_of(binllm::Split::held_out, o.common.seed, std::size_t{1} << 17), tokenizer);
   Progress progress(nullptr, o.common.json);

@@ -23,28 +23,26 @@ struct GenerateFlags {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    auto& o = self.options;
     v("model", self.model, "", any);
-    v("prompt", self.prompt, "text to continue; again for another", repeated());
+    v("prompt", self.prompt, "text to continue; again for another", repeated_texts());
     v("prompt_file", self.prompt_file, "file whose text is a prompt; again for another", repeated());
-    v("max_tokens", o.max_tokens, "tokens to add at most to each prompt", at_least(0));
-    v("temperature", o.temperature, "0: always the most likely token", at_least(0));
-    v("top_k", o.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
-    v("top_p", o.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
-    v("repetition_penalty", o.repetition_penalty, "above 1: tokens seen become less likely", above(0));
-    v("repetition_window", o.repetition_window, "tokens that the penalty looks back; 0: all", at_least(0));
-    v("stop", o.stop, "text at which to end, not printed; again for another", repeated());
+    binllm::GenerateOptions::visit(without("seed", v), self.options);
+    v("stop", self.options.stop, "text at which to end, not printed; again for another", repeated_texts());
     v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
-    v("context", o.context, "tokens that a text may have; 0: as many as are needed", at_least(0));
-    v("sequences", o.sequences, "prompts continued at the same time at most", at_least(1));
     v("stream", self.stream, "print text as it is made (default), or when it is complete", any);
     v("stats", self.stats, "print tokens, time and memory to standard error", any);
-    v("sharpness", o.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
   void check() const { options.check(); }
+  void refuse_idle(const GivenFlags& given) const {
+    if (options.temperature == 0)
+      given.refuse({"top_k", "top_p", "seed"}, "--temperature above 0", "0: always the most likely token");
+    if (options.repetition_penalty == 1)
+      given.refuse({"repetition_window"}, "--repetition-penalty beside it", "1: no penalty");
+    if (common.json) given.refuse({"stream"}, "text to print", "--json, which prints one object at the end");
+  }
 };
 
 /// Those of --prompt, then those of --prompt-file, whose last line end is the file's and not the prompt's.
@@ -146,6 +144,7 @@ void generate(GenerateFlags& flags) {
   flags.device.apply();
   binllm::GenerateOptions& options = flags.options;
   options.seed = flags.common.seed;
+  flags.model.refuse_idle(flags.common.given);
   if (!flags.head.empty()) options.vocabulary = binllm::vocabulary_precision_named(flags.head);
   const auto prompts = read_prompts(flags);
   const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);

@@ -23,7 +23,6 @@ struct PlotOptions {
   std::string figure = "bits";
   std::vector<fs::path> lines;
   fs::path out;
-  Common common;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -32,7 +31,6 @@ struct PlotOptions {
     v("figure", self.figure, "bits: what is lost by bits a weight, from the files that quantize writes", figure);
     v("lines", self.lines, "files of JSON lines", required());
     v("out", self.out, "picture, an SVG file", required());
-    v("common", self.common, "", any);
   }
 };
 

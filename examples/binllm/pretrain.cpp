@@ -9,7 +9,8 @@
 
 namespace program {
 
-binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
+binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context,
+                                      const GivenFlags& given) const {
   binllm::ModelConfig c;
   c.vocab_size = tokenizer.vocab_size();
   c.hidden_size = dim;
@@ -18,7 +19,10 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.num_attention_heads = heads;
   binllm::ConfigKeys keys;
   binllm::with_named<binllm::ShippedFamilies>("pretrain", "--family", family, [&]<class A>() { keys = A::keys; });
-  c.num_key_value_heads = kv_heads == 0 || keys.num_key_value_heads.empty() ? heads : kv_heads;
+  const bool one_for_each = keys.num_key_value_heads.empty();
+  if (one_for_each && kv_heads != 0 && kv_heads != heads)
+    given.refuse({"kv_heads"}, "0: the family has as many as query heads", fmt::format("{}", kv_heads));
+  c.num_key_value_heads = kv_heads == 0 || one_for_each ? heads : kv_heads;
   c.rotary_share = keys.rotary_share_if_absent;
   if (heads < 1 || dim % heads != 0) {
     throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", "--heads",
@@ -47,7 +51,6 @@ struct PretrainOptions {
   RunFlags run;
   DeviceChoice device;
   Common common;
-  GivenFlags given;  ///< for the loss
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -65,13 +68,20 @@ struct PretrainOptions {
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
+  void refuse_idle(const GivenFlags& given) const {
+    if (!model.empty())
+      given.refuse({"family", "dim", "hidden", "layers", "heads", "kv_heads"}, "no --model, which has a shape", model);
+    if (valid.empty() && !built_in)
+      given.refuse({"valid_windows", "evaluate_every", "evaluate_windows"}, "--valid beside it", "no text to judge by");
+    run.refuse_idle(given, out);
+  }
 };
 
 void pretrain(PretrainOptions& o) {
   o.common.apply();
   o.device.apply();
-  binllm::TrainingOptions& training = o.training.options;
-  training.seed = o.common.seed;
+  const binllm::TrainingOptions& training = o.training.options;
+  o.training.complete(o.common.seed, o.valid_windows);
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
@@ -81,33 +91,28 @@ void pretrain(PretrainOptions& o) {
   const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};
 
   const std::size_t resident = binllm::resident_bytes();
-  const binllm::AnyDevice device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen;
-  auto model = from_folder ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
-                           : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device,
-                                                      o.size.family);
-  const binllm::ModelConfig& c = model.config();
-  o.loss.complete({}, o.given);
-  const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
-  if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
-  if (o.run.dry_run) {
-    check_tokens("pretrain", corpus, c);
-    if (validation != nullptr) check_tokens("pretrain", *validation, c);
-    const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
-    print({.config = c,
-           .parameters = model.parameter_count(),
-           .tokens_per_step = batches.tokens_per_step(),
-           .steps = binllm::training_steps(training, batches),
-           .training = binllm::forecast_pretraining(c, training, validation, model.family(), learning.forecast()),
-           .resident = resident,
-           .learns_from = learning.description()},
-          o.device, o.common.json);
-    return;
+  std::optional<binllm::AnyModel> given;
+  if (from_folder) {
+    const binllm::AnyDevice device = o.run.dry.dry_run ? binllm::AnyDevice{} : o.device.chosen;
+    given = binllm::AnyModel::open(o.model, {.device = device, .format = "dense"});
   }
+  const binllm::ModelConfig c = given ? given->config() : o.size.config(tokenizer, training.context, o.common.given);
+  const std::string family(given ? given->family() : o.size.family);
+  const binllm::Index parameters = binllm::parameters_of(c, family);
+  o.loss.complete({}, o.common.given);
+  const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
+  check_tokens("pretrain", corpus, c);
+  if (validation != nullptr) {
+    check_tokens("pretrain", *validation, c);
+    binllm::check_perplexity(c, *validation, evaluation);
+  }
+  const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+  const binllm::Index steps = binllm::training_steps(training, batches);
 
   Json config{{"command", "pretrain"},
               {"model",
                {{"start", o.model},
-                {"parameters", model.parameter_count()},
+                {"parameters", parameters},
                 {"dim", c.hidden_size},
                 {"hidden", c.intermediate_size},
                 {"layers", c.num_hidden_layers},
@@ -117,29 +122,48 @@ void pretrain(PretrainOptions& o) {
               {"text", record(corpus)},
               {"training", o.training.record()}};
   // Absent for the first family, so that runs from before there were others can be resumed.
-  if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
+  if (family != binllm::default_family().name) config["model"]["family"] = family;
   if (!learning.alone()) config["learning"] = learning.record();
-  if (validation != nullptr) config["validation"] = record(*validation);
+  if (validation != nullptr) config["validation"] = record(*validation, o.valid_windows);
   o.device.add_to(config);
+  binllm::RunFolder::check(o.out, config.dump(), o.run.folder());
+  if (o.run.dry.dry_run) {
+    print({.config = c,
+           .parameters = parameters,
+           .tokens_per_step = batches.tokens_per_step(),
+           .steps = steps,
+           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast()),
+           .resident = resident,
+           .learns_from = learning.description()},
+          o.device, o.common.json);
+    return;
+  }
+
+  auto model = given ? *std::move(given) : binllm::AnyModel::random(c, o.common.seed, o.device.chosen, family);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters,
                            corpus.size(), o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
   model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
-  std::optional<double> nll;
-  if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;
+  std::optional<binllm::Perplexity> judged;
+  if (validation != nullptr) judged = model.evaluate(*validation, evaluation);
 
   if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
-    if (nll) fmt::print("validation nll   {:.4f} (context {})\n", *nll, training.context);
+    if (judged)
+      fmt::print("validation nll   {:.4f} ({} windows of {})\n", judged->nll, judged->windows, judged->context);
     fmt::print("peak memory      {}\n", o.device.peaks());
     return;
   }
   Json result{{"model", o.out.string()}, {"last_loss", last_loss}};
-  if (nll) result["validation_nll"] = *nll;
+  if (judged) {
+    result["validation_nll"] = judged->nll;
+    result["validation_windows"] = judged->windows;
+    result["validation_context"] = judged->context;
+  }
   o.device.add_to(result);
   o.device.add_peaks_to(result);
   fmt::print("{}\n", result.dump());

@@ -44,7 +44,9 @@ Json to_json(const std::vector<ResultRow>& rows) {
                        {"perplexity", row.perplexity},
                        {"bits_per_weight", row.bits_per_weight},
                        {"bytes", row.bytes},
-                       {"tokens_per_second", row.tokens_per_second}});
+                       {"tokens_per_second", row.tokens_per_second},
+                       {"windows", row.windows},
+                       {"context", row.context}});
   }
   return results;
 }

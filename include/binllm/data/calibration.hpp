@@ -15,8 +15,8 @@ struct CalibrationOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("windows", self.windows, "windows of the calibration text", at_least(1));
-    v("context", self.context, "tokens in a window", at_least(1));
+    v("windows", self.windows, "windows of the calibration text", count_from(1));
+    v("context", self.context, "tokens in a window", count_from(1));
   }
 };
 

@@ -29,9 +29,9 @@ struct AdamWOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("weight_decay", self.weight_decay, "AdamW's decay of matrices", at_least(0));
-    v("beta1", self.beta1, "AdamW's memory of gradients", between(0, 1));
-    v("beta2", self.beta2, "AdamW's memory of their squares", between(0, 1));
-    v("epsilon", self.epsilon, "added to AdamW's root", at_least(0));
+    v("beta1", self.beta1, "AdamW's memory of gradients", from_to_below(0, 1));
+    v("beta2", self.beta2, "AdamW's memory of their squares", from_to_below(0, 1));
+    v("epsilon", self.epsilon, "added to AdamW's root", above(0));
   }
 };
 
