@@ -6,7 +6,7 @@
 /// Here is what comes from that list: flags and --help, checks, records in run.json, and the list of `--options`. The
 /// flag of a member has its name, with '-' for '_'.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>

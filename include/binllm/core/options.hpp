@@ -11,7 +11,6 @@
 #include <binllm/core/error.hpp>
 
 #include <cmath>
-#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -20,33 +19,23 @@ namespace binllm {
 /// The numbers that an option may be. NaN is in no range, infinity only in one that is `infinite`.
 struct OptionRange {
   double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
-  bool open = false;        ///< whether `least` itself is too little
-  bool infinite = false;    ///< whether infinity will do
-  bool open_above = false;  ///< whether `most` itself is too much
+  bool open = false;      ///< whether `least` itself is too little
+  bool infinite = false;  ///< whether infinity will do
 
   [[nodiscard]] bool holds(double x) const noexcept {
     if (std::isnan(x) || (std::isinf(x) && !infinite)) return false;
-    return (open ? x > least : x >= least) && (open_above ? x < most : x <= most);
+    return (open ? x > least : x >= least) && x <= most;
   }
-  /// "at least 1", "above 0", "0 to 1", "0 to below 1", "at least 0, or inf"; what an error says was wanted.
+  /// "at least 1", "above 0", "0 to 1", "at least 0, or inf"; what an error says was wanted.
   [[nodiscard]] std::string text() const {
     if (std::isinf(least)) return "a number";
-    if (std::isfinite(most)) return fmt::format("{} to {}{}", least, open_above ? "below " : "", most);
+    if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
     return fmt::format("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
   }
 };
 [[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
 [[nodiscard]] constexpr OptionRange above(double least) { return {.least = least, .open = true}; }
 [[nodiscard]] constexpr OptionRange between(double least, double most) { return {.least = least, .most = most}; }
-[[nodiscard]] constexpr OptionRange from_to_below(double least, double most) {
-  return {.least = least, .most = most, .open_above = true};
-}
-/// The largest number of things (steps, tokens of a step, rows) that there may be: a product of two stays inside 64 bits.
-inline constexpr std::int64_t most_things = 2147483647;
-/// A number of things, from `least` on.
-[[nodiscard]] constexpr OptionRange count_from(double least) {
-  return {.least = least, .most = static_cast<double>(most_things)};
-}
 [[nodiscard]] constexpr OptionRange at_least_or_infinite(double least) { return {.least = least, .infinite = true}; }
 /// Of everything that has no order too: flags, words, options within options.
 inline constexpr OptionRange any{.infinite = true};
@@ -77,14 +66,6 @@ void check_options(std::string_view operation, const Options& options) {
         }
       },
       options);
-}
-
-/// Two numbers of things, of which there are so many times as many: `a` b's, say a batch's tokens. Errors:
-/// option_out_of_range where their product is above `most_things`.
-inline void check_product(std::string_view operation, std::string_view options, std::int64_t a, std::int64_t b) {
-  if (a < 1 || b <= most_things / a) return;
-  throw Error(ErrorId::option_out_of_range, operation, options, fmt::format("a product of {} at most", most_things),
-              fmt::format("{} x {}", a, b));
 }
 
 }  // namespace binllm

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Training batches as a pure function of the step, and the cut of a run into chunks of equal data.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 #include <binllm/core/random.hpp>
 #include <binllm/data/token_stream.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The windows of a text that a method after training is calibrated with.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/cpu.hpp>

@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace binllm {
 
@@ -22,6 +23,9 @@ template <class T, class Device>
 class AdamW;
 
 struct AdamWOptions {
+  /// A memory that forgets nothing has no correction: 1 - b^step would be 0.
+  static constexpr double below_one = 1 - std::numeric_limits<double>::epsilon() / 2;
+
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
 
   template <class T, class Device>
@@ -29,8 +33,8 @@ struct AdamWOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("weight_decay", self.weight_decay, "AdamW's decay of matrices", at_least(0));
-    v("beta1", self.beta1, "AdamW's memory of gradients", from_to_below(0, 1));
-    v("beta2", self.beta2, "AdamW's memory of their squares", from_to_below(0, 1));
+    v("beta1", self.beta1, "AdamW's memory of gradients", between(0, below_one));
+    v("beta2", self.beta2, "AdamW's memory of their squares", between(0, below_one));
     v("epsilon", self.epsilon, "added to AdamW's root", above(0));
   }
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Numbers that every trainer takes.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 #include <binllm/optim/adamw.hpp>
 
 #include <cstdint>
