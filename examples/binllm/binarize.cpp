@@ -222,8 +222,8 @@ ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::Metho
   return format;
 }
 
-/// What the method says of stage 1 and of chunks, where the command line does not. Errors: config_inconsistent.
-void adopt(BinarizeOptions& o, const binllm::MethodEntry& method, const ChosenFormat& format) {
+/// What the method says of stage 1 and of chunks, where the command line does not.
+void adopt(BinarizeOptions& o, const binllm::MethodEntry& method) {
   const GivenFlags& given = o.common.given;
   if (!given.has("chunks")) o.chunks = method.published.chunks;
   if (!given.has("channel_scale_steps") && !method.published.channel_search && !given.has("channel_scale"))
@@ -306,7 +306,7 @@ void binarize(BinarizeOptions& o) {
   if (!o.method.empty()) method = binllm::method_named(o.method);
   const ChosenFormat format = choose_format(o, method);
   static_cast<void>(binllm::format_named<float, binllm::Cpu>(format.name, format.words));  // are the words good?
-  if (method) adopt(o, *method, format);
+  if (method) adopt(o, *method);
   check_stage_1(o, format);
   if (format.is_binary()) o.recipe.names = format.recipe();
   binllm::TrainingOptions& training = o.training.options;

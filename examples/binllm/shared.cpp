@@ -148,7 +148,8 @@ bool DryRunFlag::ends_here(const Common& common) const {
 void ChosenModel::refuse_idle(const GivenFlags& given) const {
   const binllm::ModelDescription description = binllm::read_config(model);
   const auto found = fmt::format("{}, which is {}", model.string(), description.format);
-  if (description.format != binllm::OneBitFormat::name) given.refuse({"activations"}, "a packed model", found);
+  if (description.format != binllm::OneBitFormat::name && activations != binllm::FloatActivations::name)
+    given.refuse({"activations"}, "float, or a packed model", found);
   const auto format = binllm::format_named<float, binllm::Cpu>(description.format, description.recipe);
   constexpr binllm::TrainingProgress end{.step = 1, .steps = 1, .chunk = 1, .chunks = 1};
   if (!format.chosen->trainable() || format.chosen->sharpness(end) == 0)

@@ -143,6 +143,7 @@ TEST_CASE("run.json keeps its keys: a run that an older version began can be res
   pretrained.insert("/tokenizer");
   for (const char* key : {"start", "parameters", "dim", "hidden", "layers", "heads", "kv_heads"})
     pretrained.insert("/model/" + std::string(key));
+  pretrained.insert("/validation/windows"), binarized.insert("/validation/windows");  // absent where it is all
   for (const char* key : {"model", "channel_scale_steps", "channel_scale_learning_rate", "chunks"})
     binarized.insert("/" + std::string(key));
   for (const char* key : {"estimator", "scale", "granularity", "schedule", "channel_scale"})
