@@ -43,7 +43,7 @@ struct ModelSize {
     v("family", self.family, binllm::names_of<binllm::ShippedFamilies>(), any);
     v("dim", self.dim, "width", count_from(1));
     v("hidden", self.hidden, "width of the feed-forward networks", count_from(1));
-    v("layers", self.layers, "decoder layers", count_from(1));
+    v("layers", self.layers, "decoder layers", between(1, 4096));
     v("heads", self.heads, "query heads", count_from(1));
     v("kv_heads", self.kv_heads, "key-value heads where the family may have fewer; 0: as many as query heads",
       count_from(0));

@@ -55,11 +55,9 @@ void demo(DemoOptions& o) {
   training.learning_rate = 4e-3;
   training.check();
   const auto tokenizer = binllm::byte_tokenizer();
-  constexpr binllm::Index most_bytes = 1 << 26;  // a longer training sees the stories again
+  const binllm::Index bytes = 2 * std::min(o.tokens, most_story_bytes / 2);
   const auto corpus = binllm::TokenStream::from_string(
-      binllm::stories_of(binllm::Split::train, o.common.seed,
-                         static_cast<std::size_t>(2 * std::min(o.tokens, most_bytes / 2))),
-      tokenizer);
+      binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(bytes)), tokenizer);
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   static_cast<void>(binllm::Chunks(binllm::training_steps(training, batches), binllm::ProgressiveOptions{}.chunks));
   binllm::check_may_write(o.out);

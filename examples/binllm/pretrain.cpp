@@ -143,8 +143,8 @@ void pretrain(PretrainOptions& o) {
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
   Progress progress(&folder, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters,
-                           corpus.size(), o.device.description(), o.out.string()));
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters, corpus.size(),
+                           o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
   model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});

@@ -112,9 +112,9 @@ binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_
 
 binllm::TokenStream load_corpus(const std::vector<std::string>& files, bool built_in,
                                 const binllm::Tokenizer& tokenizer, std::uint64_t seed, binllm::Index tokens) {
-  constexpr binllm::Index least = 1 << 20, most = 1 << 26;  // a longer training sees the stories again
+  constexpr binllm::Index least = 1 << 20;
   return load_text(files, built_in, tokenizer, binllm::Split::train, seed,
-                   static_cast<std::size_t>(std::clamp(tokens, least, most)) + 4096);
+                   static_cast<std::size_t>(std::clamp(tokens, least, most_story_bytes)) + 4096);
 }
 
 std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
@@ -176,7 +176,8 @@ binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& mo
   if (model.empty()) return tokenizer;
   binllm::check_vocabulary(tokenizer, binllm::read_config(model).config);
   if (contradicts(tokenizer, model)) {
-    throw Error(ErrorId::config_inconsistent, "binllm", "--tokenizer", "one that makes the ids that the model's own makes",
+    throw Error(ErrorId::config_inconsistent, "binllm", "--tokenizer",
+                "one that makes the ids that the model's own makes",
                 fmt::format("{}, which makes others than that of {}", option, model.string()));
   }
   return tokenizer;

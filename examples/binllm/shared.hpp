@@ -144,6 +144,9 @@ struct RunFlags {
   }
 };
 
+/// Of the built-in stories at most; a longer training sees them again.
+inline constexpr binllm::Index most_story_bytes = 1 << 24;
+
 /// A text to learn from or to judge by: files (texts, compressed texts, token files), one after the other, or at least `built_in_bytes` of the built-in
 /// stories of a split. Errors: option_out_of_range with neither or both.
 [[nodiscard]] binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_in,

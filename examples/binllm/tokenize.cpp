@@ -40,9 +40,9 @@ struct TokenizeOptions {
 
 void tokenize(TokenizeOptions& o) {
   o.common.apply();
-  if (o.tokenizer.empty() && o.model.empty()) {
-    throw binllm::Error(binllm::ErrorId::option_out_of_range, "tokenize", "--tokenizer, --model", "one of them",
-                        "neither");
+  if (o.tokenizer.empty() == o.model.empty()) {
+    throw binllm::Error(binllm::ErrorId::option_out_of_range, "tokenize", "--tokenizer, --model", "exactly one of them",
+                        o.model.empty() ? "neither" : "both");
   }
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   const auto start = std::chrono::steady_clock::now();

@@ -17,8 +17,8 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <string>
 #include <sstream>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -240,7 +240,8 @@ TEST_CASE("a dry run says how many steps there will be and how much memory they 
     const auto taken = run(folder, "pretrain --built-in --tokens 1024 --out " + model + tiny + dry);
     CHECK(taken.code == 1);
     CHECK(contains(taken.error, "E207"));
-    const auto other = run(folder, "pretrain --built-in --tokens 512 --resume --valid-windows 3 --out " + model + tiny + dry);
+    const auto other =
+        run(folder, "pretrain --built-in --tokens 512 --resume --valid-windows 3 --out " + model + tiny + dry);
     CHECK(other.code == 1);
     CHECK(contains(other.error, "E502"));
     CHECK(contains(other.error, "validation/windows: wanted 3, found 4"));
@@ -364,8 +365,8 @@ TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics"
 TEST_CASE("a validation loss is of the windows that the flag names, and evaluate gives the same number") {
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
-  const auto trained = run(folder, "pretrain --built-in --tokens 640 --evaluate-every 2 --valid-windows 2 --json --out " +
-                                       model + tiny);
+  const auto trained =
+      run(folder, "pretrain --built-in --tokens 640 --evaluate-every 2 --valid-windows 2 --json --out " + model + tiny);
   INFO(trained.error);
   REQUIRE(trained.code == 0);
   const auto result = nlohmann::json::parse(trained.out);

@@ -15,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -43,7 +44,10 @@ bool may_be(const json& flag, const std::string& value) {
   char* rest = nullptr;
   const double number = std::strtod(value.c_str(), &rest);
   if (value.empty() || *rest != '\0' || std::isnan(number)) return false;
-  if (is_whole(flag) && number >= (flag["type"] == "UINT" ? 0x1p64 : 0x1p63)) return false;
+  errno = 0;
+  static_cast<void>(flag["type"] == "UINT" ? std::strtoull(value.c_str(), &rest, 10)
+                                           : static_cast<unsigned long long>(std::strtoll(value.c_str(), &rest, 10)));
+  if (is_whole(flag) && (errno != 0 || *rest != '\0')) return false;
   if (std::isinf(number) && !flag["infinity"].get<bool>()) return false;
   return number >= flag.value("least", number) && number <= flag.value("most", number);
 }
@@ -214,9 +218,20 @@ void SweptProgram::prepare(const std::string& command, const Settings& settings)
 }
 
 Sweep sweep_values(SweptProgram& program, const std::map<std::string, Settings>& bases) {
-  const Words values{"nan", "inf", "-inf", "-1", "0", "1e400", "2147483647", "4611686018427387904",
-                     "9223372036854775807", "9223372036854775808", "18446744073709551616", "99999999999999999999999",
-                     "", "text"};
+  const Words values{"nan",
+                     "inf",
+                     "-inf",
+                     "-1",
+                     "0",
+                     "1e400",
+                     "2147483647",
+                     "4611686018427387904",
+                     "9223372036854775807",
+                     "9223372036854775808",
+                     "18446744073709551616",
+                     "99999999999999999999999",
+                     "",
+                     "text"};
   Sweep sweep;
   const auto attempt = [&](const std::string& command, const Settings& settings) {
     const Observed run = program.run(command, settings);

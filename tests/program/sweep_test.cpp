@@ -8,6 +8,7 @@
 #include "binllm/shared.hpp"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +20,7 @@ using namespace binllm::test;
 
 namespace {
 
-const Settings tiny_training{{"--batch", "4"},  {"--context", "32"},      {"--tokens", "256"},
+const Settings tiny_training{{"--batch", "4"},  {"--context", "32"},      {"--tokens", "512"},
                              {"--warmup", "1"}, {"--valid-windows", "4"}, {"--threads", "1"}};
 
 Settings joined(Settings first, const Settings& second) {
@@ -32,10 +33,9 @@ Settings joined(Settings first, const Settings& second) {
 const Settings on_text{{"--text", "words.txt"}, {"--valid", "other.txt"}};
 const Settings shape{{"--dim", "16"}, {"--hidden", "24"}, {"--layers", "2"}, {"--heads", "2"}, {"--kv-heads", "1"}};
 const Settings new_model = joined(joined(tiny_training, on_text), joined(shape, {{"--out", "out"}}));
-const Settings one_bit = joined(joined(tiny_training, on_text), {{"--model", "model"},
-                                                                 {"--chunks", "2"},
-                                                                 {"--channel-scale-steps", "2"},
-                                                                 {"--out", "out"}});
+const Settings one_bit =
+    joined(joined(tiny_training, on_text),
+           {{"--model", "model"}, {"--chunks", "2"}, {"--channel-scale-steps", "2"}, {"--out", "out"}});
 
 /// Texts, tasks, and models of each format.
 void prepare(SweptProgram& program) {
@@ -44,10 +44,13 @@ void prepare(SweptProgram& program) {
   for (int i = 0; i < 100; ++i) words << "Line " << i << " of a text to learn from.\n";
   for (int i = 0; i < 60; ++i) other << i << " lines are here to be judged by.\n";
   words.close(), other.close();
+  std::filesystem::copy_file(std::filesystem::path(BINLLM_SOURCE_DIR) / "tests/golden/tokenizers/llama3.json",
+                             folder / "other.json");
   write_text(folder / "prompt.txt", "Two\n");
   write_text(folder / "lines.jsonl", "{\"text\":\"one\",\"body\":\"two\"}\n");
-  write_text(folder / "piqa.jsonl", "{\"goal\":\"a\",\"sol1\":\"b\",\"sol2\":\"c\",\"label\":0}\n"
-                                    "{\"goal\":\"a b\",\"sol1\":\"bc\",\"sol2\":\"c\",\"label\":1}\n");
+  write_text(folder / "piqa.jsonl",
+             "{\"goal\":\"a\",\"sol1\":\"b\",\"sol2\":\"c\",\"label\":0}\n"
+             "{\"goal\":\"a b\",\"sol1\":\"bc\",\"sol2\":\"c\",\"label\":1}\n");
   program.prepare("pretrain", joined(new_model, {{"--out", "model"}}));
   program.prepare("pretrain", joined(new_model, {{"--out", "other-model"}, {"--seed", "2"}}));
   program.prepare("binarize", joined(one_bit, {{"--out", "made"}}));
@@ -72,16 +75,27 @@ TEST_CASE("no value of any option crashes, wraps, hangs, or leaves a file behind
       {"evaluate", joined(judged, {{"--model", "made/binary"}, {"--text", "words.txt"}})},
       {"generate", {{"--model", "made/packed"}, {"--prompt", "Line"}, {"--max-tokens", "2"}, {"--threads", "1"}}},
       {"tokenize", {{"--text", "words.txt"}, {"--tokenizer", "byte"}, {"--out", "out"}}},
-      {"teach", {{"--model", "model"}, {"--text", "words.txt"}, {"--context", "32"}, {"--out", "out"},
-                 {"--threads", "1"}, {"--dry-run", ""}}},
-      {"dataset", {{"--model", "model"}, {"--document-tokens", "16"}, {"--out", "out"}, {"--threads", "1"},
-                   {"--dry-run", ""}}},
+      {"teach",
+       {{"--model", "model"},
+        {"--text", "words.txt"},
+        {"--context", "32"},
+        {"--out", "out"},
+        {"--threads", "1"},
+        {"--dry-run", ""}}},
+      {"dataset",
+       {{"--model", "model"}, {"--document-tokens", "16"}, {"--out", "out"}, {"--threads", "1"}, {"--dry-run", ""}}},
       {"inspect", {{"--model", "model"}}},
       {"bits", {{"--shape", "smollm-135m"}}},
       {"pack", {{"--model", "model"}, {"--out", "out"}}},
       {"convert", {{"--from", "model"}, {"--to", "out.gguf"}}},
-      {"quantize", {{"--model", "model"}, {"--text", "words.txt"}, {"--windows", "2"}, {"--context", "32"},
-                    {"--out", "out"}, {"--threads", "1"}, {"--dry-run", ""}}},
+      {"quantize",
+       {{"--model", "model"},
+        {"--text", "words.txt"},
+        {"--windows", "2"},
+        {"--context", "32"},
+        {"--out", "out"},
+        {"--threads", "1"},
+        {"--dry-run", ""}}},
       {"plot", {{"--lines", "rtn/quantize.jsonl"}, {"--out", "out.svg"}}},
       {"demo", {{"--tokens", "50000"}, {"--out", "out"}, {"--threads", "1"}, {"--dry-run", ""}}}};
   for (const auto& flag : program.flags()) {
@@ -113,27 +127,33 @@ TEST_CASE("a flag changes what a command does, or is refused") {
   std::erase_if(unjudged, [](const auto& s) { return s.first == "--valid" || s.first == "--valid-windows"; });
   tasks = joined(tasks, {{"--tasks", "piqa"}, {"--tasks-data", "."}});
   const Settings text = joined(json, {{"--text", "words.txt"}, {"--context", "32"}, {"--windows", "4"}});
-  const Settings calibrated = joined(json, {{"--model", "model"}, {"--text", "words.txt"}, {"--windows", "4"},
-                                            {"--context", "32"}, {"--out", "out"}});
-  const Settings drawn = joined(json, {{"--prompt", "Line"}, {"--max-tokens", "8"}, {"--temperature", "1.5"}});
+  const Settings calibrated = joined(
+      json, {{"--model", "model"}, {"--text", "words.txt"}, {"--windows", "4"}, {"--context", "32"}, {"--out", "out"}});
+  const Settings drawn = joined(json, {{"--prompt", "Line"}, {"--max-tokens", "24"}, {"--temperature", "1.5"}});
   const std::vector<Mode> modes{
       {"pretrain", joined(new_model, json), of({})},
       {"pretrain", joined(joined(alone, json), {{"--model", "model"}}), of({})},
       {"pretrain", joined(unjudged, json), of({})},
+      {"pretrain", joined(joined(new_model, json), {{"--teacher", "other-model"}}), of({})},
       {"binarize", joined(one_bit, json), of({})},
-      {"binarize", joined(joined(one_bit, json), {{"--channel-scale", "none"}, {"--channel-scale-steps", "0"}}), of({})},
+      {"binarize", joined(joined(one_bit, json), {{"--channel-scale", "none"}, {"--channel-scale-steps", "0"}}),
+       of({})},
+      {"binarize", joined(joined(one_bit, json), {{"--estimator", "vanilla"}}), of({})},
       {"binarize", joined(joined(one_bit, json), {{"--method", "paretoq"}, {"--channel-scale-steps", "0"}}), of({})},
-      {"evaluate", joined(text, {{"--model", "model"}}), of({"--batch"})},
-      {"evaluate", joined(text, {{"--model", "made/binary"}}), of({"--batch"})},
+      {"evaluate", joined(text, {{"--model", "model"}}), of({"--batch", "--activations"})},  // float as ever
+      {"evaluate", joined(text, {{"--model", "made/binary"}}), of({"--batch", "--activations"})},
       {"evaluate", joined(text, {{"--model", "made/packed"}}), of({"--batch"})},
-      {"evaluate", joined(tasks, {{"--model", "model"}}), of({})},
-      {"generate", joined(json, {{"--model", "model"}, {"--prompt", "Line"}}), of({"--sequences"})},
-      {"generate", joined(drawn, {{"--model", "made/packed"}}), of({"--sequences"})},
+      {"evaluate", joined(json, {{"--built-in", ""}, {"--context", "32"}, {"--windows", "4"}, {"--model", "model"}}),
+       of({"--batch", "--activations"})},
+      {"evaluate", joined(tasks, {{"--model", "model"}}), of({"--activations"})},
+      {"generate", joined(json, {{"--model", "model"}, {"--prompt", "Line"}}),
+       of({"--sequences", "--activations", "--stop"})},
+      {"generate", joined(drawn, {{"--model", "made/packed"}}), of({"--sequences", "--stop"})},
       {"teach", joined(json, {{"--model", "model"}, {"--text", "words.txt"}, {"--context", "32"}, {"--out", "out"}}),
-       of({"--batch"})},
-      {"dataset", joined(json, {{"--model", "model"}, {"--documents", "3"}, {"--document-tokens", "16"},
-                                {"--out", "out"}}),
-       of({"--sequences"})},
+       of({"--batch", "--activations"})},
+      {"dataset",
+       joined(json, {{"--model", "model"}, {"--documents", "3"}, {"--document-tokens", "16"}, {"--out", "out"}}),
+       of({"--sequences", "--activations"})},
       {"tokenize", {{"--json", ""}, {"--text", "words.txt"}, {"--tokenizer", "byte"}, {"--out", "out"}}, of({})},
       {"inspect", {{"--json", ""}, {"--model", "model"}}, of({})},
       {"bits", {{"--json", ""}, {"--shape", "smollm-135m"}}, of({})},
@@ -141,27 +161,68 @@ TEST_CASE("a flag changes what a command does, or is refused") {
       {"convert", {{"--json", ""}, {"--from", "model"}, {"--to", "out.gguf"}}, of({})},
       {"quantize", calibrated, of({})},
       {"quantize", joined(json, {{"--method", "rtn"}, {"--model", "model"}, {"--out", "out"}}), of({})}};
-  const std::map<std::string, std::string> values{
-      {"--text", "other.txt"},       {"--valid", "words.txt"},      {"--out", "elsewhere"},
-      {"--model", "other-model"},    {"--tokenizer", "byte"},       {"--teacher", "other-model"},
-      {"--device", "cuda:99"},       {"--precision", "bf16"},       {"--prompt", "More"},
-      {"--prompt-file", "prompt.txt"}, {"--stop", "e"},             {"--head", "int8"},
-      {"--tasks", "piqa"},           {"--tasks-data", "."},         {"--family", "qwen3"},
-      {"--estimator", "vanilla"},    {"--scale", "learned"},        {"--schedule", "geometric"},
-      {"--granularity", "tensor"},   {"--channel-scale", "per-linear"}, {"--method", "paretoq"},
-      {"--setting", "estimator=ede"}, {"--separator", "Line"},      {"--field", "body"},
-      {"--shape", "llama2-7b"},      {"--lines", "rtn/quantize.jsonl"}, {"--clip", "0.001"},
-      {"--checkpoint-every", "1"},   {"--evaluate-every", "1"},     {"--report-every", "1"},
-      {"--evaluate-windows", "1"},   {"--heads", "4"},              {"--epsilon", "0.1"},
-      {"--micro-batch", "2"},        {"--top-k", "2"},              {"--top-p", "0.3"},
-      {"--repetition-penalty", "3"}, {"--repetition-window", "1"},  {"--items", "1"},
-      {"--windows", "2"},            {"--max-length", "1"},         {"--context", "16"},
-      {"--sharpness", "2"},          {"quantize --method", "rtn"},  {"--bits", "2"},
-      {"--group", "8"},              {"--damping", "0.5"},          {"--block", "8"},
-      {"--ratios", "3"},             {"--clip-steps", "3"},         {"--salient", "0.3"},
-      {"--rounds", "1"},             {"--iterations", "3"},         {"--inputs", "full"},
-      {"--temperature", "2"},        {"--bos", "tokenizer"},        {"generate --context", "16"},
-      {"--type", "f32"},             {"--greedy-least", "0"},       {"--greedy-most", "9"}};
+  const std::map<std::string, std::string> values{{"--text", "other.txt"},
+                                                  {"--valid", "words.txt"},
+                                                  {"--out", "elsewhere"},
+                                                  {"--model", "other-model"},
+                                                  {"--tokenizer", "other.json"},
+                                                  {"--teacher", "other-model"},
+                                                  {"--device", "cuda:99"},
+                                                  {"--precision", "bf16"},
+                                                  {"--prompt", "More"},
+                                                  {"--prompt-file", "prompt.txt"},
+                                                  {"--stop", "e"},
+                                                  {"--head", "int8"},
+                                                  {"--tasks", "piqa"},
+                                                  {"--tasks-data", "."},
+                                                  {"--family", "qwen3"},
+                                                  {"--estimator", "vanilla"},
+                                                  {"--scale", "learned"},
+                                                  {"--schedule", "geometric"},
+                                                  {"--granularity", "tensor"},
+                                                  {"--channel-scale", "per-linear"},
+                                                  {"--method", "paretoq"},
+                                                  {"--setting", "estimator=ede"},
+                                                  {"--separator", "Line"},
+                                                  {"--field", "body"},
+                                                  {"--shape", "llama2-7b"},
+                                                  {"--lines", "rtn/quantize.jsonl"},
+                                                  {"--clip", "0.001"},
+                                                  {"--checkpoint-every", "1"},
+                                                  {"--evaluate-every", "1"},
+                                                  {"--report-every", "1"},
+                                                  {"--evaluate-windows", "1"},
+                                                  {"--heads", "4"},
+                                                  {"--epsilon", "0.1"},
+                                                  {"--micro-batch", "2"},
+                                                  {"--top-k", "2"},
+                                                  {"--top-p", "0.3"},
+                                                  {"--repetition-penalty", "3"},
+                                                  {"--repetition-window", "1"},
+                                                  {"--items", "1"},
+                                                  {"--windows", "2"},
+                                                  {"--max-length", "1"},
+                                                  {"--context", "16"},
+                                                  {"--sharpness", "2"},
+                                                  {"quantize --method", "rtn"},
+                                                  {"--bits", "2"},
+                                                  {"--group", "8"},
+                                                  {"--damping", "0.5"},
+                                                  {"--block", "8"},
+                                                  {"--ratios", "3"},
+                                                  {"--clip-steps", "3"},
+                                                  {"--salient", "0.3"},
+                                                  {"--rounds", "1"},
+                                                  {"--iterations", "3"},
+                                                  {"--inputs", "full"},
+                                                  {"--temperature", "2"},
+                                                  {"--bos", "tokenizer"},
+                                                  {"generate --context", "16"},
+                                                  {"generate --max-tokens", "3"},
+
+                                                  {"--type", "f32"},
+                                                  {"--greedy-least", "0"},
+                                                  {"--greedy-most", "9"}};
   const Sweep sweep = sweep_effects(program, modes, values);
   MESSAGE("flags beside others that were tried: ", sweep.tried);
   INFO(together(sweep.faults));
@@ -200,8 +261,7 @@ void run_planted(PlantedOptions& o) {
     throw binllm::Error(binllm::ErrorId::option_out_of_range, "planted", "--late", "1 to 1000", "more");
   }
   if (o.name == "text") throw std::runtime_error("planted: no id");
-  for (volatile binllm::Index i = 0; i < (o.loop > 1000 ? o.loop : 0); i = i + 1) {
-  }
+  while (o.loop > 1000) ::pause();
   fmt::print("{} {}\n", o.width, std::uint64_t{1000} / tokens);
 }
 
@@ -211,7 +271,8 @@ void add_planted(CLI::App& app, std::string& list) {
 
 }  // namespace
 
-TEST_CASE("the sweep finds planted faults: no range, a product that wraps, a folder left, a hang, a flag without effect") {
+TEST_CASE(
+    "the sweep finds planted faults: no range, a product that wraps, a folder left, a hang, a flag without effect") {
   SweptProgram program(add_planted, 0.1);
   Sweep sweep = sweep_values(program, {{"planted", {{"--out", "out"}, {"--dry-run", ""}}}});
   const Sweep effects = sweep_effects(program, {{"planted", {{"--out", "out"}}, {"--dry-run"}}},
@@ -219,9 +280,8 @@ TEST_CASE("the sweep finds planted faults: no range, a product that wraps, a fol
   sweep.faults.insert(sweep.faults.end(), effects.faults.begin(), effects.faults.end());
   INFO(together(sweep.faults));
   const auto found = [&](const char* flag, const char* what) {
-    return std::any_of(sweep.faults.begin(), sweep.faults.end(), [&](const std::string& fault) {
-      return contains(fault, flag) && contains(fault, what);
-    });
+    return std::any_of(sweep.faults.begin(), sweep.faults.end(),
+                       [&](const std::string& fault) { return contains(fault, flag) && contains(fault, what); });
   };
   CHECK(found("--width", "declares no range"));
   CHECK(found("--batch 4611686018427387904", "ends by signal"));

@@ -83,9 +83,8 @@ class TokenStream {
                           part.tokens().end());
       block->text_bytes += part.text_bytes();
     }
-    const bool known = std::all_of(parts.begin(), parts.end(), [](const TokenStream& part) {
-      return part.block_->tokenizer.has_value();
-    });
+    const bool known = std::all_of(parts.begin(), parts.end(),
+                                   [](const TokenStream& part) { return part.block_->tokenizer.has_value(); });
     if (known && !parts.empty()) {
       block->tokenizer = parts.front().block_->tokenizer;
     } else {

@@ -20,7 +20,7 @@ struct DecoderOptions {
   Index sequences = 1;
   Index capacity = 0;  ///< tokens of one sequence at most; 0: the model's positions
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
-  std::optional<VocabularyPrecision> vocabulary{};            ///< empty: what the format says, else float
+  std::optional<VocabularyPrecision> vocabulary{};             ///< empty: what the format says, else float
 };
 
 /// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.

@@ -22,8 +22,8 @@ struct SamplingOptions {
     v("top_k", self.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
     v("top_p", self.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
     v("repetition_penalty", self.repetition_penalty, "above 1: tokens seen become less likely; 1: off", above(0));
-    v("repetition_window", self.repetition_window,
-      "tokens that the penalty looks back; 0: all, the prompt's included", at_least(0));
+    v("repetition_window", self.repetition_window, "tokens that the penalty looks back; 0: all, the prompt's included",
+      at_least(0));
     v("seed", self.seed, "of the draws", any);
   }
   /// Errors: option_out_of_range.

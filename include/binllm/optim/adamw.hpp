@@ -75,12 +75,9 @@ struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
   static void update(const AdamWOptions& o, const ParameterRule& rule, const AdamWUpdate::Step& step,
                      View<const T, Device> g, View<T, Device> w, View<T, Device> m, View<T, Device> v) {
-    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),
-                                          static_cast<T>(o.beta2),
-                                          static_cast<T>(o.epsilon),
-                                          static_cast<T>(rule.decays ? o.weight_decay : 0),
-                                          static_cast<T>(rule.rate),
-                                          step};
+    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),   static_cast<T>(o.beta2),
+                                          static_cast<T>(o.epsilon), static_cast<T>(rule.decays ? o.weight_decay : 0),
+                                          static_cast<T>(rule.rate), step};
     Backend<Device>::map(std::array{Target<T>(w), Target<T>(m), Target<T>(v)}, formula, elements(w), elements(m),
                          elements(v), elements(g));
   }
