@@ -3,6 +3,11 @@
 set(binllm_components "")
 set(binllm_needs_tokenizer "")
 set(binllm_io_packages "")
+set(binllm_tokenizer_kinds "")
+set(binllm_tokenizer_packages "")
+if(NOT BINLLM_COMPONENTS)
+  return()
+endif()
 
 # A small static library from the .cpp files that stand beside their headers.
 function(binllm_compiled_component name)
@@ -13,8 +18,6 @@ function(binllm_compiled_component name)
 endfunction()
 
 # tokenizer: SentencePiece models, byte-level BPE; each where its libraries are
-set(binllm_tokenizer_kinds "")
-set(binllm_tokenizer_packages "")
 function(binllm_tokenizer_kind kind choice)  # and the packages it needs
   if(choice STREQUAL "OFF")
     return()

@@ -94,7 +94,7 @@ set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDE
 target_compile_options(binllm_cuda PUBLIC
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--diag-suppress=1675,20012,554>")
 target_compile_definitions(binllm_cuda PUBLIC "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
-target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static CUDA::cublasLt CUDA::cusolver)
+target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static)
 list(APPEND binllm_components cuda)
 message(STATUS "binllm: binllm::cuda for architectures ${CMAKE_CUDA_ARCHITECTURES}, by ${CMAKE_CUDA_COMPILER}")
 

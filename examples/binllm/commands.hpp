@@ -22,6 +22,7 @@ void add_pretrain(CLI::App& app, std::string& list);
 void add_binarize(CLI::App& app, std::string& list);
 void add_evaluate(CLI::App& app, std::string& list);
 void add_generate(CLI::App& app, std::string& list);
+void add_chat(CLI::App& app, std::string& list);
 void add_tokenize(CLI::App& app, std::string& list);
 void add_teach(CLI::App& app, std::string& list);
 void add_dataset(CLI::App& app, std::string& list);
@@ -32,6 +33,8 @@ void add_convert(CLI::App& app, std::string& list);
 void add_quantize(CLI::App& app, std::string& list);
 void add_plot(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
+void add_completion(CLI::App& app, std::string& list);
+void add_manual(CLI::App& app, std::string& list);
 
 /// pretrain: family and shape of a model as the command line gives them.
 struct ModelSize {

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "decoding.hpp"
+#include "interruption.hpp"
 #include "text_printer.hpp"
 
 #include <binllm/core/mapped_memory.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
 
 namespace program {
 
@@ -14,8 +21,7 @@ namespace {
 struct GenerateFlags {
   ChosenModel model;
   std::vector<std::string> prompt, prompt_file;
-  binllm::GenerateOptions options;
-  std::string head;
+  DecodingFlags decoding;
   bool stream = true, stats = false;
   std::string tokenizer;
   DeviceChoice device;
@@ -25,38 +31,69 @@ struct GenerateFlags {
   static void visit(V&& v, Self& self) {
     v("model", self.model, "", any);
     v("prompt", self.prompt, "text to continue; again for another", repeated_texts());
-    v("prompt_file", self.prompt_file, "file whose text is a prompt; again for another", repeated());
-    binllm::GenerateOptions::visit(without("seed", v), self.options);
-    v("stop", self.options.stop, "text at which to end, not printed; again for another", repeated_texts());
-    v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
+    auto& o = self.decoding.options;
+    v("prompt_file", self.prompt_file, "file whose text is a prompt, -: standard input; again for another", repeated());
+    v("max_tokens", o.max_tokens, "tokens to add at most to each prompt", at_least(0));
+    v("decoding", self.decoding, "", any);
+    v("context", o.context, "tokens that a text may have; 0: as many as are needed", at_least(0));
+    v("sequences", o.sequences, "prompts continued at the same time at most", at_least(1));
     v("stream", self.stream, "print text as it is made (default), or when it is complete", any);
     v("stats", self.stats, "print tokens, time and memory to standard error", any);
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
-  void check() const { options.check(); }
   void refuse_idle(const GivenFlags& given) const {
-    if (options.temperature == 0)
-      given.refuse({"top_k", "top_p", "seed"}, "--temperature above 0", "0: always the most likely token");
-    if (options.repetition_penalty == 1)
-      given.refuse({"repetition_window"}, "--repetition-penalty beside it", "1: no penalty");
+    decoding.refuse_idle(given);
     if (common.json) given.refuse({"stream"}, "text to print", "--json, which prints one object at the end");
   }
 };
 
-/// Those of --prompt, then those of --prompt-file, whose last line end is the file's and not the prompt's.
+/// A prompt must fit into a context, so what is longer than this is none, and is not read to its end.
+constexpr std::size_t most_bytes = std::size_t{1} << 24;
+
+std::string read_standard_input() {
+  std::string text;
+  for (std::array<char, 1 << 16> part{};;) {
+    const ssize_t got = ::read(STDIN_FILENO, part.data(), part.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      throw binllm::Error(binllm::ErrorId::file_unreadable, "generate", "standard input", "a text",
+                          std::strerror(errno));
+    }
+    if (got == 0) return text;
+    text.append(part.data(), static_cast<std::size_t>(got));
+    if (text.size() > most_bytes) {
+      throw binllm::Error(binllm::ErrorId::option_out_of_range, "generate", "standard input",
+                          fmt::format("a prompt of at most {} bytes", most_bytes), "a longer one");
+    }
+  }
+}
+
+/// The last line end of a file, LF or CR LF, is the file's and not the prompt's.
+std::string without_last_line_end(std::string text) {
+  const std::size_t end = text.ends_with("\r\n") ? 2 : text.ends_with('\n') ? 1 : 0;
+  text.resize(text.size() - end);
+  return text;
+}
+
+/// Those of --prompt, then those of --prompt-file; without either what comes through a pipe.
 std::vector<std::string> read_prompts(const GenerateFlags& flags) {
   std::vector<std::string> prompts = flags.prompt;
   for (const std::string& path : flags.prompt_file) {
+    if (path == "-") {
+      prompts.push_back(without_last_line_end(read_standard_input()));
+      continue;
+    }
     const auto file = binllm::MappedMemory::of_file(path);
-    std::string text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-    if (text.ends_with('\n')) text.pop_back();
-    prompts.push_back(std::move(text));
+    prompts.push_back(without_last_line_end({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}));
+  }
+  if (prompts.empty() && ::isatty(STDIN_FILENO) == 0) {
+    if (std::string text = without_last_line_end(read_standard_input()); !text.empty()) prompts = {std::move(text)};
   }
   if (prompts.empty()) {
-    throw binllm::Error(binllm::ErrorId::option_out_of_range, "generate", "--prompt, --prompt-file", "one at least",
-                        "none");
+    throw binllm::Error(binllm::ErrorId::option_out_of_range, "generate", "--prompt, --prompt-file",
+                        "one at least, or a text on standard input", "none");
   }
   return prompts;
 }
@@ -142,10 +179,8 @@ void print_memory(const binllm::DecoderMemory& m) {
 void generate(GenerateFlags& flags) {
   flags.common.apply();
   flags.device.apply();
-  binllm::GenerateOptions& options = flags.options;
-  options.seed = flags.common.seed;
   flags.model.refuse_idle(flags.common.given);
-  if (!flags.head.empty()) options.vocabulary = binllm::vocabulary_precision_named(flags.head);
+  const binllm::GenerateOptions options = flags.decoding.chosen(flags.common.seed);
   const auto prompts = read_prompts(flags);
   const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);
   TextPrinter printer(prompts.size(), flags.stream, !flags.common.json);

@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cmath>
+#include <concepts>
 #include <cstdio>
 #include <cstdlib>
 #include <initializer_list>
@@ -270,9 +271,9 @@ struct GivenFlags {
 
 /// A subcommand: its flags, and run(options) once they are checked: each by itself, then what `refuse_idle(given)` of
 /// the options has against flags beside others. Adds what it takes to `list`.
-template <OptionSet Options>
-void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help,
-                 void (*run)(Options&)) {
+template <OptionSet Options, class Run>
+requires std::invocable<Run&, Options&>
+void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help, Run run) {
   const auto options = std::make_shared<Options>();
   CLI::App& command = *app.add_subcommand(name, help);
   Options::visit(AddFlags{command}, *options);
@@ -284,6 +285,12 @@ void add_command(CLI::App& app, std::string& list, const std::string& name, cons
     if constexpr (requires { options->refuse_idle(given); }) options->refuse_idle(given);
     run(*options);
   });
+}
+/// The same, of a function that says by its argument what the options are.
+template <OptionSet Options>
+void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help,
+                 void (*run)(Options&)) {
+  add_command<Options, void (*)(Options&)>(app, list, name, help, run);
 }
 
 }  // namespace program

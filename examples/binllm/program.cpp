@@ -14,6 +14,7 @@ void add_commands(CLI::App& app, std::string& list) {
   add_binarize(app, list);
   add_evaluate(app, list);
   add_generate(app, list);
+  add_chat(app, list);
   add_tokenize(app, list);
   add_teach(app, list);
   add_dataset(app, list);
@@ -24,6 +25,8 @@ void add_commands(CLI::App& app, std::string& list) {
   add_quantize(app, list);
   add_plot(app, list);
   add_demo(app, list);
+  add_completion(app, list);
+  add_manual(app, list);
 }
 
 int run(CLI::App& app, int count, const char* const* arguments) {

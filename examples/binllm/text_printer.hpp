@@ -9,12 +9,6 @@
 
 namespace program {
 
-/// Whether there was a SIGINT since the first text began. Until then, and after the first, one ends the program at
-/// once.
-[[nodiscard]] bool interrupted() noexcept;
-/// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.
-void pass_interruption_on();
-
 /// Prints texts in the order of their prompts, each with a line end, an empty line between two. The first that has not
 /// ended is shown as it is made; what others make meanwhile waits for its turn. An interruption ends all of them.
 class TextPrinter final : public binllm::TextReceiver {

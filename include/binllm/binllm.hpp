@@ -20,6 +20,7 @@
 #include <binllm/eval/task_scores.hpp>
 #include <binllm/eval/tasks.hpp>
 #include <binllm/eval/trigram.hpp>
+#include <binllm/infer/conversation.hpp>
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generate.hpp>
 #include <binllm/infer/top_predictions.hpp>

@@ -11,6 +11,7 @@
 #include <binllm/io/containers/token_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/byte_pair_files.hpp>
+#include <binllm/io/folders/chat_template.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/protocol_text.hpp>

@@ -32,8 +32,9 @@ BEGIN {
   # Each room sees itself and those named here.
   base = "core"
   sees["core"] = ""
-  sees["policy"] = sees["tokenizer"] = sees["interop"] = base
+  sees["policy"] = sees["tokenizer"] = base
   sees["device"] = base
+  sees["interop"] = base " device"
   sees["simd"] = sees["device"] " device"
   sees["autodiff"] = sees["simd"] " simd"
   sees["ops"] = sees["autodiff"] " autodiff policy"

@@ -20,10 +20,10 @@ struct Outcome {
   std::string out, error;
 };
 
-inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
+/// A command of the shell.
+inline Outcome run_shell(const TemporaryFolder& folder, const std::string& command) {
   const std::filesystem::path errors = folder / "stderr";
-  const std::string command = environment + " " + BINLLM_PROGRAM + " " + arguments + " 2>" + errors.string();
-  std::FILE* pipe = ::popen(command.c_str(), "r");
+  std::FILE* pipe = ::popen((command + " 2>" + errors.string()).c_str(), "r");
   REQUIRE(pipe != nullptr);
   Outcome outcome{};
   std::array<char, 4096> buffer{};
@@ -32,6 +32,10 @@ inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, 
   outcome.code = WEXITSTATUS(::pclose(pipe));
   outcome.error = read_text(errors);
   return outcome;
+}
+
+inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
+  return run_shell(folder, environment + " " + BINLLM_PROGRAM + " " + arguments);
 }
 
 /// " --resume" where the folder holds a run: one that was killed early enough has left none.

@@ -59,10 +59,6 @@ Tensor<typename Model::value_type> logits_of(const Model& model, View<const std:
   copy_to_device(ids, there.view());
   return host(model.logits(pass, read(there.view())).value());
 }
-template <class T>
-double largest_difference(const Tensor<T>& a, const Tensor<T>& b) {
-  return largest_difference(a.view(), b.view());
-}
 
 /// The same logits, read token by token with a cache.
 template <LanguageModel Model>

@@ -52,11 +52,4 @@ Tensor<T> logits_of(const Llama<T, Cpu, F>& model, View<const std::int32_t> ids,
   return host(model.logits(pass, ids).value());
 }
 
-template <class T>
-double largest_difference(const Tensor<T>& a, const Tensor<T>& b) {
-  const auto difference = (a.view().flat() - b.view().flat()).abs();
-  return difference.isFinite().all() ? static_cast<double>(difference.maxCoeff())
-                                     : std::numeric_limits<double>::infinity();
-}
-
 }  // namespace binllm::test

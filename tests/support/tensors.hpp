@@ -86,6 +86,10 @@ double largest_difference(View<A, DeviceA> a, View<B, DeviceB> b) {
   const auto right = host(b);
   return largest_difference(left.view().data, left.size(), right.view().data, right.size());
 }
+template <class T>
+double largest_difference(const Tensor<T>& a, const Tensor<T>& b) {
+  return largest_difference(a.view(), b.view());
+}
 template <class T, class Device>
 double largest_difference(View<T, Device> found, std::initializer_list<double> wanted) {
   const auto left = host(found);

@@ -38,14 +38,14 @@ Llama<double> golden_llama(const std::string& owner) {
   return model;
 }
 
-constexpr Index sequences = 2, context = 9;
+constexpr Index sequences = 2, window = 9;
 
 struct Data {
-  Tensor<std::int32_t> ids{Shape{sequences, context}}, targets{Shape{sequences, context}};
+  Tensor<std::int32_t> ids{Shape{sequences, window}}, targets{Shape{sequences, window}};
   Data() {
     for (Index i = 0; i < ids.size(); ++i) {
       const auto token = [](Index n) { return static_cast<std::int32_t>((7 * n * n + 3 * n + 1) % 37); };
-      const Index first = i + i / context;  // a sequence has a token more than the context
+      const Index first = i + i / window;  // a sequence has a token more than the context
       ids.view().data[i] = token(first);
       targets.view().data[i] = token(first + 1);
     }
@@ -59,7 +59,7 @@ struct GoldenCache final : TeacherCache {
   explicit GoldenCache(std::map<std::string, std::vector<double>>& golden)
       : words(golden["top.words"]), log_probabilities(golden["top.log_probabilities"]), rest(golden["top.rest"]) {}
   [[nodiscard]] Index top() const override { return 5; }
-  [[nodiscard]] Index context() const override { return ::context; }
+  [[nodiscard]] Index context() const override { return window; }
   [[nodiscard]] double temperature() const override { return 1; }
   void read(Index first, View<std::int32_t> w, View<float> p, View<float> r) const override {
     for (Index i = 0; i < w.size(); ++i) {
@@ -88,11 +88,11 @@ TEST_CASE("published losses: value, gradient and ten steps are those of PyTorch"
     auto student = golden_llama("");
     const bool from_cache = key == "cached";
     const ChosenLoss<double, Cpu> objective{settings, from_cache ? nullptr : teacher, from_cache ? cache : nullptr};
-    TrainingStep<Llama<double>, ChosenLoss<double, Cpu>> training(student, sequences, 0, context, {}, false, objective);
+    TrainingStep<Llama<double>, ChosenLoss<double, Cpu>> training(student, sequences, 0, window, {}, false, objective);
     const auto fill = [&](const HostBatch& batch) {
       std::copy_n(data.ids.view().data, batch.ids.size(), batch.ids.data);
       std::copy_n(data.targets.view().data, batch.targets.size(), batch.targets.data);
-      for (Index row = 0; row < sequences; ++row) training.first_token()[static_cast<std::size_t>(row)] = row * context;
+      for (Index row = 0; row < sequences; ++row) training.first_token()[static_cast<std::size_t>(row)] = row * window;
     };
     for (Index step = 0; step < 10; ++step) {
       check_close(training.run(fill, step, 1e-2, 0, 0).loss,
@@ -117,11 +117,11 @@ TEST_CASE("published losses: gradients are those of finite differences") {
   auto teacher_model = golden_llama("teacher.");
   const auto cache = std::make_shared<GoldenCache>(golden);
   const Data data;
-  BatchMemory<Cpu> memory(sequences, context, CachedDistillation{cache}.token_data());
+  BatchMemory<Cpu> memory(sequences, window, CachedDistillation{cache}.token_data());
   const HostBatch host = memory.host();
   std::copy_n(data.ids.view().data, host.ids.size(), host.ids.data);
   std::copy_n(data.targets.view().data, host.targets.size(), host.targets.data);
-  memory.first_token()[1] = context;
+  memory.first_token()[1] = window;
   CachedDistillation{cache}.fill(host);
   memory.copy_to_device();
   const Batch<Cpu> batch = memory.rows(0, sequences);
@@ -163,7 +163,7 @@ TEST_CASE("chosen loss: what cannot be learnt from is refused") {
   const GoldenCache cache(golden);
   const ModelConfig student = small_config();
   const auto id = [&](const LossSettings& settings, const ModelConfig* teacher, const TeacherCache* from,
-                      Index tokens = context) {
+                      Index tokens = window) {
     return id_of([&] { check_loss(settings, student, teacher, from, tokens); });
   };
   const auto other = [&](auto change) {
@@ -185,8 +185,8 @@ TEST_CASE("chosen loss: what cannot be learnt from is refused") {
   CHECK(id(onebit, &wide, nullptr) == ErrorId::config_inconsistent);
   CHECK(id(cached, nullptr, &cache, 8) == ErrorId::config_inconsistent);
   CHECK(id({.distillation = 1, .temperature = 2}, nullptr, &cache) == ErrorId::config_inconsistent);
-  check_loss(hinton, student, &deep, nullptr, context);  // a teacher may be deeper and wider
-  check_loss(hinton, student, &wide, nullptr, context);
-  check_loss(cached, student, nullptr, &cache, context);
-  check_loss({}, student, nullptr, nullptr, context);
+  check_loss(hinton, student, &deep, nullptr, window);  // a teacher may be deeper and wider
+  check_loss(hinton, student, &wide, nullptr, window);
+  check_loss(cached, student, nullptr, &cache, window);
+  check_loss({}, student, nullptr, nullptr, window);
 }

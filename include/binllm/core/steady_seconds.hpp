@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Time that passes. <chrono> would do, and costs every unit a tenth of <Eigen/Dense> to parse.
+/// Time that passes. `<chrono>` would do, and costs every unit a tenth of <Eigen/Dense> to parse.
 #pragma once
 #include <ctime>
 

@@ -66,7 +66,7 @@ using Added = typename detail::AddedTo<List, T>::type;
 template <class First, class Second>
 using JoinedTypes = typename detail::Join<First, Second>::type;
 
-/// Calls f.template operator()<Type>() for each type in turn, until one call returns true; says whether one did.
+/// Calls `f.template operator()<Type>()` for each type in turn, until one call returns true; says whether one did.
 template <class List, class F>
 constexpr bool any_type(F&& f) {
   return [&]<class... Types>(TypeList<Types...>) { return (f.template operator()<Types>() || ...); }(List{});
@@ -76,7 +76,7 @@ template <class List, class F>
 constexpr void for_each_type(F&& f) {
   [&]<class... Types>(TypeList<Types...>) { (f.template operator()<Types>(), ...); }(List{});
 }
-/// An array of f.template operator()<Type>() of each type.
+/// An array of `f.template operator()<Type>()` of each type.
 template <class List, class F>
 [[nodiscard]] constexpr auto table_of(F&& f) {
   return [&]<class... Types>(TypeList<Types...>) { return std::array{f.template operator()<Types>()...}; }(List{});
@@ -112,7 +112,7 @@ template <class List>
   return text;
 }
 
-/// Calls f.template operator()<Type>() for the type of that name. Errors: unknown_name with the known ones.
+/// Calls `f.template operator()<Type>()` for the type of that name. Errors: unknown_name with the known ones.
 template <class List, class F>
 void with_named(std::string_view operation, std::string_view argument, std::string_view name, F&& f) {
   const bool found = any_type<List>([&]<NamedType T>() {

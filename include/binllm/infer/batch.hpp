@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -17,8 +18,9 @@ namespace binllm::detail {
 template <LanguageModel Model>
 class BatchRun {
  public:
-  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver)
-      : decoder_(decoder), options_(options), receiver_(receiver), sampler_(options.sampling()) {
+  /// `read` tokens of the only prompt has the decoder's first sequence read before.
+  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver, Index read = 0)
+      : decoder_(decoder), options_(options), receiver_(receiver), read_(read), sampler_(options.sampling()) {
     for (Index slot = decoder.sequences(); slot-- > 0;) free_slots_.push_back(slot);
   }
 
@@ -47,10 +49,10 @@ class BatchRun {
     if (!receiver_.on_begin(prompt)) return static_cast<void>(end(entered, FinishReason::stopped));
     if (options_.max_tokens == 0) return static_cast<void>(end(entered, FinishReason::max_tokens));
     const auto start = Clock::now();
-    decoder_.restart(entered.slot);
-    const auto& tokens = sequence(prompt).tokens;
-    const std::int32_t token = choose(prompt, decoder_.prefill(entered.slot, tokens));
-    made_.statistics.prompt_tokens += std::ssize(tokens);
+    decoder_.keep(entered.slot, read_);
+    const auto fresh = std::span<const std::int32_t>(sequence(prompt).tokens).subspan(static_cast<std::size_t>(read_));
+    const std::int32_t token = choose(prompt, decoder_.prefill(entered.slot, fresh));
+    made_.statistics.prompt_tokens += std::ssize(fresh);
     made_.statistics.prefill_seconds += seconds_since(start);
     if (take(entered, token)) running_.push_back(entered);
   }
@@ -110,6 +112,7 @@ class BatchRun {
   Decoder<Model>& decoder_;
   const GenerateOptions& options_;
   TokenReceiver& receiver_;
+  Index read_;
   Sampler sampler_;
   GeneratedTokens made_;
   std::vector<Index> free_slots_, slots_;

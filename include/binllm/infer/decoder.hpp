@@ -61,7 +61,14 @@ class Decoder {
   /// Tokens that a sequence has read. Errors: index_out_of_range.
   [[nodiscard]] Index length(Index sequence) const { return cache_.length(checked(sequence)); }
   /// Forgets what a sequence has read. Errors: index_out_of_range.
-  void restart(Index sequence) { cache_.restart(checked(sequence)); }
+  void restart(Index sequence) { keep(sequence, 0); }
+  /// The same but for its first `tokens`. Errors: index_out_of_range, also for more than it has read.
+  void keep(Index sequence, Index tokens) {
+    if (tokens < 0 || tokens > length(sequence))
+      throw Error(ErrorId::index_out_of_range, "Decoder", "tokens",
+                  fmt::format("at most the {} that were read", length(sequence)), fmt::format("{}", tokens));
+    cache_.keep(sequence, tokens);
+  }
 
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
   /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),

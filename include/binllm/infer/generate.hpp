@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// How tokens and text are made: the definitions of what infer/generation.hpp declares, and generation with a decoder.
 #pragma once
+#include <binllm/infer/any_decoder.hpp>
 #include <binllm/infer/batch.hpp>
 #include <binllm/infer/generation.hpp>
 #include <binllm/infer/texts.hpp>
@@ -31,17 +32,6 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
                   fmt::format("{}", size));
     check_token_ids("generate", View<const std::int32_t>(prompts[i].data(), {size}), vocab_size);
   }
-}
-
-/// What a tokenizer adds to the options.
-[[nodiscard]] inline GenerateOptions with_tokenizer(GenerateOptions options, const Tokenizer& tokenizer,
-                                                    const ModelConfig& config) {
-  const auto eos = tokenizer.eos();
-  if (config.eos_token_ids.empty() && eos) options.end_tokens.push_back(*eos);
-  if (options.choosable == 0 || options.choosable > tokenizer.vocab_size()) options.choosable = tokenizer.vocab_size();
-  const auto holes = tokenizer.without_piece();
-  options.never.insert(options.never.end(), holes.begin(), holes.end());
-  return options;
 }
 
 }  // namespace detail
@@ -79,6 +69,23 @@ template <LanguageModel Model>
   detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
   detail::NoReceiver nobody;
   return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver)(prompts);
+}
+
+/// Continues one text, of whose tokens the first sequence of the decoder has read the first ones: only the others are
+/// read now. Its `length` afterwards is that of the result, or one less: the last token that was made need not be read.
+/// Errors: as above; option_out_of_range for a decoder that has read as many tokens as the text has, or more.
+template <LanguageModel Model>
+[[nodiscard]] GeneratedTokens generate_after(Decoder<Model>& decoder, std::vector<std::int32_t> ids,
+                                             const GenerateOptions& options = {}, TokenReceiver* receiver = nullptr) {
+  options.check();
+  const Index read = decoder.length(0);
+  const std::vector<std::vector<std::int32_t>> prompts{std::move(ids)};
+  detail::check_prompts(prompts, decoder.capacity(), decoder.config().vocab_size);
+  if (read >= std::ssize(prompts.front()))
+    throw Error(ErrorId::option_out_of_range, "generate", "ids", fmt::format("more than the {} that were read", read),
+                fmt::format("{}", prompts.front().size()));
+  detail::NoReceiver nobody;
+  return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver, read)(prompts);
 }
 
 template <LanguageModel Model>
@@ -119,5 +126,26 @@ std::string generate(const Model& model, const Tokenizer& tokenizer, std::string
                      const GenerateOptions& options) {
   return generate_texts(model, tokenizer, {encode_prompt(tokenizer, prompt)}, options).texts.front().text();
 }
+
+/// A decoder behind the interface that hides its model's type.
+template <LanguageModel Model>
+class ErasedDecoder final : public AnyDecoder {
+ public:
+  explicit ErasedDecoder(Model&& model, const DecoderOptions& options = {}) : decoder_(std::move(model), options) {}
+  /// The model must outlive the decoder.
+  explicit ErasedDecoder(const Model& model, const DecoderOptions& options = {}) : decoder_(model, options) {}
+
+  [[nodiscard]] const ModelConfig& config() const override { return decoder_.config(); }
+  [[nodiscard]] Index capacity() const override { return decoder_.capacity(); }
+  [[nodiscard]] Index length() const override { return decoder_.length(0); }
+  void keep(Index tokens) override { decoder_.keep(0, tokens); }
+  [[nodiscard]] GeneratedTokens generate(std::vector<std::int32_t> ids, const GenerateOptions& options,
+                                         TokenReceiver* receiver) override {
+    return generate_after(decoder_, std::move(ids), options, receiver);
+  }
+
+ private:
+  Decoder<Model> decoder_;
+};
 
 }  // namespace binllm

@@ -22,6 +22,17 @@ namespace binllm {
 
 namespace detail {
 
+/// What a tokenizer adds to the options.
+[[nodiscard]] inline GenerateOptions with_tokenizer(GenerateOptions options, const Tokenizer& tokenizer,
+                                                    const ModelConfig& config) {
+  const auto eos = tokenizer.eos();
+  if (config.eos_token_ids.empty() && eos) options.end_tokens.push_back(*eos);
+  if (options.choosable == 0 || options.choosable > tokenizer.vocab_size()) options.choosable = tokenizer.vocab_size();
+  const auto holes = tokenizer.without_piece();
+  options.never.insert(options.never.end(), holes.begin(), holes.end());
+  return options;
+}
+
 /// Turns tokens into text, and text into an end where a stop string comes.
 class TextWriter final : public TokenReceiver {
  public:

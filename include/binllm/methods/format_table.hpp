@@ -4,6 +4,7 @@
 #pragma once
 #include <binllm/methods/formats.hpp>
 #include <binllm/methods/shipped.hpp>
+#include <binllm/nn/erased_format.hpp>
 
 #include <utility>
 

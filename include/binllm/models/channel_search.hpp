@@ -2,7 +2,7 @@
 /// The model of stage 1, and what becomes of the scales that it finds.
 #pragma once
 #include <binllm/models/convert.hpp>
-#include <binllm/nn/any_kind.hpp>
+#include <binllm/nn/erased_format.hpp>
 
 namespace binllm {
 

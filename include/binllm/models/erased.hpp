@@ -4,7 +4,7 @@
 #pragma once
 #include <binllm/models/channel_search.hpp>
 #include <binllm/models/formats.hpp>
-#include <binllm/nn/any_kind.hpp>
+#include <binllm/nn/erased_format.hpp>
 
 #include <string>
 

@@ -12,7 +12,7 @@ namespace binllm {
 template <std::floating_point T, ChannelSharing sharing = ChannelSharing::shared>
 using RuntimeBinary = Binary<Recipe<RuntimeEstimator<T>, RuntimeScale<T>, ChannelScale<T, sharing>, RuntimeSchedule>>;
 
-/// Calls f.template operator()<Format>() with the format of that name, which is one of CommonFormats; `get(key)` gives
+/// Calls `f.template operator()<Format>()` with the format of that name, which is one of CommonFormats; `get(key)` gives
 /// the other words that config.json keeps of it. Activations are those of a packed one.
 template <class T, class Activations, class Get, class F>
 decltype(auto) with_format_named(std::string_view name, const Get& get, F&& f) {

@@ -6,6 +6,7 @@
 #include <sentencepiece_processor.h>
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 #include <optional>
 #include <unordered_set>
@@ -93,9 +94,8 @@ class Cuts {
 class SentencePiece final : public Tokenizer::Interface {
  public:
   SentencePiece(std::string model, const std::string& path) : model_(std::move(model)) {
-    const auto status = processor_.LoadFromSerializedProto(model_);
-    if (!status.ok() || processor_.GetPieceSize() < 1) {
-      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", status.ToString());
+    if (const std::string wrong = load(); !wrong.empty()) {
+      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", wrong);
     }
     cuts_.emplace(parse_sentencepiece(model_));
     for (int id = 0; id < processor_.GetPieceSize(); ++id) bytes_.push_back(surface_bytes(id));
@@ -140,6 +140,16 @@ class SentencePiece final : public Tokenizer::Interface {
   }
 
  private:
+  /// What is wrong with the model; empty if nothing is. The library throws where its dictionary cannot be built.
+  std::string load() {
+    try {
+      const auto status = processor_.LoadFromSerializedProto(model_);
+      if (status.ok() && processor_.GetPieceSize() < 1) return "no pieces";
+      return status.ok() ? std::string() : status.ToString();
+    } catch (const std::exception& error) {
+      return error.what();
+    }
+  }
   static std::optional<std::int32_t> defined(int id) { return id < 0 ? std::nullopt : std::optional<std::int32_t>(id); }
 
   static void check(const sentencepiece::util::Status& status, const char* operation) {

@@ -3,7 +3,7 @@
 #pragma once
 #include <binllm/device/host.hpp>
 #include <binllm/models/causal_lm.hpp>
-#include <binllm/nn/any_kind.hpp>
+#include <binllm/nn/erased_format.hpp>
 #include <binllm/packed/sign_row.hpp>
 
 #include <bit>

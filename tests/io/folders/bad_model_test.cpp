@@ -263,11 +263,11 @@ TEST_CASE("policies that the folder lacks, that nobody knows, or that are not th
   // What the folder was trained with is no matter for what it computes.
   set_recipe(folder, "channel_scale", "none");
   set_recipe(folder, "schedule", "uniform");
-  CHECK(load_model<BinaryModel>(folder.path()).config == tiny_config());
+  CHECK(load_model<BinaryModel>(folder.path()).config == folder_config());
 }
 
 TEST_CASE("the sharpness is a number from 0 to inf") {
-  ModelDescription description{.config = tiny_config(), .format = "binary", .recipe = {}};
+  ModelDescription description{.config = folder_config(), .format = "binary", .recipe = {}};
   CHECK(id_of([&] { (void)recipe_sharpness(description); }) == ErrorId::config_invalid);
   description.recipe["t"] = "inf";
   CHECK(recipe_sharpness(description) == std::numeric_limits<double>::infinity());

@@ -15,7 +15,7 @@ namespace {
 const std::string layer = "gpt_neox.layers.1.attention.", fused = layer + "query_key_value.";
 
 GptNeox<float> tiny() {
-  ModelConfig c = tiny_config(false);
+  ModelConfig c = folder_config(false);
   c.hidden_size = 24;
   c.num_key_value_heads = c.num_attention_heads;
   c.rotary_share = 1.0 / 3;

@@ -21,7 +21,7 @@
 namespace binllm::test {
 
 /// Extents that are all different and mostly no multiple of eight.
-inline LlamaConfig tiny_config(bool tied = true) {
+inline LlamaConfig folder_config(bool tied = true) {
   LlamaConfig c;
   c.vocab_size = 19;
   c.hidden_size = 12;
@@ -37,7 +37,7 @@ inline LlamaConfig tiny_config(bool tied = true) {
 
 template <class T>
 Llama<T> tiny_model(bool tied = true) {
-  Llama<T> model(tiny_config(tied));
+  Llama<T> model(folder_config(tied));
   initialise(model, 5, 0.4);
   return model;
 }

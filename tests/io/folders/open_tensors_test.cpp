@@ -251,7 +251,7 @@ TEST_CASE("a folder is verified as far as it has checksums") {
 }
 
 TEST_CASE("what was read of a file does not stay in memory") {
-  LlamaConfig c = tiny_config(false);
+  LlamaConfig c = folder_config(false);
   c.vocab_size = 1024, c.hidden_size = 1024, c.intermediate_size = 2048, c.num_hidden_layers = 1;
   const TemporaryFolder folder;
   save(Llama<float>(c), folder.path());

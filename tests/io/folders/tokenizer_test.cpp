@@ -15,7 +15,7 @@ namespace {
 
 /// A folder with a config.json of that vocabulary.
 void describe(const fs::path& folder, Index vocabulary, const std::map<std::string, std::string>& recipe = {}) {
-  ModelDescription description{.config = tiny_config(), .format = "dense", .recipe = recipe};
+  ModelDescription description{.config = folder_config(), .format = "dense", .recipe = recipe};
   description.config.vocab_size = vocabulary;
   write_config(folder / "config.json", description);
 }
@@ -38,7 +38,7 @@ TEST_CASE("bytes: by name, by config.json, or by a vocabulary of 256") {
 
 TEST_CASE("a byte-level model keeps its tokenizer by name") {
   const TemporaryFolder folder;
-  LlamaConfig config = tiny_config();
+  LlamaConfig config = folder_config();
   config.vocab_size = 257;
   const Tokenizer bytes = byte_tokenizer();
   save(Llama<float>(config), folder.path(), {&bytes, {}});

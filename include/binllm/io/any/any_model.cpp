@@ -74,6 +74,10 @@ GenerationReport AnyModel::generate(const Tokenizer& tokenizer, const std::vecto
   const auto model = std::move(model_);
   return model->generate(tokenizer, prompts, options, receiver, true);
 }
+AnyDecoderPointer AnyModel::decoder(const GenerateOptions& options) && {
+  const auto model = std::move(model_);
+  return model->decoder(options);
+}
 void AnyModel::save(const std::filesystem::path& folder, const SaveOptions& options) const {
   model_->save(folder, options);
 }

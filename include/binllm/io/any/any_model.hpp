@@ -9,6 +9,7 @@
 #pragma once
 #include <binllm/eval/perplexity.hpp>
 #include <binllm/eval/task_scores.hpp>
+#include <binllm/infer/any_decoder.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/texts.hpp>
 #include <binllm/infer/top_predictions.hpp>
@@ -102,6 +103,9 @@ class AnyModel {
                                           const GenerateOptions& options, TextReceiver* receiver = nullptr) const&;
   [[nodiscard]] GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                                           const GenerateOptions& options, TextReceiver* receiver = nullptr) &&;
+  /// The model, given away to read and continue one text, as a Conversation does. Of the options `context` (0: the
+  /// model's positions), `sharpness` and `vocabulary` count. Errors: those of Decoder.
+  [[nodiscard]] AnyDecoderPointer decoder(const GenerateOptions& options = {}) &&;
   /// Any format; float as F32. Models of a GPU are copied to the host first. Errors: those of binllm::save.
   void save(const std::filesystem::path& folder, const SaveOptions& options = {}) const;
 

@@ -79,6 +79,10 @@ class ModelOf final : public AnyModel::Interface {
     auto texts = generate_texts(decoder, tokenizer, ids, options, receiver);
     return {std::move(texts), decoder.memory()};
   }
+  AnyDecoderPointer decoder(const GenerateOptions& options) override {
+    const DecoderOptions chosen{1, options.context, options.sharpness, options.vocabulary};
+    return std::make_unique<ErasedDecoder<Model>>(std::move(model_), chosen);
+  }
   void save(const std::filesystem::path& folder, const SaveOptions& options) const override {
     if (stored_) return binllm::save(*stored_, folder, options);
     with_host_model([&](const HostModel& model) { binllm::save(model, folder, options); });

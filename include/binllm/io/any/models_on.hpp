@@ -27,6 +27,8 @@ struct AnyModel::Interface {
   /// `last` says that the model is used no more.
   [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
                                                   const GenerateOptions&, TextReceiver*, bool last) = 0;
+  /// The model is used no more.
+  [[nodiscard]] virtual AnyDecoderPointer decoder(const GenerateOptions&) = 0;
   virtual void save(const std::filesystem::path&, const SaveOptions&) const = 0;
   [[nodiscard]] virtual AnyTeacherPointer teacher(double sharpness) = 0;
   virtual void predict_top(const TokenStream&, const TopPredictionOptions&, TopPredictionReceiver&) const = 0;

@@ -314,10 +314,11 @@ void read_added_tokens(const fs::path& folder, const Settings& settings, BytePai
   if (const auto list = settings.find("added_tokens_decoder")) {
     for (const auto& [key, value] : list->members()) {
       const Value token = list->at(key);
-      std::int32_t id = -1;
+      std::uint32_t id = 0;
       const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
       if (error != std::errc{} || end != key.data() + key.size()) token.refuse("an id as key", key.substr(0, 64));
-      model.added.push_back(read_added(token, Value(json(id), "added_tokens_decoder").id(tokens)));
+      const json number(id);
+      model.added.push_back(read_added(token, Value(number, "added_tokens_decoder").id(tokens)));
     }
   }
   if (is_there(folder / "added_tokens.json")) {

@@ -3,6 +3,7 @@
 #include <binllm/io/containers/gguf/blocks.hpp>
 #include <binllm/io/containers/gguf/file.hpp>
 #include <binllm/io/containers/values.hpp>
+#include <binllm/io/folders/chat_template.hpp>
 #include <binllm/io/folders/convert.hpp>
 #include <binllm/io/folders/gguf/export.hpp>
 #include <binllm/io/folders/model.hpp>
@@ -35,7 +36,7 @@ void say_lost_metadata(const fs::path& from, std::vector<std::string>& losses) {
   for (const auto& [name, value] : file.metadata()) {
     const bool kept = name == "general.architecture" || name == "general.type" || name == "general.file_type" ||
                       name == "general.alignment" || name == "general.quantization_version";
-    const bool lost = (name.starts_with("general.") && !kept) || name.starts_with("tokenizer.chat_template");
+    const bool lost = (name.starts_with("general.") && !kept) || name.starts_with("tokenizer.chat_template.");
     if (lost) names += (names.empty() ? "" : ", ") + name;
   }
   if (!names.empty()) losses.push_back("metadata: " + names);
@@ -100,10 +101,11 @@ ContainerConversion convert_model(const fs::path& from, const fs::path& to, cons
   const auto tokenizer = tokenizer_of(from);
   ContainerConversion result;
   if (to.extension() == ".gguf") {
-    result = detail::export_gguf(source, description, tokenizer ? &*tokenizer : nullptr, to, options.type);
+    result = detail::export_gguf(source, description, tokenizer ? &*tokenizer : nullptr, chat_template_text(from), to,
+                                 options.type);
   } else {
     FolderTensors tensors(source, *description.family, options.type);
-    const SaveOptions save{.tokenizer = tokenizer ? &*tokenizer : nullptr, .source = is_gguf(from) ? fs::path{} : from};
+    const SaveOptions save{.tokenizer = tokenizer ? &*tokenizer : nullptr, .source = from};
     const auto never = [](auto&&...) { return false; };
     detail::write_folder(to, description, save, never, [&](const fs::path& file) { tensors.write(file); });
     result = std::move(tensors.result);

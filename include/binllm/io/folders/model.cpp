@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
+#include <binllm/io/folders/chat_template.hpp>
 #include <binllm/io/folders/model.hpp>
 
 #include <span>
@@ -20,6 +21,15 @@ bool reads_back(const std::filesystem::path& folder, const ModelDescription& des
     return read_config(folder, {description.family, description.format}).config == description.config;
   } catch (const Error&) {
     return false;
+  }
+}
+
+/// That of the source, if it has one. One that cannot be read is no reason to lose a model.
+std::optional<std::string> template_of(const std::filesystem::path& source) {
+  try {
+    return source.empty() ? std::nullopt : chat_template_text(source);
+  } catch (const Error&) {
+    return std::nullopt;
   }
 }
 
@@ -48,6 +58,9 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
   const std::filesystem::path source = options.source / generation_config_file;
   if (!options.source.empty() && std::filesystem::exists(source, ignored)) {
     write_file(folder / generation_config_file, MappedFile(source).bytes());
+  }
+  if (const auto jinja = template_of(options.source)) {
+    write_file(folder / chat_template_file, std::as_bytes(std::span(*jinja)));
   }
   write_config(folder / "config.json", description, {description.family, description.format}, options.source);
   if (!reads_back(folder, description)) std::filesystem::remove(folder / generation_config_file, ignored);

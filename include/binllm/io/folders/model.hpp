@@ -32,7 +32,8 @@ struct SaveOptions {
   const Tokenizer* tokenizer = nullptr;  ///< stored with the model where given
   std::map<std::string, std::string>
       recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
-  std::filesystem::path source{};  ///< a folder whose generation_config.json and foreign keys are kept
+  /// A folder whose generation_config.json and foreign keys are kept, or a GGUF file; and the chat template of either.
+  std::filesystem::path source{};
 };
 
 /// The family and format of a model, for readers of folders that hold one of the caller's own.

@@ -12,7 +12,7 @@
 #include <binllm/methods/post_training/blockwise_options.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/models/walk_blocks.hpp>
-#include <binllm/nn/any_kind.hpp>
+#include <binllm/nn/erased_format.hpp>
 
 #include <map>
 #include <string>

@@ -19,7 +19,7 @@ using DefaultBinary =
 
 /// Rows of 128 but for one role: Q1_0 and Q4_0.
 LlamaConfig wide_config() {
-  LlamaConfig c = tiny_config(false);
+  LlamaConfig c = folder_config(false);
   c.hidden_size = 128;
   c.intermediate_size = 96;
   c.num_attention_heads = 2, c.num_key_value_heads = 1, c.head_dim = 64;

@@ -56,9 +56,11 @@ class Exporter {
     count_block_weights();
   }
 
-  ContainerConversion write(const std::filesystem::path& to, const Tokenizer* tokenizer) {
+  ContainerConversion write(const std::filesystem::path& to, const Tokenizer* tokenizer,
+                            const std::optional<std::string>& chat_template) {
     GgufMetadata metadata = config_;
     add_tokenizer(metadata, tokenizer);
+    if (chat_template) metadata.emplace("tokenizer.chat_template", *chat_template);
     metadata.emplace("general.name", to.stem().string());
     metadata.emplace("general.quantization_version", std::uint32_t{2});
     metadata.emplace("general.file_type", file_type());
@@ -195,8 +197,9 @@ class Exporter {
 }  // namespace
 
 ContainerConversion export_gguf(const ModelTensors& source, const ModelDescription& description,
-                                const Tokenizer* tokenizer, const std::filesystem::path& to, DType type) {
-  return Exporter(source, description, type).write(to, tokenizer);
+                                const Tokenizer* tokenizer, const std::optional<std::string>& chat_template,
+                                const std::filesystem::path& to, DType type) {
+  return Exporter(source, description, type).write(to, tokenizer, chat_template);
 }
 
 }  // namespace binllm::detail

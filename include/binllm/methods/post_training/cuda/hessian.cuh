@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// Hessians on a GPU: the factor of the inverse by cuSOLVER, and the sweep over columns whose weights are rounded to
-/// grids. All in double, in the orders of inverse_factor.hpp, column_sweep.hpp and gptq.hpp. nvcc only; programs link
-/// cusolver.
+/// Hessians on a GPU: the factor of the inverse by cuSOLVER, which the first one loads, and the sweep over columns whose
+/// weights are rounded to grids. All in double, in the orders of inverse_factor.hpp, column_sweep.hpp and gptq.hpp. nvcc
+/// only.
 #pragma once
 #include <binllm/device/cuda/kernel.hpp>
+#include <binllm/device/cuda/late_library.hpp>
 #include <binllm/device/host.hpp>
 #include <binllm/methods/post_training/cuda/hessian.hpp>
 #include <binllm/methods/post_training/grid_fit.hpp>
@@ -18,6 +19,22 @@
 
 namespace binllm::cuda {
 
+/// What is used of cuSOLVER.
+struct Cusolver {
+  LateLibrary library{"hessian", fmt::format("libcusolver.so.{}", CUSOLVER_VER_MAJOR)};
+  decltype(&cusolverDnCreate) create = library["cusolverDnCreate"];
+  decltype(&cusolverDnSetStream) set_stream = library["cusolverDnSetStream"];
+  decltype(&cusolverDnDpotrf_bufferSize) potrf_memory = library["cusolverDnDpotrf_bufferSize"];
+  decltype(&cusolverDnDpotrf) potrf = library["cusolverDnDpotrf"];
+  decltype(&cusolverDnXtrtri_bufferSize) trtri_memory = library["cusolverDnXtrtri_bufferSize"];
+  decltype(&cusolverDnXtrtri) trtri = library["cusolverDnXtrtri"];
+};
+/// Errors: device_missing where the library is not to be found.
+[[nodiscard]] inline const Cusolver& cusolver() {
+  static const Cusolver functions;
+  return functions;
+}
+
 inline void check(cusolverStatus_t status, std::string_view operation) {
   if (status != CUSOLVER_STATUS_SUCCESS)
     throw Error(ErrorId::device_failed, operation, "cusolver", "success", fmt::format("{}", static_cast<int>(status)));
@@ -27,8 +44,8 @@ struct Solver {
   inline static cusolverDnHandle_t handle = nullptr;
   [[nodiscard]] static cusolverDnHandle_t get() {
     if (handle == nullptr) {
-      check(cusolverDnCreate(&handle), "cusolver");
-      check(cusolverDnSetStream(handle, stream()), "cusolver");
+      check(cusolver().create(&handle), "cusolver");
+      check(cusolver().set_stream(handle, stream()), "cusolver");
     }
     return handle;
   }
@@ -68,21 +85,21 @@ static __global__ void scaled_diagonal(const double* h, Index n, double factor, 
   const auto handle = Solver<>::get();
   Tensor<std::int32_t, Cuda> info(Shape{1});
   int elements = 0;
-  check(cusolverDnDpotrf_bufferSize(handle, CUBLAS_FILL_MODE_LOWER, n, a.data, n, &elements), "potrf");
+  check(cusolver().potrf_memory(handle, CUBLAS_FILL_MODE_LOWER, n, a.data, n, &elements), "potrf");
   {
     Tensor<double, Cuda> memory(Shape{std::max(elements, 1)});
     check(
-        cusolverDnDpotrf(handle, CUBLAS_FILL_MODE_LOWER, n, a.data, n, memory.view().data, elements, info.view().data),
+        cusolver().potrf(handle, CUBLAS_FILL_MODE_LOWER, n, a.data, n, memory.view().data, elements, info.view().data),
         "potrf");
   }
   if (scalar_on_host(info.view()) != 0) return false;
   std::size_t on_device = 0, on_host = 0;
-  check(cusolverDnXtrtri_bufferSize(handle, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a.data, n,
-                                    &on_device, &on_host),
+  check(cusolver().trtri_memory(handle, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a.data, n,
+                                &on_device, &on_host),
         "trtri");
   Tensor<std::uint8_t, Cuda> memory(Shape{std::max<Index>(static_cast<Index>(on_device), 1)});
   std::vector<std::byte> host_memory(on_host);
-  check(cusolverDnXtrtri(handle, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a.data, n,
+  check(cusolver().trtri(handle, CUBLAS_FILL_MODE_LOWER, CUBLAS_DIAG_NON_UNIT, n, CUDA_R_64F, a.data, n,
                          memory.view().data, on_device, host_memory.data(), on_host, info.view().data),
         "trtri");
   return scalar_on_host(info.view()) == 0;

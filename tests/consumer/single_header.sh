@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# usage: single_header.sh COMPILER FLAGS_FILE
+# The single header wants no other header of ours, and the first example, compiled with it, prints what it should.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/binllm"
+"$root/cmake/single_header.sh" >"$work/binllm/binllm.hpp"
+sed '/^-I/d' "$2" >"$work/flags"  # all flags of a user but the folder of our headers
+"$1" @"$work/flags" "-I$work" "$root/examples/01_gradient.cpp" -lfmt -pthread -o "$work/program"
+bash "$root/examples/compare.sh" "$work/program" "$root/examples/01_gradient.out"
