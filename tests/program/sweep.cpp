@@ -6,6 +6,7 @@
 #include "binllm/program.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -186,6 +187,7 @@ Observed SweptProgram::fork_and_run(const std::string& command, const Settings& 
     const rlimit none{0, 0}, memory{rlim_t{1} << 34, rlim_t{1} << 34};
     ::setrlimit(RLIMIT_CORE, &none);
     if (!sanitized) ::setrlimit(RLIMIT_AS, &memory);
+    ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
     ::dup2(out_, STDOUT_FILENO);
     ::dup2(error_, STDERR_FILENO);
     if (::chdir(folder_.path().c_str()) != 0) ::_exit(127);

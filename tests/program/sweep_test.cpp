@@ -74,6 +74,8 @@ TEST_CASE("no value of any option crashes, wraps, hangs, or leaves a file behind
       {"binarize", joined(one_bit, {{"--dry-run", ""}})},
       {"evaluate", joined(judged, {{"--model", "made/binary"}, {"--text", "words.txt"}})},
       {"generate", {{"--model", "made/packed"}, {"--prompt", "Line"}, {"--max-tokens", "2"}, {"--threads", "1"}}},
+      {"chat", {{"--model", "model"}, {"--template", "chatml"}, {"--threads", "1"}}},
+      {"completion", {{"--shell", "bash"}}},
       {"tokenize", {{"--text", "words.txt"}, {"--tokenizer", "byte"}, {"--out", "out"}}},
       {"teach",
        {{"--model", "model"},

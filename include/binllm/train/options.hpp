@@ -12,8 +12,8 @@ namespace binllm {
 /// Defaults are the paper's where it gives them; `small_model()` is what serves models of up to a few million
 /// parameters. What each number means stands in `visit`.
 struct TrainingOptions {
-  /// That a training may ask for: with a step's on top they are still counted in 64 bits.
-  static constexpr double most_tokens = 0x1p62;
+  /// That a training may ask for.
+  static constexpr double most_tokens = 1e15;
 
   Index tokens = 0, batch = 128, micro_batch = 0, context = 2048;
   double learning_rate = 1e-4, last_learning_rate = 2e-6;
