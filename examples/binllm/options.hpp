@@ -50,6 +50,8 @@ struct Flag : OptionRange {
 [[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
 /// Required, and may stand without its name: in the order of such members.
 [[nodiscard]] inline Flag positional() { return {any, true, false, {}, {}, true}; }
+/// The same, not required.
+[[nodiscard]] inline Flag optional_positional() { return {any, false, false, {}, {}, true}; }
 [[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}, false}; }
 /// The same, where a text without a character is one too.
 [[nodiscard]] inline Flag repeated_texts() { return {any, false, true, {}, {}, false, nullptr, true}; }

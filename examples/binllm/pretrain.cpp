@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "records.hpp"
 
+#include <binllm/core/error.hpp>
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
+#include <binllm/data/held_out.hpp>
 #include <binllm/tokenizer/byte.hpp>
 
 #include <fmt/core.h>
+
+#include <algorithm>
 
 namespace program {
 
@@ -48,6 +53,8 @@ struct PretrainOptions {
   ModelSize size;
   LossFlags loss;
   TrainingFlags training;
+  bool overfit_batch = false;
+  RecordFlags records;
   RunFlags run;
   DeviceChoice device;
   Common common;
@@ -64,6 +71,9 @@ struct PretrainOptions {
     v("size", self.size, "", any);
     v("loss", self.loss, "", any);
     v("training", self.training, "", any);
+    v("overfit_batch", self.overfit_batch,
+      "learn one batch by heart, in 300 steps without --tokens: can these numbers learn at all?", any);
+    v("records", self.records, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
@@ -71,11 +81,24 @@ struct PretrainOptions {
   void refuse_idle(const GivenFlags& given) const {
     if (!model.empty())
       given.refuse({"family", "dim", "hidden", "layers", "heads", "kv_heads"}, "no --model, which has a shape", model);
-    if (valid.empty() && !built_in)
-      given.refuse({"valid_windows", "evaluate_every", "evaluate_windows"}, "--valid beside it", "no text to judge by");
+    records.refuse_idle(given, valid, built_in);
+    if (overfit_batch) {
+      given.refuse({"valid", "valid_windows", "held_out", "evaluate_every", "evaluate_windows"},
+                   "a training without --overfit-batch", "one batch, which nothing is judged by");
+    }
     run.refuse_idle(given, out);
   }
 };
+
+/// Of one batch by heart, what is as good as nothing.
+constexpr double overfit_loss = 0.1;
+
+/// All that there is to learn is one batch.
+TrainingText one_batch(const binllm::TrainingOptions& training, const binllm::TokenStream& corpus,
+                       const binllm::Tokenizer& tokenizer) {
+  const binllm::Index tokens = std::min(corpus.size(), training.batch * training.context + 1);
+  return {binllm::part_of(corpus, 0, tokens, tokenizer), std::nullopt, {}};
+}
 
 void pretrain(PretrainOptions& o) {
   o.common.apply();
@@ -85,9 +108,14 @@ void pretrain(PretrainOptions& o) {
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
-  const auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
-  const auto held_out = load_validation(o.valid, o.built_in, tokenizer, o.common.seed);
-  const auto* const validation = held_out ? &*held_out : nullptr;
+  if (o.overfit_batch && training.tokens == 0) o.training.options.tokens = 300 * training.batch * training.context;
+  auto whole = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
+  const TrainingText text =
+      o.overfit_batch ? one_batch(training, whole, tokenizer)
+                      : training_text(std::move(whole), load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
+                                      o.valid, o.records, o.common.given, o.loss.teacher, training.context, tokenizer);
+  const binllm::TokenStream& corpus = text.corpus;
+  const auto* const validation = text.validation ? &*text.validation : nullptr;
   const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};
 
   const std::size_t resident = binllm::resident_bytes();
@@ -106,6 +134,7 @@ void pretrain(PretrainOptions& o) {
     check_tokens("pretrain", *validation, c);
     binllm::check_perplexity(c, *validation, evaluation);
   }
+  const SamplePlan samples = sample_plan(o.records, text, tokenizer, c);
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   const binllm::Index steps = binllm::training_steps(training, batches);
 
@@ -142,17 +171,35 @@ void pretrain(PretrainOptions& o) {
   auto model = given ? *std::move(given) : binllm::AnyModel::random(c, o.common.seed, o.device.chosen, family);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
-  Progress progress(&folder, o.common.json);
+  Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
+  const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
+  records.follow(model, saved);
+  Progress progress(&records, o.common.json);
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters, corpus.size(),
                            o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
+  progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
   const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
-  model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
+  model.save(o.out, saved);
   std::optional<binllm::Perplexity> judged;
-  if (validation != nullptr) judged = model.evaluate(*validation, evaluation);
+  std::vector<ResultRow> rows;
+  if (validation != nullptr) {
+    const Judgement judgement = judge(model, *validation, evaluation);
+    judged = judgement.result;
+    rows.push_back(row_of("trained", judgement));
+    add_cost(rows.back(), o.out);
+    if (auto row = best_row(o.out, records.best(), *validation, evaluation, o.device)) rows.push_back(std::move(*row));
+  }
+  write_results(o.out, fmt::format("A model of {} parameters", parameters), text.judged_by, rows, config);
+  if (o.overfit_batch && !(last_loss < overfit_loss)) {
+    throw binllm::Error(binllm::ErrorId::training_diverged, "pretrain", "--overfit-batch",
+                        fmt::format("a loss below {} of one batch by heart", overfit_loss),
+                        fmt::format("{:.4f}: try more steps (--tokens) or another --learning-rate", last_loss));
+  }
 
   if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
+    if (o.overfit_batch) fmt::print("one batch        loss {:.4f}, by heart\n", last_loss);
     if (judged)
       fmt::print("validation nll   {:.4f} ({} windows of {})\n", judged->nll, judged->windows, judged->context);
     fmt::print("peak memory      {}\n", o.device.peaks());

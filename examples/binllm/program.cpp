@@ -24,6 +24,8 @@ void add_commands(CLI::App& app, std::string& list) {
   add_convert(app, list);
   add_quantize(app, list);
   add_plot(app, list);
+  add_report(app, list);
+  add_watch(app, list);
   add_demo(app, list);
   add_completion(app, list);
   add_manual(app, list);

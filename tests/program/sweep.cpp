@@ -130,7 +130,8 @@ std::string other_value(const json& flag) {
 std::string Observed::essence() const {
   std::string text = fmt::format("{}\n{}{}", status, without_clock(out), without_clock(error));
   for (const auto& [path, content] : files) {
-    const bool recorded = path.ends_with("run.json") || path.ends_with("README.md") || contains(path, "checkpoints/");
+    const bool recorded = path.ends_with("run.json") || path.ends_with("README.md") ||
+                          path.ends_with("commands.jsonl") || contains(path, "checkpoints/");
     text += path + '\n' + (recorded ? std::string() : without_clock(content));
   }
   return text;

@@ -99,6 +99,8 @@ TEST_CASE("no value of any option crashes, wraps, hangs, or leaves a file behind
         {"--threads", "1"},
         {"--dry-run", ""}}},
       {"plot", {{"--lines", "rtn/quantize.jsonl"}, {"--out", "out.svg"}}},
+      {"report", {{"--runs", "made"}, {"--out", "out.html"}}},
+      {"watch", {{"--run", "made"}}},
       {"demo", {{"--tokens", "50000"}, {"--out", "out"}, {"--threads", "1"}, {"--dry-run", ""}}}};
   for (const auto& flag : program.flags()) {
     const std::string command = flag["command"];
