@@ -504,8 +504,9 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   std::ofstream(folder / "tiny.txt") << "tiny";
   refused(job + " --valid " + (folder / "tiny.txt").string(), "E401");
   refused(job + " --batch x", "--batch");
-  refused(job + " --batch 4611686018427387904", "batch");
-  refused(job + " --batch 65536 --context 65536", "a product of 2147483647 at most");
+  refused("pretrain --built-in --batch 4611686018427387904 --out " + (folder / "never").string(), "batch");
+  refused("pretrain --built-in --batch 65536 --context 65536 --out " + (folder / "never").string(),
+          "a product of 2147483647 at most");
   refused(job + " --tokens 9223372036854775807", "tokens");
   refused(job + " --channel-scale none --channel-scale-steps 5", "--channel-scale-steps");
   refused(job + " --temperature 2", "--distillation above 0");
