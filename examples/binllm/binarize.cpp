@@ -51,7 +51,7 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   model = model.quantise(format.name, format.words);
   add_row(format.is_binary() ? "naive sign" : "not trained", model, infinity, runs);
   if (job.has_stage_1()) {
-    model.search_channel_scale(job.corpus, job.search, &progress);
+    progress.interruptible([&](auto* log) { return model.search_channel_scale(job.corpus, job.search, log); });
     add_row("after stage 1", model, infinity, runs);
   }
   std::map<std::string, std::string> more;
@@ -63,7 +63,10 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   }
   const binllm::SaveOptions saved{.tokenizer = job.tokenizer, .recipe = more, .source = job.source};
   if (job.records != nullptr) job.records->follow(model, saved);
-  model.train_progressively(job.corpus, job.training, job.validation ? &*job.validation : nullptr, &progress, job.loss);
+  progress.interruptible([&](auto* log) {
+    const auto* const validation = job.validation ? &*job.validation : nullptr;
+    return model.train_progressively(job.corpus, job.training, validation, log, job.loss);
+  });
   add_row(format.row, model, t, trained);
   model.save(trained, saved);
 
@@ -276,6 +279,7 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Lear
   }
   if (!learning.alone()) config["learning"] = learning.record();
   if (job.validation) config["validation"] = record(*job.validation, o.valid_windows);
+  config["identity"] = identity(o.model, *job.tokenizer);
   o.device.add_to(config);
   return config;
 }
@@ -335,7 +339,7 @@ void binarize(BinarizeOptions& o) {
     binllm::check_perplexity(c, *validation, job.evaluation(infinity));
   }
   const Json config = effective_config(o, job, learning);
-  binllm::RunFolder::check(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
                                                      learning.forecast());
@@ -351,7 +355,7 @@ void binarize(BinarizeOptions& o) {
   }
 
   job.loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model"));
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
   records.look_at(first_down_projection(source.family->names), {format.name, format.words, student.hidden_size},
                   o.chunks);

@@ -38,6 +38,7 @@ Shape chosen_shape(const BitsOptions& o) {
                         o.shape.empty() ? "neither" : "both");
   }
   if (!o.model.empty()) {
+    binllm::check_model_path(o.model);
     const auto description = binllm::read_config(o.model);
     return {o.model.string(), description.config, description.family};
   }

@@ -86,7 +86,7 @@ class AnswerPrinter final : public binllm::TextReceiver {
   [[nodiscard]] bool on_text(binllm::Index, std::string_view piece) override {
     if (shown_) std::fwrite(piece.data(), 1, piece.size(), stdout);
     if (shown_) std::fflush(stdout);
-    return !interrupted();
+    return !interrupted() && std::ferror(stdout) == 0;
   }
 
  private:
@@ -115,10 +115,11 @@ void print_json(const std::string& message, const binllm::Answer& answer, const 
 
 void answer(binllm::Conversation& talk, const std::string& message, bool json) {
   AnswerPrinter printer(!json);
-  note_interruptions();
+  std::optional<NotedSignals> noting(std::in_place, std::initializer_list<int>{SIGINT});
   const binllm::Answer made = talk.say(message, &printer);
+  noting.reset();
   const bool stopped = interrupted();
-  forget_interruptions();
+  forget_interruption();
   json ? print_json(message, made, talk) : fmt::print("\n");
   std::fflush(stdout);
   if (const std::string why = reason(made, talk, stopped); !why.empty()) fmt::print(stderr, "[{}]\n", why);
@@ -129,6 +130,7 @@ void chat(ChatFlags& flags) {
   flags.device.apply();
   flags.model.refuse_idle(flags.common.given);
   binllm::GenerateOptions options = flags.decoding.chosen(flags.common.seed);
+  binllm::check_model_path(flags.model.model);
   const auto form = flags.chat_template.empty() ? binllm::read_chat_template(flags.model.model)
                                                 : binllm::ChatTemplate::named(flags.chat_template);
   const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);
@@ -151,10 +153,11 @@ void chat(ChatFlags& flags) {
     } else {
       try {
         answer(talk, *message, flags.common.json);
+        if (std::ferror(stdout) != 0) return;  // nobody reads
       } catch (const binllm::Error& error) {
         // Somebody at a terminal can begin afresh, or say it in fewer words.
         if (error.id() != binllm::ErrorId::index_out_of_range || !messages.from_terminal()) throw;
-        forget_interruptions();
+        forget_interruption();
         fmt::print(stderr, "[the message does not fit: {}, found {}; {}]\n", error.wanted(), error.found(), commands);
       }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 
+#include <binllm/core/printable.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/convert.hpp>
 
@@ -69,7 +70,7 @@ void convert(ConvertFlags& o) {
       "bits per weight  {:.4f} blocks' linear layers with their scales\n                 {:.4f} whole file over all "
       "parameters\n",
       bits.block_linears_with_scales, bits.whole_file);
-  for (const std::string& loss : losses) fmt::print("lost             {}\n", loss);
+  for (const std::string& loss : losses) fmt::print("lost             {}\n", binllm::printable(loss));
   if (losses.empty()) fmt::print("lost             nothing\n");
   fmt::print("peak memory      {}\n", host.peaks());
 }

@@ -6,12 +6,14 @@
 #include <binllm/device/thread_pool.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/tokenizer/byte.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 namespace program {
 
@@ -32,6 +34,33 @@ struct DemoOptions {
     v("common", self.common, "", any);
   }
 };
+
+/// The folder must be new, empty, or that of an earlier demo. Errors: write_failed for one with anything else.
+void check_place(const fs::path& folder) {
+  const fs::path path = folder / "run.json";
+  std::error_code ignored;
+  if (fs::exists(path, ignored)) {
+    const binllm::MappedFile file(path);
+    const auto run = Json::parse(file.text(), nullptr, /*allow_exceptions=*/false);
+    if (!run.is_object() || !run.contains("command") || run["command"] != "demo") {
+      throw binllm::Error(binllm::ErrorId::write_failed, "demo", folder.string(), "a new or empty folder, or a demo's",
+                          "a run");
+    }
+  } else if (fs::is_directory(folder, ignored) && !fs::is_empty(folder, ignored)) {
+    throw binllm::Error(binllm::ErrorId::write_failed, "demo", folder.string(), "a new or empty folder, or a demo's",
+                        "files that are not a demo's");
+  }
+  binllm::check_may_write(folder);
+}
+
+/// Makes the folder that of a demo.
+void claim(const fs::path& folder, const DemoOptions& o) {
+  binllm::check_writable(folder);
+  const std::string text = Json{{"command", "demo"}, {"tokens", o.tokens}, {"seed", o.common.seed}}.dump(2) + '\n';
+  binllm::AtomicFile file(folder / "run.json");
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
 
 void print_results(const std::vector<ResultRow>& rows, double trigram, bool json) {
   const auto& full = rows.front();
@@ -60,9 +89,9 @@ void demo(DemoOptions& o) {
       binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(bytes)), tokenizer);
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   static_cast<void>(binllm::Chunks(binllm::training_steps(training, batches), binllm::ProgressiveOptions{}.chunks));
-  binllm::check_may_write(o.out);
+  check_place(o.out);
   if (o.dry.ends_here(o.common)) return;
-  binllm::check_writable(o.out);
+  claim(o.out, o);
   const auto held_out = binllm::TokenStream::from_string(
       binllm::stories_of(binllm::Split::held_out, o.common.seed, std::size_t{1} << 17), tokenizer);
   Progress progress(nullptr, o.common.json);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
 
+#include <binllm/core/printable.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/io/folders/open_tensors.hpp>
@@ -54,11 +55,12 @@ void inspect(InspectOptions& options) {
       report["verified"] = verification->verified;
       report["not_verified"] = verification->not_verified;
     }
-    fmt::print("{}\n", report.dump());
+    fmt::print("{}\n", report.dump(-1, ' ', false, Json::error_handler_t::replace));
     return;
   }
+  const auto shown = [](const std::string& foreign) { return binllm::printable(foreign); };
   fmt::print("format             {}\n", description.format);
-  for (const auto& [key, value] : description.recipe) fmt::print("  {:<16} {}\n", key, value);
+  for (const auto& [key, value] : description.recipe) fmt::print("  {:<16} {}\n", shown(key), shown(value));
   fmt::print("layers             {} of width {}, {} hidden, {} heads ({} key-value) of {}\n", c.num_hidden_layers,
              c.hidden_size, c.intermediate_size, c.num_attention_heads, c.num_key_value_heads, c.head_dim);
   fmt::print("vocabulary         {}{}\n", c.vocab_size, c.tie_word_embeddings ? ", head tied to the embedding" : "");
@@ -69,7 +71,8 @@ void inspect(InspectOptions& options) {
       "            {:.4f} whole file over all parameters\n",
       bits.signs_only, bits.block_linears_with_scales, bits.whole_file);
   for (const auto& tensor : file->tensors())
-    fmt::print("  {:<54} {:<4} {}\n", tensor.name, binllm::to_string(tensor.dtype), binllm::to_string(tensor.shape));
+    fmt::print("  {:<54} {:<4} {}\n", shown(tensor.name), binllm::to_string(tensor.dtype),
+               binllm::to_string(tensor.shape));
   if (!verification) return;
   for (const std::string& sentence : verification->verified) fmt::print("verified           {}\n", sentence);
   for (const std::string& sentence : verification->not_verified) fmt::print("not verified       {}\n", sentence);

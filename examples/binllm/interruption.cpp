@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "interruption.hpp"
 
-#include <csignal>
 #include <cstdio>
 
 namespace program {
@@ -10,35 +9,39 @@ namespace {
 
 volatile std::sig_atomic_t noted = 0;
 
-/// Unless it is ignored.
-void on_interruption(void (*handler)(int), int flags) {
+struct sigaction action_of(void (*handler)(int)) {
   struct sigaction action {};
-  sigaction(SIGINT, nullptr, &action);
-  if (action.sa_handler == SIG_IGN) return;
-  action = {};
   action.sa_handler = handler;
-  action.sa_flags = flags;
+  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
+  return action;
 }
 
 }  // namespace
 
-void note_interruptions() {
-  on_interruption([](int) { noted = 1; }, SA_RESTART | static_cast<int>(SA_RESETHAND));
+NotedSignals::NotedSignals(std::initializer_list<int> signals) {
+  const auto action = action_of([](int signal) { noted = signal; });
+  for (const int signal : signals) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler == SIG_IGN) continue;
+    before_.emplace_back(signal, before);
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+NotedSignals::~NotedSignals() {
+  for (const auto& [signal, before] : before_) sigaction(signal, &before, nullptr);
 }
 
 bool interrupted() noexcept { return noted != 0; }
-
-void forget_interruptions() {
-  on_interruption(SIG_DFL, 0);
-  noted = 0;
-}
+void forget_interruption() noexcept { noted = 0; }
 
 void pass_interruption_on() {
   if (!interrupted()) return;
   std::fflush(nullptr);
-  std::raise(SIGINT);  // the handler has reset itself
+  std::signal(noted, SIG_DFL);
+  std::raise(noted);
 }
 
 }  // namespace program

@@ -1,17 +1,37 @@
 // SPDX-License-Identifier: MIT
-/// Ctrl-C while something is made: the first one ends that, a second one the program.
+/// Ctrl-C: what was begun is brought to a good end, and a second one ends the program at once.
 #pragma once
+#include <csignal>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace program {
 
-/// From `note_interruptions` on the first SIGINT is only noted; the one after it ends the program at once. Where SIGINT
-/// is ignored, as in jobs that a script runs in the background, nothing is changed.
-void note_interruptions();
-/// Whether one was noted.
+/// While one lives, the first of these signals is only noted. From then on the next one ends the program as it always
+/// does. Signals that are ignored, as in jobs that a script runs in the background, stay so.
+class NotedSignals {
+ public:
+  explicit NotedSignals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
+  ~NotedSignals();
+  NotedSignals(const NotedSignals&) = delete;
+  NotedSignals& operator=(const NotedSignals&) = delete;
+
+ private:
+  std::vector<std::pair<int, struct sigaction>> before_;
+};
+
+/// Whether a signal was noted.
 [[nodiscard]] bool interrupted() noexcept;
-/// Back to where a SIGINT ends the program, and none was noted.
-void forget_interruptions();
+/// None was noted.
+void forget_interruption() noexcept;
 /// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.
 void pass_interruption_on();
+
+/// Thrown out of a training that has stopped where it can go on.
+struct Interrupted {
+  std::string where;  ///< as in "after step 40 of progressive"
+};
 
 }  // namespace program

@@ -7,11 +7,13 @@
 /// flag of a member has its name, with '-' for '_'.
 #pragma once
 #include <binllm/core/counts.hpp>
+#include <binllm/core/nearest_word.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <concepts>
@@ -104,6 +106,26 @@ template <class Rule>
 
 }  // namespace detail
 
+/// "a, b, c".
+[[nodiscard]] inline std::string listed(const std::vector<std::string>& words) {
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + word;
+  return list;
+}
+/// ": did you mean windows?" where one of the words is near, else nothing.
+[[nodiscard]] inline std::string did_you_mean(std::string_view word, const std::vector<std::string>& words) {
+  const std::string meant = binllm::nearest_word(word, words);
+  return meant.empty() ? meant : ": did you mean " + meant + "?";
+}
+/// Takes one of the words.
+[[nodiscard]] inline CLI::Validator one_of(const std::vector<std::string>& words) {
+  return {[words](const std::string& found) {
+            if (std::find(words.begin(), words.end(), found) != words.end()) return std::string();
+            return fmt::format("wanted {}, found {}{}", listed(words), found, did_you_mean(found, words));
+          },
+          "{" + listed(words) + "}"};
+}
+
 /// A visitor that passes one member by.
 template <class V>
 [[nodiscard]] auto without(std::string_view name, V& v) {
@@ -136,7 +158,7 @@ struct AddFlags {
       CLI::Option* const option = add(flag_name(member), value, std::string(help), flag);
       if (flag.required) option->required();
       if (flag.repeated) option->allow_extra_args(false);
-      if (!flag.one_of.empty()) option->check(CLI::IsMember(flag.one_of));
+      if (!flag.one_of.empty()) option->check(one_of(flag.one_of));
       if (!flag.default_is.empty()) option->default_str(std::string(flag.default_is));
       if (flag.listed != nullptr) {
         option->each([listed = flag.listed](const std::string& value) {

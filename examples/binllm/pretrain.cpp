@@ -154,8 +154,9 @@ void pretrain(PretrainOptions& o) {
   if (family != binllm::default_family().name) config["model"]["family"] = family;
   if (!learning.alone()) config["learning"] = learning.record();
   if (validation != nullptr) config["validation"] = record(*validation, o.valid_windows);
+  config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
-  binllm::RunFolder::check(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
   if (o.run.dry.dry_run) {
     print({.config = c,
            .parameters = parameters,
@@ -170,7 +171,7 @@ void pretrain(PretrainOptions& o) {
 
   auto model = given ? *std::move(given) : binllm::AnyModel::random(c, o.common.seed, o.device.chosen, family);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder());
+  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
   const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
   records.follow(model, saved);
@@ -179,7 +180,8 @@ void pretrain(PretrainOptions& o) {
                            o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
-  const double last_loss = model.pretrain(corpus, training, validation, &progress, loss);
+  const double last_loss =
+      progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
   model.save(o.out, saved);
   std::optional<binllm::Perplexity> judged;
   std::vector<ResultRow> rows;

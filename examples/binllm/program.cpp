@@ -2,10 +2,14 @@
 #include "program.hpp"
 
 #include "commands.hpp"
+#include "explanation.hpp"
+#include "interruption.hpp"
+#include "streams.hpp"
 
-#include <cstdio>
 #include <exception>
 #include <new>
+#include <stdexcept>
+#include <system_error>
 
 namespace program {
 
@@ -31,21 +35,47 @@ void add_commands(CLI::App& app, std::string& list) {
   add_manual(app, list);
 }
 
-int run(CLI::App& app, int count, const char* const* arguments) {
+namespace {
+
+/// The status that the program ends with, and what standard error hears of it.
+struct Ending {
+  int status = 0;
+  std::string message{};
+  bool by_output = false;  ///< whether it may be that standard output failed
+};
+
+Ending attempt(CLI::App& app, int count, const char* const* arguments) {
   try {
     app.parse(count, arguments);
-    return 0;
+    return {};
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::fprintf(stderr, "binllm: %s\nSee binllm --help, or --help after a subcommand.\n", error.what());
-    return 2;
+    if (error.get_exit_code() == 0) return {app.exit(error)};  // --help, --version
+    return {2, explain(app, error)};
+  } catch (const Interrupted& stopped) {
+    const std::string& line = command_line();
+    const bool resumes = line.find(" --resume") != line.npos;
+    return {1, "stopped " + stopped.where + "; go on with: " + line + (resumes ? "" : " --resume")};
+  } catch (const binllm::Error& error) {
+    return {1, explain(error)};
   } catch (const std::bad_alloc&) {
-    std::fputs("binllm: E109: memory: wanted as much as the work needs, found no more\n", stderr);
-    return 1;
+    return {1, "E109: memory: wanted as much as the work needs, found no more"};
+  } catch (const std::length_error&) {
+    return {1, "E109: memory: wanted no more than a machine can have, found a size beyond"};
+  } catch (const std::system_error& error) {
+    return {1, error.what(), true};
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "binllm: %s\n", error.what());
-    return 1;
+    return {1, error.what()};
   }
+}
+
+}  // namespace
+
+int run(CLI::App& app, int count, const char* const* arguments) {
+  Ending ending = attempt(app, count, arguments);
+  if (const std::string lost = lost_output(); !lost.empty() && (ending.status == 0 || ending.by_output))
+    ending = {1, lost};
+  if (!ending.message.empty()) complain(ending.message);
+  return ending.status;
 }
 
 }  // namespace program

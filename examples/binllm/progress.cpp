@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "progress.hpp"
 
+#include <binllm/core/printable.hpp>
+
 #include <fmt/core.h>
 #include <unistd.h>
 
@@ -23,8 +25,20 @@ Progress::Progress(binllm::RunLog* next, bool quiet)
 
 Progress::~Progress() { end_live_line(); }
 
+bool Progress::wants_checkpoint(binllm::Index step, binllm::Index steps) {
+  return next_ != nullptr && (interrupted() || next_->wants_checkpoint(step, steps));
+}
+
 void Progress::save(std::string_view phase, const binllm::TrainingState& state) {
-  if (next_ != nullptr) next_->save(phase, state);
+  if (next_ == nullptr) return;
+  next_->save(phase, state);
+  if (!interrupted()) return;
+  end_live_line();
+  std::string where(phase);
+  for (const auto& counter : state.counters) {
+    if (counter.name == "step") where = fmt::format("after step {} of {}", *counter.value, phase);
+  }
+  throw Interrupted{where};
 }
 
 void Progress::end_live_line() {
@@ -35,7 +49,7 @@ void Progress::end_live_line() {
 void Progress::say(const std::string& line) {
   if (quiet_) return;
   end_live_line();
-  std::fprintf(stderr, "%s\n", line.c_str());
+  std::fprintf(stderr, "%s\n", binllm::printable(line).c_str());
 }
 
 void Progress::report(std::string_view phase, binllm::Index step, binllm::Index steps,

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
 /// One live line with the time left on a terminal, plain lines otherwise.
 #pragma once
+#include "interruption.hpp"
+
 #include <binllm/train/run.hpp>
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace program {
 
-/// Shows reports on standard error and hands everything on to the run folder.
+/// Shows reports on standard error and hands everything on to the run folder. A noted signal stops a training that has
+/// one, once its state is saved: then `save` throws Interrupted.
 class Progress : public binllm::RunLog {
  public:
   /// `quiet` shows nothing; `next` may be null.
@@ -18,12 +22,20 @@ class Progress : public binllm::RunLog {
 
   void report(std::string_view phase, binllm::Index step, binllm::Index steps,
               std::span<const binllm::Metric> metrics) override;
-  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override {
-    return next_ != nullptr && next_->wants_checkpoint(step, steps);
-  }
+  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override;
   void save(std::string_view phase, const binllm::TrainingState& state) override;
   [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override {
     return next_ != nullptr && next_->restore(phase, state);
+  }
+  /// Calls train(this), which the first signal stops where it can go on, by Interrupted; without a run folder a signal
+  /// ends the program at once.
+  template <class F>
+  auto interruptible(const F& train) {
+    std::optional<NotedSignals> noting;
+    if (next_ != nullptr) noting.emplace();
+    const auto result = train(this);
+    pass_interruption_on();  // it came too late to stop anything
+    return result;
   }
   /// A line that stays.
   void say(const std::string& line);

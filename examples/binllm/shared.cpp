@@ -2,10 +2,12 @@
 #include "shared.hpp"
 
 #include "report.hpp"
+#include "streams.hpp"
 
 #include <binllm/core/error.hpp>
 #include <binllm/core/process_memory.hpp>
 #include <binllm/device/thread_pool.hpp>
+#include <binllm/io/folders/identity.hpp>
 #include <binllm/io/folders/tokens.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
@@ -98,6 +100,14 @@ Json TrainingFlags::record() const {
   return numbers;
 }
 
+binllm::RunFolderOptions RunFlags::folder(const std::string& model) const {
+  return {.resume = resume,
+          .checkpoint_every = checkpoint_every,
+          .may_differ = {"device", "precision"},
+          .hashed = {{model, "identity"}, {"learning/model", "learning/hash"}},
+          .message = [](std::string_view text) { complain(std::string(text)); }};
+}
+
 binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_in, const binllm::Tokenizer& tokenizer,
                               binllm::Split split, std::uint64_t seed, std::size_t built_in_bytes) {
   if (built_in == !files.empty()) {
@@ -122,6 +132,17 @@ std::optional<binllm::TokenStream> load_validation(const std::string& file, bool
   if (file.empty() && !built_in) return std::nullopt;
   return load_text(file.empty() ? std::vector<std::string>{} : std::vector{file}, file.empty(), tokenizer,
                    binllm::Split::held_out, seed, std::size_t{1} << 18);
+}
+
+Json identity(const fs::path& model, const binllm::Tokenizer& tokenizer) {
+  const auto shown = [](std::uint64_t hash) { return fmt::format("{:016x}", hash); };
+  Json object = Json::object();
+  if (!model.empty()) {
+    object["weights"] = shown(binllm::hash_of_weights(model));
+    object["config"] = shown(binllm::hash_of_config(model));
+  }
+  object["tokenizer"] = shown(binllm::hash_of(tokenizer));
+  return object;
 }
 
 Json record(const binllm::TokenStream& stream) {
@@ -171,6 +192,7 @@ bool contradicts(const binllm::Tokenizer& chosen, const fs::path& model) {
 }  // namespace
 
 binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
+  if (!model.empty()) binllm::check_model_path(model);
   if (option.empty()) return binllm::load_tokenizer(model);
   auto tokenizer = binllm::load_tokenizer(fs::path(option));
   if (model.empty()) return tokenizer;

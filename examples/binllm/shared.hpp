@@ -138,10 +138,9 @@ struct RunFlags {
   }
   /// Errors: file_missing for --resume where there is no run to go on with.
   void refuse_idle(const GivenFlags& given, const fs::path& out) const;
-  /// A run may go on on another device.
-  [[nodiscard]] binllm::RunFolderOptions folder() const {
-    return {.resume = resume, .checkpoint_every = checkpoint_every, .may_differ = {"device", "precision"}};
-  }
+  /// A run may go on on another device, and from a model or a teacher that has moved. `model`: the key of the model's
+  /// place.
+  [[nodiscard]] binllm::RunFolderOptions folder(const std::string& model) const;
 };
 
 /// Of the built-in stories at most; a longer training sees them again.
@@ -160,6 +159,8 @@ inline constexpr binllm::Index most_story_bytes = 1 << 24;
 [[nodiscard]] std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
                                                                  const binllm::Tokenizer& tokenizer,
                                                                  std::uint64_t seed);
+/// Who the model is that a training starts from (empty: random weights), and its tokenizer, by content: for run.json.
+[[nodiscard]] Json identity(const fs::path& model, const binllm::Tokenizer& tokenizer);
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
 /// The same of a text that is judged by: of all its windows, or of so many.

@@ -1,37 +1,32 @@
 // SPDX-License-Identifier: MIT
 #include "text_printer.hpp"
 
-#include "interruption.hpp"
-
 #include <cstdio>
 
 namespace program {
 
 bool TextPrinter::on_begin(binllm::Index sequence, std::string_view prompt) {
-  if (!listening_) note_interruptions();
-  listening_ = true;
+  if (!noting_) noting_.emplace();
   if (interrupted()) return false;
   Page& page = pages_[static_cast<std::size_t>(sequence)];
   page.begun = true;
   page.waiting = prompt;
-  show();
-  return true;
+  return show();
 }
 
 bool TextPrinter::on_text(binllm::Index sequence, std::string_view piece) {
   pages_[static_cast<std::size_t>(sequence)].waiting += piece;
-  show();
-  return !interrupted();
+  return show() && !interrupted();
 }
 
 void TextPrinter::on_end(binllm::Index sequence, binllm::FinishReason) {
   Page& page = pages_[static_cast<std::size_t>(sequence)];
   page.ended = true;
   if (page.begun) page.waiting += '\n';
-  show();
+  static_cast<void>(show());
 }
 
-void TextPrinter::show() {
+bool TextPrinter::show() {
   for (; shown_ && turn_ < pages_.size(); ++turn_) {
     Page& page = pages_[turn_];
     if (!page.ended && (!live_ || !page.begun)) break;
@@ -43,7 +38,7 @@ void TextPrinter::show() {
     page.waiting.clear();
     if (!page.ended) break;
   }
-  if (shown_) std::fflush(stdout);
+  return !shown_ || (std::fflush(stdout) == 0 && std::ferror(stdout) == 0);
 }
 
 }  // namespace program

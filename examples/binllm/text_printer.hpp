@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 /// Generated texts on standard output, until they are complete or somebody presses Ctrl-C.
 #pragma once
+#include "interruption.hpp"
+
 #include <binllm/infer/texts.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,7 +13,8 @@
 namespace program {
 
 /// Prints texts in the order of their prompts, each with a line end, an empty line between two. The first that has not
-/// ended is shown as it is made; what others make meanwhile waits for its turn. An interruption ends all of them.
+/// ended is shown as it is made; what others make meanwhile waits for its turn. A signal ends all of them, and so does a
+/// reader who has gone. Until the first text begins, and after the first signal, a signal ends the program at once.
 class TextPrinter final : public binllm::TextReceiver {
  public:
   /// `live`: a piece at a time, else text by text. `shown` false: nothing.
@@ -25,11 +29,13 @@ class TextPrinter final : public binllm::TextReceiver {
     std::string waiting;
     bool begun = false, ended = false;
   };
-  void show();
+  /// Whether what was to be written could be.
+  [[nodiscard]] bool show();
 
   std::vector<Page> pages_;
   std::size_t turn_ = 0, printed_ = 0;
-  bool live_, shown_, listening_ = false;
+  bool live_, shown_;
+  std::optional<NotedSignals> noting_;
 };
 
 }  // namespace program

@@ -140,11 +140,12 @@ TEST_CASE("run.json keeps its keys: a run that an older version began can be res
         "beta1", "beta2", "epsilon", "clip", "seed", "report_every", "evaluate_every"})
     common.insert("/training/" + std::string(key));
   auto pretrained = common, binarized = common;
-  pretrained.insert("/tokenizer");
+  pretrained.insert({"/tokenizer", "/identity/tokenizer"});
   for (const char* key : {"start", "parameters", "dim", "hidden", "layers", "heads", "kv_heads"})
     pretrained.insert("/model/" + std::string(key));
   pretrained.insert("/validation/windows"), binarized.insert("/validation/windows");  // absent where it is all
-  for (const char* key : {"model", "channel_scale_steps", "channel_scale_learning_rate", "chunks"})
+  for (const char* key : {"model", "identity/weights", "identity/config", "identity/tokenizer", "channel_scale_steps",
+                          "channel_scale_learning_rate", "chunks"})
     binarized.insert("/" + std::string(key));
   for (const char* key : {"estimator", "scale", "granularity", "schedule", "channel_scale"})
     binarized.insert("/recipe/" + std::string(key));

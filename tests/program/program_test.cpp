@@ -545,8 +545,8 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(prompt + "--prompt 'more than the thirty-two bytes that fit'", "prompts[1]: wanted at most 32 tokens");
   refused(prompt + "--prompt-file " + (folder / "absent.txt").string(), "absent.txt");
   refused("generate --model " + model + " --prompt x --sharpness soft", "--sharpness");
-  refused("", "subcommand");
-  refused("frobnicate", "subcommand");
+  refused("", "wanted a command");
+  refused("frobnicate", "no command frobnicate");
   CHECK(run(folder, "--help").code == 0);
   CHECK(run(folder, "--version").out == "0.1.0\n");
 }

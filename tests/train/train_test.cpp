@@ -185,6 +185,41 @@ TEST_CASE("stage 1 refuses scales by name that are not one a row") {
   }
 }
 
+TEST_CASE("an update that overflows is no checkpoint and no result, though loss and gradients were finite") {
+  auto options = short_run(1).training;
+  options.warmup = 0;
+  options.learning_rate = options.last_learning_rate = 1e30;
+  options.adamw.weight_decay = 1e30;
+  auto model = small_llama<float>();
+  MemoryLog log;
+  try {
+    pretrain(model, corpus(), options, nullptr, &log);
+    FAIL("not stopped");
+  } catch (const Error& error) {
+    CHECK(error.id() == ErrorId::training_diverged);
+    CHECK(error.wanted() == "finite values after the update");
+    CHECK(error.found().find("model.") != std::string::npos);
+  }
+  CHECK(log.counters.at("pretrain").front() == 0);  // the state before the first step
+  CHECK(log.reports.empty());
+}
+
+TEST_CASE("stage 1 goes on from its state, with the bits of a search that was never stopped") {
+  const auto stream = corpus();
+  const ChannelScaleOptions options{.steps = 6, .batch = 4, .context = 12};
+  const auto searched = [&](MemoryLog& log) {
+    auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
+    search_channel_scale(binary, stream, options, &log);
+    return binary;
+  };
+  MemoryLog whole, stopped;
+  stopped.stop_after = 3;
+  const auto wanted = searched(whole);
+  CHECK_THROWS_AS(searched(stopped), MemoryLog::Stop);
+  stopped.stop_after = -1;
+  CHECK(same_bits(searched(stopped), wanted));
+}
+
 TEST_CASE("the first value that is not finite stops the run, names its tensor, and leaves the other weights alone") {
   auto model = small_llama<float>();
   model.layers[1].mlp.up_proj.weight.value.data[3] = std::numeric_limits<float>::quiet_NaN();

@@ -95,7 +95,8 @@ class SentencePiece final : public Tokenizer::Interface {
  public:
   SentencePiece(std::string model, const std::string& path) : model_(std::move(model)) {
     if (const std::string wrong = load(); !wrong.empty()) {
-      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model", wrong);
+      throw Error(ErrorId::tokenizer_invalid, "load_sentencepiece", path, "a SentencePiece model or a tokenizer.json",
+                  wrong);
     }
     cuts_.emplace(parse_sentencepiece(model_));
     for (int id = 0; id < processor_.GetPieceSize(); ++id) bytes_.push_back(surface_bytes(id));
@@ -145,7 +146,7 @@ class SentencePiece final : public Tokenizer::Interface {
     try {
       const auto status = processor_.LoadFromSerializedProto(model_);
       if (status.ok() && processor_.GetPieceSize() < 1) return "no pieces";
-      return status.ok() ? std::string() : status.ToString();
+      return status.ok() ? std::string() : "other bytes";  // its own words speak of its source
     } catch (const std::exception& error) {
       return error.what();
     }

@@ -25,6 +25,9 @@ std::pair<double, double> search_channel_scale(Model& binary, const TokenStream&
       if (step == 1) loss = metrics[0].value;
       next.report(phase, step, steps, metrics);
     }
+    bool wants_checkpoint(Index step, Index steps) override { return next.wants_checkpoint(step, steps); }
+    void save(std::string_view phase, const TrainingState& state) override { next.save(phase, state); }
+    bool restore(std::string_view phase, TrainingState& state) override { return next.restore(phase, state); }
   };
   const LogOrTerminal chosen(log);
   FirstLoss first(*chosen);

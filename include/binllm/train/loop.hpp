@@ -85,6 +85,8 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     const auto result = training.run(fill, step, lr, t, options.clip);
     last_loss = std::bit_cast<std::uint64_t>(result.loss);
     const auto now = static_cast<Index>(++done);
+    const bool kept = log.wants_checkpoint(now, steps);
+    if (kept || now == steps) check_healthy(model, training.optimiser(), step);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
     if (evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now)) {
       const double seconds = steady_seconds() - clock;
@@ -99,7 +101,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       clock = steady_seconds();
       since = now;
     }
-    if (log.wants_checkpoint(now, steps)) blocks.save(log, phase.name, state);
+    if (kept) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
 }

@@ -35,6 +35,21 @@ void check_healthy(const Model& model, Index step, double loss, double gradient_
                           tensor.empty() ? "an activation" : tensor));
 }
 
+/// Throws training_diverged, naming the first tensor, unless all that a training keeps is finite: an update may overflow
+/// where loss and gradients did not.
+template <class Model, class Optimiser>
+void check_healthy(const Model& model, Optimiser& optimiser, Index step) {
+  std::string tensor;
+  const auto look = [&](const std::string& name, auto view) {
+    if (tensor.empty() && !OnHost(read(view)).view().flat().isFinite().all()) tensor = name;
+  };
+  for_each_parameter(model, [&](const std::string& name, const auto& parameter) { look(name, parameter.value); });
+  optimiser.states([&](std::string_view name, auto& state) { look(std::string(name), state.view()); });
+  if (tensor.empty()) return;
+  throw Error(ErrorId::training_diverged, "training", fmt::format("step {}", step), "finite values after the update",
+              fmt::format("others, first in {}", tensor));
+}
+
 /// Signs of all block weights of a binary model, one bit each, to count flips against.
 class SignSnapshot {
  public:

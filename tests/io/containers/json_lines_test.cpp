@@ -85,6 +85,22 @@ TEST_CASE("a device without space and a folder without a file are errors with th
   CHECK(error_of([&] { JsonLines lines(folder / "missing/metrics.jsonl"); }).id() == ErrorId::write_failed);
 }
 
+TEST_CASE("a link to a file, or to nothing, is not followed; one to a device is") {
+  const TemporaryFolder folder;
+  write_text(folder / "precious", "precious");
+  for (const char* target : {"precious", "absent"}) {
+    std::filesystem::remove(folder / "log");
+    std::filesystem::create_symlink(folder / target, folder / "log");
+    const Error error = error_of([&] { JsonLines(folder / "log", 0); });
+    CHECK(error.id() == ErrorId::write_failed);
+    CHECK(contains(error.found(), "a symbolic link"));
+  }
+  CHECK(read_text(folder / "precious") == "precious");
+  std::filesystem::remove(folder / "log");
+  std::filesystem::create_symlink("/dev/null", folder / "log");
+  JsonLines(folder / "log", 0).append("{}");
+}
+
 TEST_CASE("what is not one line is refused") {
   const TemporaryFolder folder;
   JsonLines lines(folder / "metrics.jsonl");

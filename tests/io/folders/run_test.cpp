@@ -334,8 +334,10 @@ TEST_CASE("a damaged newest checkpoint falls back to the one before, and says so
       CHECK(log.restore("second", state));
       CHECK(toy.step == 15);
     }
-    REQUIRE(messages.size() == 1);
+    REQUIRE(messages.size() == 2);
     CHECK(contains(messages[0], "second-16.safetensors"));
+    CHECK(contains(messages[1], "goes on from"));
+    CHECK(contains(messages[1], "second-15.safetensors"));
     CHECK(fs::exists(run / (newest.string() + ".damaged")));
     run_program(run, true);
     check_equal_runs(run, folder / "wanted");
@@ -402,6 +404,37 @@ TEST_CASE("keys that may differ are recorded, and not asked for when a run is re
   CHECK(error.id() == ErrorId::resume_mismatched);
   CHECK(contains(error.found(), "seed: wanted 8, found 7"));
   CHECK(!contains(error.found(), "device"));
+}
+
+TEST_CASE("what has a hash may lie elsewhere; where the run has no hash yet, the place counts") {
+  const TemporaryFolder folder;
+  const auto opened = [&](const std::string& effective_config) {
+    RunFolder(folder / "run", effective_config, {.resume = true, .hashed = {{"model/start", "identity"}}});
+  };
+  opened(R"({"model": {"start": "a", "dim": 8}, "identity": {"weights": "1", "config": "2"}})");
+  opened(R"({"model": {"start": "b", "dim": 8}, "identity": {"weights": "1", "config": "2"}})");
+  const auto refused = [&](const std::string& effective_config) {
+    return error_of([&] { opened(effective_config); }).found();
+  };
+  const std::string other = R"({"model": {"start": "a", "dim": 8}, "identity": {"weights": "3", "config": "2"}})";
+  CHECK(refused(other) == R"(another: identity/weights: wanted "3", found "1")");
+  CHECK(contains(refused(R"({"model": {"start": "a", "dim": 9}, "identity": {"weights": "1", "config": "2"}})"),
+                 "model/dim: wanted 9, found 8"));
+  write_text(folder / "run/run.json", R"({"model": {"start": "a", "dim": 8}})");
+  opened(other);
+  CHECK(refused(R"({"model": {"start": "b", "dim": 8}, "identity": {"weights": "3"}})") ==
+        R"(another: model/start: wanted "b", found "a")");
+}
+
+TEST_CASE("a resumed run says from where it goes on") {
+  const TemporaryFolder folder;
+  std::vector<std::string> said;
+  const RunFolderOptions options{.resume = true, .message = [&](std::string_view text) { said.emplace_back(text); }};
+  { const RunFolder first(folder / "run", config, options); }
+  CHECK(said.empty());
+  { const RunFolder again(folder / "run", config, options); }
+  REQUIRE(said.size() == 1);
+  CHECK(contains(said[0], "begins again"));
 }
 
 TEST_CASE("resuming under another configuration names the keys that differ") {

@@ -159,17 +159,3 @@ TEST_CASE("teacher cache: records that no writer made are refused when they are 
   CHECK(ids == std::vector<std::int32_t>{1, 36});
   CHECK(id_of([&] { good.read(1, ids, log_p, rests); }) == ErrorId::index_out_of_range);
 }
-
-TEST_CASE("hash of a model: of its files' bytes, whatever stands beside them") {
-  const TemporaryFolder folder;
-  const auto write = [&](const std::string& name, const std::string& text) { write_text(folder / name, text); };
-  write("config.json", "{}");
-  write("model.safetensors", "abc");
-  const auto before = hash_of_model(folder.path());
-  write("README.md", "more");
-  CHECK(hash_of_model(folder.path()) == before);
-  write("model.safetensors", "abd");
-  CHECK(hash_of_model(folder.path()) != before);
-  CHECK(hash_of_model(folder / "model.safetensors") != before);
-  CHECK(id_of([&] { static_cast<void>(hash_of_model(folder / "none")); }) == ErrorId::file_missing);
-}

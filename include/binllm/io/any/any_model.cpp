@@ -36,9 +36,13 @@ FormatWords RecipeNames::words() const {
           {"schedule", all.schedule}};
 }
 
-void check_folder(const std::filesystem::path& folder) { detail::models_of_cpu().check(folder); }
+void check_folder(const std::filesystem::path& folder) {
+  check_model_path(folder);
+  detail::models_of_cpu().check(folder);
+}
 
 AnyModel AnyModel::open(const std::filesystem::path& folder, const OpenOptions& options) {
+  check_model_path(folder);
   if (!options.format.empty()) detail::check_format_name(folder, read_config(folder), options.format);
   return AnyModel(models_of(options.device).open(folder, options.activations));
 }

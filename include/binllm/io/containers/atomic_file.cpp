@@ -105,6 +105,9 @@ void check_may_write_file(const std::filesystem::path& file) {
 
 void check_writable(const std::filesystem::path& folder) {
   std::error_code error;
+  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error)) {
+    throw Error(ErrorId::write_failed, "check_writable", folder.string(), "a folder", "a file in its place");
+  }
   std::filesystem::create_directories(folder, error);
   if (error) detail::throw_write_failed("check_writable", folder, error.value());
   std::string name = (folder / ".writable-XXXXXX").string();

@@ -12,10 +12,28 @@
 #include <utility>
 
 namespace binllm {
+namespace {
+
+/// Follows a link to a pipe or a device alone, such as /dev/stdout.
+FileDescriptor open_log(const std::filesystem::path& path) {
+  constexpr int flags = O_WRONLY | O_APPEND | O_CLOEXEC;
+  FileDescriptor file(::open(path.c_str(), flags | O_CREAT | O_NOFOLLOW, 0666));
+  if (file.get() < 0 && errno == ELOOP) {
+    struct stat target {};
+    if (::stat(path.c_str(), &target) != 0 || S_ISREG(target.st_mode)) {
+      throw Error(ErrorId::write_failed, "JsonLines", path.string(), "a file of its own",
+                  "a symbolic link, which is not followed");
+    }
+    file = FileDescriptor(::open(path.c_str(), flags));
+  }
+  if (file.get() < 0) detail::throw_write_failed("JsonLines", path, errno);
+  return file;
+}
+
+}  // namespace
 
 JsonLines::JsonLines(std::filesystem::path path, std::uint64_t keep_bytes)
-    : path_(std::move(path)), file_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)) {
-  if (file_.get() < 0) detail::throw_write_failed("JsonLines", path_, errno);
+    : path_(std::move(path)), file_(open_log(path_)) {
   struct stat status {};
   if (::fstat(file_.get(), &status) != 0) detail::throw_write_failed("JsonLines", path_, errno);
   bytes_ = static_cast<std::uint64_t>(status.st_size);

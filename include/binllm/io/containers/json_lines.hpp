@@ -11,6 +11,7 @@
 namespace binllm {
 
 /// Appends lines to a file; each is written at once, so a killed process loses none that `append` returned from.
+/// A symbolic link to a file is not followed: what it points to is no log of ours, and would be emptied.
 /// To resume without gap or repeat: store `bytes()` in each checkpoint (after `sync()`), reopen with it.
 /// Errors: write_failed; resume_mismatched when the file is shorter than `keep_bytes`; option_out_of_range for a line
 /// that is not one line.

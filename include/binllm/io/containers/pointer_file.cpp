@@ -2,13 +2,14 @@
 #include <binllm/core/error.hpp>
 #include <binllm/io/containers/pointer_file.hpp>
 
+#include <string_view>
+
 namespace binllm::detail {
 
-void check_no_pointer(std::string_view operation, const std::filesystem::path& path,
-                      std::span<const std::byte> content) {
+void check_no_pointer(const std::filesystem::path& path, std::span<const std::byte> content) {
   const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
   if (!text.starts_with("version https://git-lfs.github.com/spec/")) return;
-  throw Error(ErrorId::header_invalid, operation, path.string(), "the file itself",
+  throw Error(ErrorId::header_invalid, "open", path.string(), "the file itself",
               "a pointer of Git LFS that stands for it: fetch it with git lfs pull, or download it");
 }
 

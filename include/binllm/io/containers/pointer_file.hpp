@@ -4,12 +4,10 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
-#include <string_view>
 
 namespace binllm::detail {
 
 /// Errors: header_invalid where the content of a file is a pointer of Git LFS.
-void check_no_pointer(std::string_view operation, const std::filesystem::path& path,
-                      std::span<const std::byte> content);
+void check_no_pointer(const std::filesystem::path& path, std::span<const std::byte> content);
 
 }  // namespace binllm::detail

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/io/containers/pointer_file.hpp>
 #include <binllm/io/containers/safetensors.hpp>
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/containers/values.hpp>
@@ -265,7 +264,6 @@ std::string make_header(const std::filesystem::path& path, std::span<const Tenso
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path), file_(path) {
   const Complaint complaint("SafetensorsFile", path);
-  detail::check_no_pointer("SafetensorsFile", path, file_.bytes());
   const std::string_view text = header_text(file_.bytes(), complaint);
   const json header =
       detail::parse_json_object(text, header_depth, {ErrorId::header_invalid, "SafetensorsFile", path.string()});

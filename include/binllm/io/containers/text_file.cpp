@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
+#include <binllm/io/containers/pointer_file.hpp>
 #include <binllm/io/containers/text_file.hpp>
 
 #ifdef BINLLM_WITH_ZSTD
@@ -51,6 +52,7 @@ MappedMemory unpacked(std::span<const std::byte>, const std::filesystem::path& p
 
 MappedMemory map_text(const std::filesystem::path& path) {
   MappedMemory file = MappedMemory::of_file(path.string());
+  detail::check_no_pointer(path, file.bytes());
   std::uint32_t magic = 0;
   if (file.bytes().size() >= sizeof magic) std::memcpy(&magic, file.bytes().data(), sizeof magic);
   return magic == zstd_magic ? unpacked(file.bytes(), path) : std::move(file);

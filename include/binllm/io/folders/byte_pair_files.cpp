@@ -40,7 +40,7 @@ class Value {
   [[nodiscard]] Value at(const std::string& key) const {
     if (!value_->is_object()) refuse("an object", value_->type_name());
     if (!has(key)) refuse(fmt::format("\"{}\"", key), "none");
-    return {(*value_)[key], fmt::format("{}.{}", place_, key)};
+    return {(*value_)[key], fmt::format("{}{}{}", place_, place_.ends_with(':') ? " " : ".", key)};
   }
   [[nodiscard]] Value at(std::size_t index) const { return {(*value_)[index], fmt::format("{}[{}]", place_, index)}; }
   /// Of an array.
@@ -81,7 +81,9 @@ class Value {
     }
   }
   [[noreturn]] void refuse(std::string_view wanted, std::string_view found) const {
-    throw Error(ErrorId::tokenizer_invalid, "load_tokenizer", place_, wanted, found);
+    const bool is_file = place_.ends_with(':');
+    throw Error(ErrorId::tokenizer_invalid, "load_tokenizer", place_.substr(0, place_.size() - (is_file ? 1 : 0)),
+                wanted, found);
   }
 
  private:
@@ -348,6 +350,7 @@ BytePairModel read_tokenizer_json(const fs::path& file) {
   const Document document(file);
   const Value& root = document.root;
   BytePairModel model;
+  if (!root.has("model")) root.refuse("the \"model\" of a tokenizer.json", "a JSON file of another kind");
   const std::size_t added = root.has("added_tokens") ? root.at("added_tokens").size() : 0;
   read_model(root.at("model"), added, model);
   for (std::size_t i = 0; i < added; ++i) {

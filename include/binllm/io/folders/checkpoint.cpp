@@ -108,11 +108,12 @@ void check_same_parts(const SafetensorsFile& file, const TrainingState& state) {
   for (const std::string& name : names) {
     const auto a = wanted.find(name), b = stored.find(name);
     const std::string here = a == wanted.end() ? "none" : a->second, there = b == stored.end() ? "none" : b->second;
-    if (here != there) differences += fmt::format("\n  {}: wanted {}, found {}", name, here, there);
+    if (here == there) continue;
+    differences += fmt::format("{}{}: wanted {}, found {}", differences.empty() ? "" : "; ", name, here, there);
   }
   if (differences.empty()) return;
   throw Error(ErrorId::resume_mismatched, "read_checkpoint", file.path().string(), "the state of this run",
-              "another:" + differences);
+              "another: " + differences);
 }
 
 }  // namespace

@@ -6,8 +6,8 @@
 #include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/gguf/config.hpp>
-#include <binllm/models/families.hpp>
 #include <binllm/methods/shipped.hpp>
+#include <binllm/models/families.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -265,6 +265,33 @@ std::filesystem::path file_of(const std::filesystem::path& folder_or_file) {
   return std::filesystem::is_directory(folder_or_file, ignored) ? folder_or_file / "config.json" : folder_or_file;
 }
 
+/// The folders inside one that are models, as in "binary, packed"; empty where none is.
+std::string models_inside(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;  // a folder that cannot be listed shows nothing
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (std::filesystem::exists(entry.path() / "config.json", ignored))
+      names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
+/// What a folder without a config.json is, in words.
+std::string describe_folder(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) { return std::filesystem::exists(folder / name, ignored); };
+  const std::string inside = models_inside(folder);
+  if (has("run.json"))
+    return inside.empty() ? "a run that has not written its model yet" : "a run, whose models are in it: " + inside;
+  if (has("adapter_config.json")) return "an adapter, which is not read: merge it into its model first";
+  if (has("params.json")) return "params.json, Meta's own layout: convert it to that of transformers";
+  if (!inside.empty()) return "a folder without one, which has models in it: " + inside;
+  return std::filesystem::is_empty(folder, ignored) ? "an empty folder" : "a folder without one";
+}
+
 json read_object(const std::filesystem::path& path) {
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
@@ -296,9 +323,24 @@ void read_generation_config(const std::filesystem::path& folder, ModelConfig& co
 
 }  // namespace
 
+void check_model_path(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const bool is_folder = std::filesystem::is_directory(path, ignored);
+  if (is_folder ? std::filesystem::exists(path / "config.json", ignored) : is_gguf(path)) return;
+  const auto refuse = [&](ErrorId id, const std::string& found) {
+    throw Error(id, "open_model", path.string(), "a model folder, which has a config.json, or a GGUF file", found);
+  };
+  if (is_folder) refuse(ErrorId::file_missing, describe_folder(path));
+  if (!std::filesystem::exists(path, ignored)) refuse(ErrorId::file_missing, "nothing of that name");
+  const std::filesystem::path parent = path.has_parent_path() ? path.parent_path() : ".";
+  const bool is_inside = std::filesystem::exists(parent / "config.json", ignored);
+  refuse(ErrorId::file_unreadable, is_inside ? "a file of the model folder " + parent.string() : "a file");
+}
+
 ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known) {
   if (is_gguf(folder_or_file)) return detail::read_gguf_config(GgufFile(folder_or_file), known_families(known));
   const std::filesystem::path path = file_of(folder_or_file);
+  if (path != folder_or_file) check_model_path(folder_or_file);
   const json object = read_object(path);
   const Fields fields(object, path.string());
   const Family& family = read_family(fields, known);

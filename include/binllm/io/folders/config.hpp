@@ -42,6 +42,11 @@ struct KnownBeside {
 /// header_invalid where the file has a checksum that does not hold.
 [[nodiscard]] ModelDescription read_config(const std::filesystem::path& folder_or_file, const KnownBeside& known = {});
 
+/// Says what a path is that is no model, neither a folder with a config.json nor a GGUF file: a run whose models lie in
+/// folders of their own, a file in place of its folder, weights in a layout that is not read. Errors: file_missing,
+/// file_unreadable (a file in place of a folder).
+void check_model_path(const std::filesystem::path& folder_or_gguf);
+
 /// Whether config.json of a folder, or the file itself, has a checksum. Errors: those of read_config about a file.
 [[nodiscard]] bool has_config_checksum(const std::filesystem::path& folder_or_file);
 

@@ -9,6 +9,8 @@
 #include <binllm/io/folders/model.hpp>
 #include <binllm/io/folders/model_tensors.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -77,6 +79,12 @@ class FolderTensors {
     std::vector<float> again(numbers.size());
     encode_blocks(entry.dtype, numbers, stored);
     read_values(entry.dtype, stored, std::span(again));
+    const auto bad = std::find_if(again.begin(), again.end(), [](float number) { return !std::isfinite(number); });
+    if (bad != again.end()) {
+      throw Error(ErrorId::value_not_finite, "convert_model", fmt::format("tensor {}", entry.name),
+                  fmt::format("numbers that {} can hold", to_string(entry.dtype)),
+                  fmt::format("{}", numbers[static_cast<std::size_t>(bad - again.begin())]));
+    }
     result.roundings[entry.dtype].add(numbers, again);
     writer.append(stored);
   }
@@ -96,6 +104,7 @@ ContainerConversion convert_model(const fs::path& from, const fs::path& to, cons
     throw Error(ErrorId::config_inconsistent, "convert_model", to.string(), "another place than the source",
                 "the same");
   }
+  check_model_path(from);
   const ModelDescription description = read_config(from);
   const ModelTensors source(from, description);
   const auto tokenizer = tokenizer_of(from);

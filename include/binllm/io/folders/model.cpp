@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
+#include <binllm/io/containers/strict_json.hpp>
 #include <binllm/io/folders/chat_template.hpp>
 #include <binllm/io/folders/model.hpp>
+#include <binllm/io/folders/tokens.hpp>
 
+#include <nlohmann/json.hpp>
+
+#include <array>
 #include <span>
+#include <string>
 
 namespace binllm::detail {
 namespace {
@@ -22,6 +28,49 @@ bool reads_back(const std::filesystem::path& folder, const ModelDescription& des
   } catch (const Error&) {
     return false;
   }
+}
+
+/// What stands beside a vocabulary for other programs.
+constexpr std::array beside_tokenizer{"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                      "added_tokens.json"};
+
+/// Whether the tokenizer is that of the folder.
+bool is_tokenizer_of(const Tokenizer& tokenizer, const std::filesystem::path& folder) {
+  try {
+    return hash_of(load_tokenizer(folder)) == hash_of(tokenizer);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// A JSON object with the members of another that it does not have itself.
+std::string with_members_of(const std::string& own, const std::filesystem::path& other) {
+  constexpr int depth = 16;
+  const MappedFile file(other);
+  auto all = parse_json_object(file.text(), depth, {ErrorId::config_invalid, "save", other.string()});
+  all.update(parse_json_object(own, depth, {ErrorId::config_invalid, "save", "tokenizer"}));
+  return all.dump(2) + '\n';
+}
+
+/// Writes the tokenizer's own files, and keeps what its folder says of it beside them.
+void write_tokenizer(const std::filesystem::path& folder, const Tokenizer& tokenizer,
+                     const std::filesystem::path& source) {
+  if (tokenizer.file_name().empty()) return;
+  std::map<std::string, std::string> own{{std::string(tokenizer.file_name()), std::string(tokenizer.serialised())}};
+  for (const auto& [name, content] : tokenizer.other_files()) own.emplace(name, content);
+  std::error_code ignored;
+  if (std::filesystem::is_directory(source, ignored) && is_tokenizer_of(tokenizer, source)) {
+    for (const std::string name : beside_tokenizer) {
+      if (!std::filesystem::exists(source / name, ignored)) continue;
+      const auto written = own.find(name);
+      if (written == own.end()) {
+        write_file(folder / name, MappedFile(source / name).bytes());
+      } else if (name != tokenizer.file_name()) {
+        written->second = with_members_of(written->second, source / name);
+      }
+    }
+  }
+  for (const auto& [name, content] : own) write_file(folder / name, std::as_bytes(std::span(content)));
 }
 
 /// That of the source, if it has one. One that cannot be read is no reason to lose a model.
@@ -48,12 +97,7 @@ void write_folder(const std::filesystem::path& folder, ModelDescription descript
   }
   check_writable(folder);
   write_tensors(folder / "model.safetensors");
-  if (tokenizer != nullptr && !tokenizer->file_name().empty()) {
-    write_file(folder / tokenizer->file_name(), std::as_bytes(std::span(tokenizer->serialised())));
-    for (const auto& [name, content] : tokenizer->other_files()) {
-      write_file(folder / name, std::as_bytes(std::span(content)));
-    }
-  }
+  if (tokenizer != nullptr) write_tokenizer(folder, *tokenizer, options.source);
   std::error_code ignored;
   const std::filesystem::path source = options.source / generation_config_file;
   if (!options.source.empty() && std::filesystem::exists(source, ignored)) {

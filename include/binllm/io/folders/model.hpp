@@ -32,7 +32,8 @@ struct SaveOptions {
   const Tokenizer* tokenizer = nullptr;  ///< stored with the model where given
   std::map<std::string, std::string>
       recipe{};  ///< more for config.json, such as "t"; names what is "custom", or that there was no stage 1
-  /// A folder whose generation_config.json and foreign keys are kept, or a GGUF file; and the chat template of either.
+  /// A folder whose generation_config.json and foreign keys are kept, and what stands beside its tokenizer where
+  /// `tokenizer` is that; or a GGUF file. Of either the chat template.
   std::filesystem::path source{};
 };
 
@@ -121,14 +122,15 @@ decltype(auto) with_model(const std::filesystem::path& folder, F&& f) {
 
 /// Writes a model folder that `load_model` reads back bit for bit (float as F32, double as F64). Each file is replaced
 /// whole or not at all, config.json last. Each tensor and config.json get a checksum. The names of the format's policies
-/// are stored by themselves. Errors: write_failed; config_inconsistent (the tokenizer has more tokens than the model);
-/// those of write_config.
+/// are stored by themselves. Errors: value_not_finite, before anything is written; write_failed; config_inconsistent (the
+/// tokenizer has more tokens than the model); those of write_config.
 template <class A, class T, class Format>
 void save(const CausalLm<A, T, Cpu, Format>& model, const std::filesystem::path& folder,
           const SaveOptions& options = {}) {
   std::vector<TensorSource> tensors;
   std::vector<Tensor<std::uint8_t>> rows;
   detail::for_each_tensor(model, detail::CollectTensors{tensors, rows});
+  detail::check_finite(tensors, folder);
   const ModelDescription description{model.config, std::string(format_name(model.format)),
                                      detail::format_recipe(model.format), &family_of<A>};
   std::vector<std::vector<std::byte>> fused;

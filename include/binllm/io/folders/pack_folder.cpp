@@ -74,6 +74,7 @@ std::optional<Tokenizer> tokenizer_of(const fs::path& folder) {
 }  // namespace
 
 void pack_folder(const fs::path& from, const fs::path& to) {
+  check_model_path(from);
   ModelDescription description = read_config(from);
   detail::check_format_name(from, description, FullPrecisionFormat::name);
   std::error_code ignored;

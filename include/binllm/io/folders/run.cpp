@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <map>
 #include <set>
 
 namespace binllm {
@@ -41,25 +42,45 @@ json parse_config(std::string_view text, const std::string& argument) {
   return detail::parse_json_object(text, config_depth, {ErrorId::config_invalid, "RunFolder", argument});
 }
 
-void check_same_config(json wanted, json stored, const std::vector<std::string>& may_differ, const fs::path& path) {
-  for (const std::string& key : may_differ) wanted.erase(key), stored.erase(key);
-  const json here = wanted.flatten(), there = stored.flatten();
-  std::set<std::string> keys;
-  for (const json* side : {&here, &there}) {
-    for (const auto& [key, value] : side->items()) keys.insert(key);
+/// A configuration by ways to its values, such as "model/dim".
+std::map<std::string, std::string> flat(const json& config) {
+  std::map<std::string, std::string> values;
+  const json flattened = config.flatten();  // outlives its items
+  for (const auto& [key, value] : flattened.items()) values[key.substr(key.starts_with('/') ? 1 : 0)] = value.dump();
+  return values;
+}
+bool is_at(const std::string& way, const std::string& key) {
+  return way == key || (way.starts_with(key) && way[key.size()] == '/');
+}
+
+void check_same_config(const json& wanted, const json& stored, const RunFolderOptions& options, const fs::path& path) {
+  auto here = flat(wanted), there = flat(stored);
+  const auto forget = [&](const std::string& key) {
+    for (auto* const side : {&here, &there})
+      std::erase_if(*side, [&](const auto& entry) { return is_at(entry.first, key); });
+  };
+  for (const std::string& key : options.may_differ) forget(key);
+  for (const auto& [place, hash] : options.hashed) {
+    const bool known =
+        std::any_of(there.begin(), there.end(), [&key = hash](const auto& entry) { return is_at(entry.first, key); });
+    forget(known ? place : hash);
   }
-  const auto shown = [](const json& side, const std::string& key) {
-    return side.contains(key) ? side[key].dump() : "none";
+  std::set<std::string> keys;
+  for (const auto* const side : {&here, &there}) {
+    for (const auto& [key, value] : *side) keys.insert(key);
+  }
+  const auto shown = [](const auto& side, const std::string& key) {
+    const auto entry = side.find(key);
+    return entry == side.end() ? std::string("none") : entry->second;
   };
   std::string differences;
   for (const std::string& key : keys) {
     const std::string a = shown(here, key), b = shown(there, key);
-    if (a != b)
-      differences += fmt::format("\n  {}: wanted {}, found {}", key.substr(key.starts_with('/') ? 1 : 0), a, b);
+    if (a != b) differences += fmt::format("{}{}: wanted {}, found {}", differences.empty() ? "" : "; ", key, a, b);
   }
   if (differences.empty()) return;
   throw Error(ErrorId::resume_mismatched, "RunFolder", path.string(), "the configuration of this run",
-              "another:" + differences);
+              "another: " + differences);
 }
 
 /// Whether the folder holds the run that is to go on; else it is fit to begin one in. Errors: write_failed, config_invalid,
@@ -75,7 +96,7 @@ bool holds_run(const fs::path& folder, const json& config, const RunFolderOption
   if (!exists) return false;
   const MappedFile file(path);
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-  check_same_config(config, parse_config(text, path.string()), options.may_differ, path);
+  check_same_config(config, parse_config(text, path.string()), options, path);
   return true;
 }
 
@@ -112,13 +133,19 @@ RunFolder::RunFolder(fs::path folder, std::string_view effective_config, RunFold
     throw Error(ErrorId::option_out_of_range, "RunFolder", "checkpoint_every", "at least 0",
                 fmt::format("{}", options_.checkpoint_every));
   }
+  bool is_run = false;
   try {
-    begin(effective_config);
+    is_run = begin(effective_config);
     find_checkpoints();
   } catch (const fs::filesystem_error& error) {
     detail::throw_write_failed("RunFolder", error.path1(), error.code().value());
   }
   resumed_ = repeating_ = !kept_.empty();
+  if (resumed_) {
+    say(fmt::format("goes on from {}", kept_.back().path.string()));
+  } else if (is_run) {
+    say("begins again: the run in the folder has no checkpoint that can be read");
+  }
   metrics_.emplace(folder_ / "metrics.jsonl", resumed_ ? kept_.back().metrics_bytes : 0);
   // A file system that has nothing to sync for a folder says EINVAL.
   if (::fsync(lock_.get()) != 0 && errno != EINVAL) detail::throw_write_failed("RunFolder", folder_, errno);
@@ -134,17 +161,19 @@ void RunFolder::check(const fs::path& folder, std::string_view effective_config,
   }
 }
 
-void RunFolder::begin(std::string_view effective_config) {
+bool RunFolder::begin(std::string_view effective_config) {
   const json config = parse_config(effective_config, "effective_config");
   check_writable(folder_);
   lock_ = lock_folder(folder_);
-  if (!holds_run(folder_, config, options_)) {
+  const bool exists = holds_run(folder_, config, options_);
+  if (!exists) {
     const std::string text = config.dump(2) + '\n';
     AtomicFile file(folder_ / "run.json");
     file.write(std::as_bytes(std::span(text)));
     file.commit();
   }
   fs::create_directories(folder_ / "checkpoints");
+  return exists;
 }
 
 /// Damaged files get another name, so that they neither count as kept nor disappear.

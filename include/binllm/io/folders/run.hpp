@@ -17,8 +17,16 @@ namespace binllm {
 struct RunFolderOptions {
   bool resume = false;         ///< go on with the run in the folder; start one where there is none
   Index checkpoint_every = 0;  ///< steps between checkpoints; there is one at the end of each phase too. 0: none at all
-  std::vector<std::string> may_differ{};            ///< keys of the configuration that a resumed run may have otherwise
-  std::function<void(std::string_view)> message{};  ///< hears of damaged checkpoints; may be empty
+  std::vector<std::string> may_differ{};  ///< keys of the configuration that a resumed run may have otherwise, such as
+                                          ///< "device" or "model/start"
+  /// Where something lies, and the key of the hash of its content. The place may differ where the run in the folder has
+  /// the hash; runs of older versions have none, and there the place must be the same.
+  struct Hashed {
+    std::string place, hash;
+  };
+  std::vector<Hashed> hashed{};
+  std::function<void(std::string_view)> message{};  ///< hears of damaged checkpoints, and from where a run goes on; may
+                                                    ///< be empty
 };
 
 /// Keeps a run so that, killed at any moment and resumed, it ends as one that was never stopped: same states, and
@@ -60,7 +68,8 @@ class RunFolder final : public RunLog {
     std::string phase;
     std::uint64_t sequence, metrics_bytes;
   };
-  void begin(std::string_view effective_config);
+  /// Whether there was a run in the folder.
+  [[nodiscard]] bool begin(std::string_view effective_config);
   void find_checkpoints();
   void prune(std::string_view phase);
   void say(const std::string& text) const;

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/folders/teacher_cache.hpp>
 
 #include <algorithm>
-#include <array>
-#include <vector>
 
 namespace binllm {
 namespace {
@@ -48,27 +45,6 @@ class FileCache final : public TeacherCache {
 };
 
 }  // namespace
-
-std::uint64_t hash_of_model(const fs::path& model) {
-  std::vector<fs::path> files;
-  if (fs::is_directory(model)) {
-    for (const auto& entry : fs::directory_iterator(model)) {
-      const fs::path& path = entry.path();
-      if (path.filename() == "config.json" || path.extension() == ".safetensors") files.push_back(path);
-    }
-    std::sort(files.begin(), files.end());
-  } else {
-    files = {model};
-  }
-  std::uint64_t hash = 0;
-  for (const fs::path& path : files) {
-    const MappedFile file(path);
-    const std::uint64_t one = checksum_of(path.filename().string(), file.bytes());
-    const std::array both{hash, one};
-    hash = checksum_of("files", std::as_bytes(std::span(both)));
-  }
-  return hash;
-}
 
 TeacherCacheWriter::TeacherCacheWriter(const fs::path& path, const TokenStream& corpus, Index vocab_size,
                                        const TopPredictionOptions& options, std::uint64_t teacher)

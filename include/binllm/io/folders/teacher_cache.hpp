@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
-/// What a teacher said of a corpus, in a file, for the training that learns from it; and who the teacher was.
+/// What a teacher said of a corpus, in a file, for the training that learns from it.
 #pragma once
 #include <binllm/data/token_stream.hpp>
 #include <binllm/infer/top_predictions.hpp>
 #include <binllm/io/containers/prediction_file.hpp>
+#include <binllm/io/folders/identity.hpp>
 #include <binllm/train/teacher_cache.hpp>
 
 #include <cstdint>
 #include <filesystem>
 
 namespace binllm {
-
-/// A hash of the bytes that make a model: config.json and the tensors' files of a folder, or a GGUF file.
-/// Errors: file_missing, file_unreadable.
-[[nodiscard]] std::uint64_t hash_of_model(const std::filesystem::path& folder_or_file);
 
 /// Writes what a model predicts, as it comes.
 class TeacherCacheWriter final : public TopPredictionReceiver {

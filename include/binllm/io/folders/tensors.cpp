@@ -117,6 +117,25 @@ std::vector<TensorSource> with_fused_rows(const ModelDescription& description, c
   return result;
 }
 
+void check_finite(std::span<const TensorSource> tensors, const std::filesystem::path& folder) {
+  constexpr std::size_t part = 1 << 16;
+  std::vector<double> values(part);
+  for (const TensorSource& tensor : tensors) {
+    if (!is_floating(tensor.dtype)) continue;
+    const std::size_t size = bytes_per_element(tensor.dtype), count = static_cast<std::size_t>(tensor.shape.size());
+    const std::span<const std::byte> bytes(static_cast<const std::byte*>(tensor.data), count * size);
+    for (std::size_t first = 0; first < count; first += part) {
+      const auto some = std::span(values).first(std::min(part, count - first));
+      read_values(tensor.dtype, bytes.subspan(first * size, some.size() * size), some);
+      const auto bad = std::find_if(some.begin(), some.end(), [](double value) { return !std::isfinite(value); });
+      if (bad == some.end()) continue;
+      throw Error(ErrorId::value_not_finite, "save", fmt::format("{}: tensor {}", folder.string(), tensor.name),
+                  "finite values",
+                  fmt::format("{} at index {}", *bad, first + static_cast<std::size_t>(bad - some.begin())));
+    }
+  }
+}
+
 TensorLoader::TensorLoader(const std::filesystem::path& folder, const ModelDescription& description)
     : file_(open_tensors(folder, description)),
       names_(description.family->names),
@@ -212,9 +231,9 @@ void TensorLoader::check() const {
   }
   if (complaints.empty()) return;
   std::string list;
-  for (const std::string& complaint : complaints) list += "\n  " + complaint;
+  for (const std::string& complaint : complaints) list += (list.empty() ? "" : "; ") + complaint;
   throw Error(ErrorId::tensors_mismatched, "load_model", file_->path().string(), "the tensors of config.json",
-              fmt::format("{} that differ:{}", complaints.size(), list));
+              fmt::format("{} that differ: {}", complaints.size(), list));
 }
 
 template <class T>

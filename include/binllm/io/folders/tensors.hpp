@@ -72,6 +72,9 @@ struct FusedRows {
                                                         const std::vector<TensorSource>& tensors,
                                                         std::vector<std::vector<std::byte>>& memory);
 
+/// What is to be saved. Errors: value_not_finite, naming tensor and index.
+void check_finite(std::span<const TensorSource> tensors, const std::filesystem::path& folder);
+
 /// Calls the visitor for each tensor of a model as files hold it:
 ///   v.values(name, view)                     numbers of a parameter or tensor, floating point or whole
 ///   v.bits(name, matrix)                     rows of signs of a matrix that has set_row and get_row

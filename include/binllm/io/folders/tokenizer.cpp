@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/core/error.hpp>
-#include <binllm/core/mapped_memory.hpp>
+#include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/folders/config.hpp>
 #include <binllm/io/folders/gguf/tokenizer.hpp>
 #include <binllm/io/folders/tokenizer.hpp>
@@ -33,12 +33,15 @@ bool is_there(const fs::path& path) {
   throw Error(ErrorId::tokenizer_invalid, "load_tokenizer", path.string(), wanted, found);
 }
 
-enum class FileKind { json, ranks, other };
+enum class FileKind { json, ranks, tensors, other };
 
-/// What a file looks like: an object of JSON, or lines of a base64 text and a number.
+/// What a file looks like: an object of JSON, lines of a base64 text and a number, or a header of safetensors.
 FileKind kind_of(const fs::path& path) {
-  const MappedMemory file = MappedMemory::of_file(path.string());
-  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  constexpr std::size_t length_bytes = 8;
+  const MappedFile file(path);
+  const std::string_view text = file.text();
+  if (text.size() > length_bytes && text[length_bytes] == '{' && text[length_bytes - 1] == '\0')
+    return FileKind::tensors;
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   if (first != text.npos && text[first] == '{') return FileKind::json;
   const std::string_view line = text.substr(0, std::min(text.find('\n'), std::size_t{4096}));
@@ -98,6 +101,9 @@ Tokenizer load_file(const fs::path& path, const ModelConfig* config = nullptr) {
       refuse_file(path, "a SentencePiece model or a tokenizer.json",
                   "what looks like a tiktoken rank file (lines of base64 and a number); the tokenizer.json that models "
                   "with such a file also have is read instead");
+    case FileKind::tensors:
+      refuse_file(path, "a SentencePiece model or a tokenizer.json",
+                  "what looks like a model's tensors in safetensors");
     case FileKind::other:
       break;
   }
