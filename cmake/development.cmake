@@ -27,7 +27,7 @@ endfunction()
 # Drops the sources that include what was not built, and says so.
 function(binllm_keep_buildable list)
   set(components io sentencepiece byte_pair xtensor blas cuda)
-  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "<binllm/[a-z/]*/byte_pair" "[</]xtensor" "<binllm/device/blas" "<binllm/device/cuda")
+  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "<binllm/[a-z/]*/byte_pair" "([</]xtensor|interop/histogram)" "<binllm/device/blas" "<binllm/device/cuda")
   foreach(source IN LISTS ${list})
     file(STRINGS "${source}" includes REGEX "^ *#include")
     foreach(component header IN ZIP_LISTS components headers)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "records.hpp"
 
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
-#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/methods/table.hpp>
 #include <binllm/policy/runtime.hpp>
 
@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <span>
 #include <utility>
 
 namespace program {
@@ -56,10 +55,6 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
     progress.interruptible([&](auto* log) { return model.search_channel_scale(job.corpus, job.search, log); });
     add_row("after stage 1", model, infinity, runs);
   }
-  progress.interruptible([&](auto* log) {
-    const auto* const validation = job.validation ? &*job.validation : nullptr;
-    return model.train_progressively(job.corpus, job.training, validation, log, job.loss);
-  });
   std::map<std::string, std::string> more;
   double t = infinity;
   if (format.is_binary()) {
@@ -67,8 +62,14 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
     more["t"] = fmt::format("{}", t);
     if (!job.has_stage_1()) more["channel_scale"] = to_string(binllm::ChannelSharing::none);
   }
+  const binllm::SaveOptions saved{.tokenizer = job.tokenizer, .recipe = more, .source = job.source};
+  if (job.records != nullptr) job.records->follow(model, saved);
+  progress.interruptible([&](auto* log) {
+    const auto* const validation = job.validation ? &*job.validation : nullptr;
+    return model.train_progressively(job.corpus, job.training, validation, log, job.loss);
+  });
   add_row(format.row, model, t, trained);
-  model.save(trained, {.tokenizer = job.tokenizer, .recipe = more, .source = job.source});
+  model.save(trained, saved);
 
   if (stores) {
     const auto stored = model.pack("float");
@@ -123,6 +124,7 @@ struct BinarizeOptions {
   binllm::Index chunks = 20;
   LossFlags loss;
   TrainingFlags training;
+  RecordFlags records;
   RunFlags run;
   DeviceChoice device;
   Common common;
@@ -146,6 +148,7 @@ struct BinarizeOptions {
     v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", at_least(0));
     v("loss", self.loss, "", any);
     v("training", self.training, "", any);
+    v("records", self.records, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
@@ -265,19 +268,12 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Lear
   return config;
 }
 
-void write_readme(const BinarizeOptions& o, const Json& config, const std::vector<ResultRow>& rows) {
-  std::string text = fmt::format("# {} made 1 bit\n\n", o.model.filename().string());
-  if (rows.empty()) {
-    text += "No validation text was given, so there is no result table.\n\n";
-  } else {
-    text += fmt::format("Validation text: {}, context {}. {}.\n\n{}\n",
-                        o.valid.empty() ? "built-in stories, held out" : o.valid, o.training.options.context,
-                        binllm::Perplexity::protocol, markdown_table(rows));
-  }
-  text += fmt::format("Made by\n\n    {}\n\nwith\n\n```json\n{}\n```\n", command_line(), config.dump(2));
-  binllm::AtomicFile file(o.out / "README.md");
-  file.write(std::as_bytes(std::span(text)));
-  file.commit();
+/// The last linear layer of the first block, as tensors are called.
+std::string first_down_projection(const binllm::DecoderNames& names) {
+  std::string name = fmt::format("{}.0", names.layers);
+  for (const std::string_view part : {names.mlp, names.down})
+    if (!part.empty()) name += fmt::format(".{}", part);
+  return name;
 }
 
 void binarize(BinarizeOptions& o) {
@@ -299,7 +295,10 @@ void binarize(BinarizeOptions& o) {
   binllm::TrainingOptions& training = o.training.options;
   training.seed = o.common.seed;
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
-  auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
+  TrainingText text = training_text(load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens),
+                                    load_validation(o.valid, o.built_in, tokenizer, o.common.seed), o.valid, o.records,
+                                    o.given, o.loss.teacher, training.context, tokenizer);
+  const binllm::TokenStream& corpus = text.corpus;
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   const binllm::Index steps = binllm::training_steps(training, batches);
   if (method) adopt(training, method->published.optimiser, o.given, steps);
@@ -308,14 +307,16 @@ void binarize(BinarizeOptions& o) {
   RecipeJob job{.format = format,
                 .search = o.search(),
                 .training = o.progressive(),
-                .corpus = std::move(corpus),
-                .validation = load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
+                .corpus = corpus,
+                .validation = text.validation,
                 .validation_windows = o.valid_windows,
                 .source = o.model,
                 .out = o.out,
                 .tokenizer = &tokenizer};
   const auto* const validation = job.validation ? &*job.validation : nullptr;
-  const binllm::ModelConfig student = binllm::read_config(o.model).config;
+  const binllm::ModelDescription source = binllm::read_config(o.model);
+  const binllm::ModelConfig& student = source.config;
+  const SamplePlan samples = sample_plan(o.records, text, tokenizer, student);
   const Learning learning(o.loss, {student, job.corpus, tokenizer, training.context, o.model});
 
   const std::size_t resident = binllm::resident_bytes();
@@ -342,12 +343,23 @@ void binarize(BinarizeOptions& o) {
   job.loss = learning.open(o.device.chosen);
   const Json config = effective_config(o, job, learning);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model"));
-  Progress progress(&folder, o.common.json);
+  Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
+  records.look_at(first_down_projection(source.family->names), {format.name, format.words, student.hidden_size},
+                  o.chunks);
+  job.records = &records;
+  Progress progress(&records, o.common.json);
   progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),
                            model.parameter_count(), job.corpus.size(), o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
-  const auto rows = run_recipe(std::move(model), job, o.device.chosen, progress);
-  write_readme(o, config, rows);
+  progress.say(text.said());
+  if (!no_histograms().empty()) progress.say(std::string(no_histograms()));
+  auto rows = run_recipe(std::move(model), job, o.device.chosen, progress);
+  if (validation != nullptr) {
+    if (auto row = best_row(o.out, records.best(), *validation, job.evaluation(infinity), o.device))
+      rows.push_back(std::move(*row));
+  }
+  write_results(o.out, fmt::format("{} made 1 bit", o.model.filename().string()), text.judged_by, training.context,
+                rows, config);
   if (!o.common.json) {
     fmt::print("{}peak memory {}\n", markdown_table(rows), o.device.peaks());
     return;

@@ -17,6 +17,8 @@
 
 namespace program {
 
+class Records;
+
 // Each adds itself, and its flags to the list.
 void add_pretrain(CLI::App& app, std::string& list);
 void add_binarize(CLI::App& app, std::string& list);
@@ -32,6 +34,8 @@ void add_pack(CLI::App& app, std::string& list);
 void add_convert(CLI::App& app, std::string& list);
 void add_quantize(CLI::App& app, std::string& list);
 void add_plot(CLI::App& app, std::string& list);
+void add_report(CLI::App& app, std::string& list);
+void add_watch(CLI::App& app, std::string& list);
 void add_demo(CLI::App& app, std::string& list);
 void add_completion(CLI::App& app, std::string& list);
 void add_manual(CLI::App& app, std::string& list);
@@ -82,6 +86,7 @@ struct RecipeJob {
   fs::path source{}, out{};  ///< folder of the model; folders named after the formats are written into out
   const binllm::Tokenizer* tokenizer = nullptr;
   binllm::LearnFrom loss{};
+  Records* records = nullptr;  ///< of a run; follows the model that stage 2 trains
 
   [[nodiscard]] bool has_stage_1() const {
     return search.steps > 0 && format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;

@@ -42,6 +42,8 @@ Ending run(int count, char** arguments) {
   program::add_convert(app, list);
   program::add_quantize(app, list);
   program::add_plot(app, list);
+  program::add_report(app, list);
+  program::add_watch(app, list);
   program::add_demo(app, list);
   program::add_completion(app, list);
   program::add_manual(app, list);

@@ -49,6 +49,8 @@ struct Flag : OptionRange {
 [[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
 /// Required, and may stand without its name: in the order of such members.
 [[nodiscard]] inline Flag positional() { return {any, true, false, {}, {}, true}; }
+/// The same, not required.
+[[nodiscard]] inline Flag optional_positional() { return {any, false, false, {}, {}, true}; }
 [[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}, false}; }
 /// The value `list` prints a text, and the program ends.
 [[nodiscard]] inline Flag with_list(std::string (*text)(), std::string_view default_is) {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "records.hpp"
 
+#include <binllm/core/error.hpp>
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
+#include <binllm/data/held_out.hpp>
 #include <binllm/tokenizer/byte.hpp>
 
 #include <fmt/core.h>
+
+#include <algorithm>
 
 namespace program {
 
@@ -44,10 +49,12 @@ struct PretrainOptions {
   ModelSize size;
   LossFlags loss;
   TrainingFlags training;
+  bool overfit_batch = false;
+  RecordFlags records;
   RunFlags run;
   DeviceChoice device;
   Common common;
-  GivenFlags given;  ///< for the loss
+  GivenFlags given;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -61,11 +68,31 @@ struct PretrainOptions {
     v("size", self.size, "", any);
     v("loss", self.loss, "", any);
     v("training", self.training, "", any);
+    v("overfit_batch", self.overfit_batch,
+      "learn one batch by heart, in 300 steps without --tokens: can these numbers learn at all?", any);
+    v("records", self.records, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
 };
+
+/// Of one batch by heart, what is as good as nothing.
+constexpr double overfit_loss = 0.1;
+
+/// All that there is to learn is one batch. Errors: config_inconsistent where it was to be judged by another text.
+TrainingText one_batch(const PretrainOptions& o, const binllm::TokenStream& corpus,
+                       const binllm::Tokenizer& tokenizer) {
+  for (const char* flag : {"valid", "held_out"}) {
+    if (o.given.has(flag)) {
+      throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", flag_name(flag),
+                          "a training without --overfit-batch", "--overfit-batch");
+    }
+  }
+  const auto& training = o.training.options;
+  const binllm::Index tokens = std::min(corpus.size(), training.batch * training.context + 1);
+  return {binllm::part_of(corpus, 0, tokens, tokenizer), std::nullopt, {}};
+}
 
 void pretrain(PretrainOptions& o) {
   o.common.apply();
@@ -75,9 +102,14 @@ void pretrain(PretrainOptions& o) {
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
-  const auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
-  const auto held_out = load_validation(o.valid, o.built_in, tokenizer, o.common.seed);
-  const auto* const validation = held_out ? &*held_out : nullptr;
+  if (o.overfit_batch && training.tokens == 0) training.tokens = 300 * training.batch * training.context;
+  auto whole = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
+  const TrainingText text =
+      o.overfit_batch ? one_batch(o, whole, tokenizer)
+                      : training_text(std::move(whole), load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
+                                      o.valid, o.records, o.given, o.loss.teacher, training.context, tokenizer);
+  const binllm::TokenStream& corpus = text.corpus;
+  const auto* const validation = text.validation ? &*text.validation : nullptr;
   const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};
 
   const std::size_t resident = binllm::resident_bytes();
@@ -89,6 +121,7 @@ void pretrain(PretrainOptions& o) {
   o.loss.complete({}, o.given);
   const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
   if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
+  const SamplePlan samples = sample_plan(o.records, text, tokenizer, c);
   if (o.run.dry_run) {
     check_tokens("pretrain", corpus, c);
     if (validation != nullptr) check_tokens("pretrain", *validation, c);
@@ -124,18 +157,37 @@ void pretrain(PretrainOptions& o) {
   o.device.add_to(config);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
-  Progress progress(&folder, o.common.json);
+  Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
+  const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
+  records.follow(model, saved);
+  Progress progress(&records, o.common.json);
   progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
                            corpus.size(), o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
+  progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
   const double last_loss =
       progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
-  model.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
+  model.save(o.out, saved);
   std::optional<double> nll;
-  if (validation != nullptr) nll = model.evaluate(*validation, evaluation).nll;
+  std::vector<ResultRow> rows;
+  if (validation != nullptr) {
+    const auto [result, speed] = judge(model, *validation, evaluation);
+    nll = result.nll;
+    rows.push_back({"trained", result.nll, result.perplexity, 0, 0, speed});
+    add_cost(rows.back(), o.out);
+    if (auto row = best_row(o.out, records.best(), *validation, evaluation, o.device)) rows.push_back(std::move(*row));
+  }
+  write_results(o.out, fmt::format("A model of {} parameters", model.parameter_count()), text.judged_by,
+                training.context, rows, config);
+  if (o.overfit_batch && !(last_loss < overfit_loss)) {
+    throw binllm::Error(binllm::ErrorId::training_diverged, "pretrain", "--overfit-batch",
+                        fmt::format("a loss below {} of one batch by heart", overfit_loss),
+                        fmt::format("{:.4f}: try more steps (--tokens) or another --learning-rate", last_loss));
+  }
 
   if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
+    if (o.overfit_batch) fmt::print("one batch        loss {:.4f}, by heart\n", last_loss);
     if (nll) fmt::print("validation nll   {:.4f} (context {})\n", *nll, training.context);
     fmt::print("peak memory      {}\n", o.device.peaks());
     return;

@@ -2,12 +2,15 @@
 #include "report.hpp"
 
 #include <binllm/core/check.hpp>
+#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
+#include <binllm/io/folders/run_record.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 namespace program {
 
@@ -23,6 +26,18 @@ void add_cost(ResultRow& row, const fs::path& folder) {
   const auto counts = binllm::bit_counts(folder);
   row.bits_per_weight = counts.block_linears_with_scales;
   row.bytes = static_cast<double>(counts.file_bytes);
+}
+
+std::optional<ResultRow> best_row(const fs::path& run, const fs::path& best, const binllm::TokenStream& stream,
+                                  const binllm::PerplexityOptions& options, const DeviceChoice& device) {
+  const binllm::RunRecord record = binllm::read_run(run);
+  const auto* const report = record.best();
+  if (report == nullptr || !fs::exists(best)) return std::nullopt;
+  const auto model = binllm::AnyModel::open(best, {.device = device.chosen});
+  const auto [result, speed] = judge(model, stream, options);
+  ResultRow row{fmt::format("best, step {}", report->step), result.nll, result.perplexity, 0, 0, speed};
+  add_cost(row, best);
+  return row;
 }
 
 std::string markdown_table(const std::vector<ResultRow>& rows) {
@@ -47,6 +62,25 @@ Json to_json(const std::vector<ResultRow>& rows) {
                        {"tokens_per_second", row.tokens_per_second}});
   }
   return results;
+}
+
+void write_results(const fs::path& folder, const std::string& title, const std::string& judged_by,
+                   binllm::Index context, const std::vector<ResultRow>& rows, const Json& config) {
+  const auto write = [&](const char* name, const std::string& text) {
+    binllm::AtomicFile file(folder / name);
+    file.write(std::as_bytes(std::span(text)));
+    file.commit();
+  };
+  std::string text = fmt::format("# {}\n\n", title);
+  if (rows.empty()) {
+    text += "There was no text to judge by, so there is no result table.\n\n";
+  } else {
+    text += fmt::format("Validation text: {}, context {}. {}.\n\n{}\n", judged_by, context,
+                        binllm::Perplexity::protocol, markdown_table(rows));
+  }
+  text += fmt::format("Made by\n\n    {}\n\nwith\n\n```json\n{}\n```\n", command_line(), config.dump(2));
+  write("README.md", text);
+  write("results.json", Json{{"results", to_json(rows)}}.dump(2) + '\n');
 }
 
 namespace {

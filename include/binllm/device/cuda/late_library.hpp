@@ -20,7 +20,7 @@ class LateLibrary {
   struct Function {
     void* address;
     template <class F>
-    operator F*() const {  // NOLINT: the declaration on the left names the type
+    operator F*() const {  // the declaration on the left names the type
       return reinterpret_cast<F*>(address);
     }
   };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/methods/post_training/any_method.hpp>
 #include <binllm/methods/post_training/shipped.hpp>
+#include <binllm/nn/erased_format.hpp>
 
 #include <charconv>
 #include <cmath>
