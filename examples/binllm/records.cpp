@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "records.hpp"
 
+#include "interruption.hpp"
+
 #include <binllm/core/check.hpp>
 #include <binllm/core/error.hpp>
 #include <binllm/data/batches.hpp>
@@ -141,11 +143,13 @@ bool Records::chunk_ends(Index step, Index steps) const {
 }
 
 bool Records::wants_checkpoint(Index step, Index steps) {
-  folder_wants_ = folder_.wants_checkpoint(step, steps);
-  return folder_wants_ || chunk_ends(step, steps);
+  const bool folder_wants = folder_.wants_checkpoint(step, steps);
+  looks_alone_ = !folder_wants && chunk_ends(step, steps);
+  return folder_wants || looks_alone_;
 }
 
-/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it.
+/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it. A signal may have
+/// come since.
 void Records::save(std::string_view phase, const binllm::TrainingState& state) {
   const auto step = std::find_if(state.counters.begin(), state.counters.end(),
                                  [](const auto& counter) { return counter.name == "step"; });
@@ -155,7 +159,7 @@ void Records::save(std::string_view phase, const binllm::TrainingState& state) {
     binllm::WeightHistogram histogram{last_.phase, last_.step, chunk, last_.t, layer_, 0, 0, {}};
     if (count_weights(state, chosen_, histogram)) append(histograms_, histogram);
   }
-  if (std::exchange(folder_wants_, true)) folder_.save(phase, state);
+  if (!std::exchange(looks_alone_, false) || interrupted()) folder_.save(phase, state);
 }
 
 }  // namespace program

@@ -107,7 +107,7 @@ class Records final : public binllm::RunLog {
   ChosenLayer chosen_;
   binllm::Index chunks_ = 0, steps_ = 0;
   Report last_;
-  bool folder_wants_ = true;  ///< the next state, or else it is asked for to look at it alone
+  bool looks_alone_ = false;  ///< the next state is asked for to count its weights, and for nothing else
 };
 
 /// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t. False

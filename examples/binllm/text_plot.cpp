@@ -90,15 +90,4 @@ std::string text_plot(const std::vector<std::pair<double, double>>& points, int 
   return text;
 }
 
-std::string on_one_line(std::string_view text) {
-  std::string line;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool second_half = c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (second_half) ++i;  // U+0080 to U+009F control terminals, too
-    line += c < 0x20 || c == 0x7f || second_half ? ' ' : text[i];
-  }
-  return line;
-}
-
 }  // namespace program

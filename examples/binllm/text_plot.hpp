@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Curves and texts for a terminal.
+/// Curves for a terminal.
 #pragma once
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,8 +13,5 @@ namespace program {
 /// point.
 [[nodiscard]] std::string text_plot(const std::vector<std::pair<double, double>>& points, int width, int height,
                                     bool logarithmic = false);
-
-/// A text on one line, without anything that a terminal would obey: control characters become blanks.
-[[nodiscard]] std::string on_one_line(std::string_view text);
 
 }  // namespace program

@@ -3,6 +3,7 @@
 #include "figures.hpp"
 #include "text_plot.hpp"
 
+#include <binllm/core/printable.hpp>
 #include <binllm/io/containers/event_file.hpp>
 #include <binllm/io/folders/run_record.hpp>
 
@@ -83,10 +84,10 @@ bool finished(const std::vector<RunReport>& reports) {
 }
 
 std::string page_of(const fs::path& folder, const std::vector<RunReport>& reports, int width) {
-  std::string page = fmt::format("{}: ", on_one_line(name_of_run(folder)));
+  std::string page = fmt::format("{}: ", binllm::printable(name_of_run(folder)));
   if (reports.empty()) return page + "no report yet\n";
   const RunReport& last = reports.back();
-  page += fmt::format("{} {}/{}", on_one_line(last.phase), last.step, last.steps);
+  page += fmt::format("{} {}/{}", binllm::printable(last.phase), last.step, last.steps);
   if (const auto speed = last.number("tokens_per_second")) page += fmt::format(", {:.0f} tokens/s", *speed);
   page += '\n';
   struct Shown {
@@ -106,12 +107,18 @@ std::string page_of(const fs::path& folder, const std::vector<RunReport>& report
   return page;
 }
 
+/// Lines of a text, a blank between them; what else a terminal would obey is spelt out.
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return binllm::printable(text);
+}
+
 /// What the model said last.
 std::string last_sample(const fs::path& folder, int width) {
   const binllm::RunRecord run = binllm::read_run(folder);
   if (run.samples.empty()) return {};
   const auto& sample = run.samples.back();
-  std::string text = on_one_line(sample.prompt + sample.text);
+  std::string text = one_line(sample.prompt + sample.text);
   const auto room = static_cast<std::size_t>(2 * width);
   if (text.size() > room) {
     std::size_t end = room;
