@@ -12,7 +12,9 @@ program=${1:?usage: compare_torch.sh PROGRAM [--config NAME] [--mode fp|qat] [--
 shift
 python=${PYTHON:-/usr/bin/python3}
 peer=$(dirname "$0")/peers/torch_step.py
-"$python" -c 'import torch' 2>/dev/null || { echo "no torch in $python (Debian: apt install python3-torch libopenblas0-pthread)"; exit 1; }
+. "$(dirname "$0")/support/needs.sh"
+need_program "$program"
+need_module "$python" torch  # Debian: apt install python3-torch libopenblas0-pthread
 theirs=()
 for word in "$@"; do [ "$word" = --recompute ] || theirs+=("$word"); done
 

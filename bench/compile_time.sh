@@ -7,6 +7,9 @@
 set -euo pipefail
 compiler=${1:-g++} flags=${2:--O2}
 root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/bench/support/needs.sh"
+need_program "$compiler" /usr/bin/time
+[ -f "$(pkg-config --variable=prefix eigen3 2>/dev/null || echo /usr)/include/eigen3/Eigen/Dense" ] || missing "no Eigen (Debian: libeigen3-dev)"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 includes="-I$root/include -isystem $(pkg-config --variable=prefix eigen3 2>/dev/null || echo /usr)/include/eigen3"

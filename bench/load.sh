@@ -4,9 +4,13 @@
 # transformers doing the same (imports not counted in its seconds), one after the other, the median of three.
 # usage: [PYTHON=python3] bench/load.sh build/release/examples/binllm MODEL...
 set -euo pipefail
-program=$1
+program=${1:?usage: load.sh PROGRAM MODEL...}
 shift
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/support/needs.sh"
+need_program "$program" /usr/bin/time
+need_model "$@"
+need_module "${PYTHON:-python3}" transformers
 text=$(mktemp)
 trap 'rm -f "$text"' EXIT
 seq 200 > "$text"

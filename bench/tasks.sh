@@ -19,6 +19,11 @@ here=$(dirname "$0")
 common=(--tasks-data "$data" --tasks "${TASKS:-all}" --items "${ITEMS:-200}")
 common+=(--threads "${THREADS:-2}" --bos "${BOS:-none}")
 python=${PYTHON:-python3}
+. "$here/support/needs.sh"
+need_program "$program" "$python"
+need_model "$model" "${PEER_MODEL:-$model}"
+[ -d "$data" ] || missing "no folder of tasks: $data"
+need_module "$python" lm_eval
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 TIMEFORMAT='%U %S'

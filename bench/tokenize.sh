@@ -12,6 +12,9 @@ shift 2
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 rounds=${ROUNDS:-3} python=${PYTHON:-python3}
 read -ra prefix <<<"${PREFIX:-}"
+. "$here/support/needs.sh"
+need_program "$build/bench_tokenize" "$python"
+need_text "$text"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 

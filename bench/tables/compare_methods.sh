@@ -18,9 +18,14 @@ batch=${BATCH:-8}
 windows=${VALID_WINDOWS:-400}   # of the validation text, from its start
 threads=${THREADS:-2}
 
-model=$1 out=$2 valid=$3
+usage="usage: compare_methods.sh MODEL OUT VALID TEXT..."
+model=${1:?$usage} out=${2:?$usage} valid=${3:?$usage}
 shift 3
-mkdir -p "$out"
+. "$(dirname "$0")/../support/needs.sh"
+need_program "$binllm"
+need_model "$model"
+need_text "$valid" "${@:?$usage}"
+need_folder "$out"
 common=(--text "$@" --valid "$valid" --valid-windows "$windows" --tokens "$tokens" --context "$context" --batch "$batch"
   --warmup 10 --report-every 1000 --checkpoint-every 1000000 --threads "$threads" --json)
 

@@ -9,6 +9,11 @@ set -euo pipefail
 usage="usage: figure2.sh BUILD_FOLDER MODEL TEXT VALID OUT"
 program=${1:?$usage}/examples/binllm model=${2:?$usage} text=${3:?$usage} valid=${4:?$usage} out=${5:?$usage}
 read -ra flags <<<"${FLAGS:-}"
+. "$(dirname "$0")/../support/needs.sh"
+need_program "$program" gnuplot
+need_model "$model"
+need_text "$text" "$valid"
+need_folder "$out"
 lines=()
 for method in ${METHODS:-rtn gptq}; do
   for bits in ${BITS:-1 1.58 2 3 4 8}; do

@@ -15,7 +15,9 @@ set -euo pipefail
 export LC_ALL=C.UTF-8
 
 binllm=${BINLLM:-build/release/examples/binllm}
-model=${1%/} data=$2
+usage="usage: methods.sh MODEL DATA [FLAG...]"
+model=${1:?$usage} data=${2:?$usage}
+model=${model%/}
 shift 2
 flags=("$@")
 name=${NAME:-$(basename "$model")}
@@ -41,7 +43,11 @@ bits=${BITS:-1}                                              # of post-training 
 threads=${THREADS:-0}
 keep=${KEEP:-0}                                              # 1: the models stay in OUT
 
-mkdir -p "$out" "$results"
+. "$(dirname "$0")/../support/needs.sh"
+need_program "$binllm"
+need_model "$model"
+need_text "${train[@]}" "$valid" "$test"
+need_folder "$out" "$results"
 lines=$results/$name.jsonl table=$results/$name.md
 touch "$lines"
 
@@ -71,7 +77,7 @@ run() {
   folder=$out/$method-$rate-$seed
   rm -rf "$folder"
   start=$(date +%s.%N)
-  if ! "$@" --out "$folder" --seed "$seed" --threads "$threads" --json "${flags[@]}" > "$folder.json" 2> "$folder.log"; then
+  if ! "$@" --out "$folder" --threads "$threads" --json "${flags[@]}" > "$folder.json" 2> "$folder.log"; then
     say "failed: $method ($(tail -n 1 "$folder.log"))"
     return 1
   fi
@@ -97,8 +103,8 @@ best() {
 train_with() {  # METHOD RATE SEED
   local method=$1 rate=$2 last
   last=$(awk -v r="$rate" -v f="$last_fraction" 'BEGIN { printf "%g", r * f }')
-  run training "$method" "$rate" "$3" "$binllm" binarize --method "$method" --model "$model" --text "${train[@]}" \
-    --tokens "$tokens" --context "$context" --batch "$batch" --warmup "$warmup" --learning-rate "$rate" \
+  run training "$method" "$rate" "$3" "$binllm" binarize --method "$method" --model "$model" --seed "$3" \
+    --text "${train[@]}" --tokens "$tokens" --context "$context" --batch "$batch" --warmup "$warmup" --learning-rate "$rate" \
     --last-learning-rate "$last" --report-every 1000 --checkpoint-every 0
 }
 

@@ -42,13 +42,22 @@ threads=${THREADS:-0}                        # of each run
 limit=${LIMIT:-0}                            # seconds after which no training starts any more; 0: none
 windows=${WINDOWS:-0}                        # for a quick trial: judge by the first so many windows only; 0: all
 
-data=$1 out=$2
+usage="usage: reproduction.sh DATA OUT [FLAG...]"
+data=${1:?$usage} out=${2:?$usage}
 shift 2
 flags=("$@")
 read -r -a evaluate_flags <<< "${EVALUATE_FLAGS-$*}"   # in place of FLAG for `evaluate`
 
-mkdir -p "$out/runs" "$out/report"
 train_texts=("$data/wikitext2/train.txt" "$data/ptb/ptb.train.txt")
+. "$(dirname "$0")/../support/needs.sh"
+need_program "$binllm"
+need_text "${train_texts[@]}" "$data"/wikitext2/{valid,test}.txt "$data"/ptb/ptb.{valid,test}.txt
+need_folder "$out/runs" "$out/report"
+if [ -n "$tokenizer" ]; then
+  need_text "$tokenizer"
+else
+  [ -s "$out/tokenizer.model" ] || need_program "$spm_train"
+fi
 
 say() { printf '%4d s  %s\n' "$SECONDS" "$*" >&2; }
 
@@ -75,8 +84,9 @@ evaluate() {
     wikitext2) texts=("$data/wikitext2/test.txt") ;;
     ptb) texts=("$data/ptb/ptb.test.txt") ;;
   esac
-  local command=("$binllm" evaluate --model "$model" --text "${texts[@]}" --context "$context" --sharpness "$3"
-    --threads "$threads" --json "${evaluate_flags[@]}")
+  local command=("$binllm" evaluate --model "$model" --text "${texts[@]}" --context "$context" --threads "$threads"
+    --json "${evaluate_flags[@]}")
+  [ ! -d "$run/binary" ] || command+=(--sharpness "$3")
   [ "$windows" = 0 ] || command+=(--windows "$windows")
   call "$run.$2.$3" "${command[@]}"
 }

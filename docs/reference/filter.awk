@@ -39,6 +39,15 @@ function with_references(line,   done, link, target, name) {
   }
   return done line
 }
+function without_commands(text,   parts, n, i) {  # a backslash is one, but in code spans
+  n = split(text, parts, "`")
+  text = ""
+  for (i = 1; i <= n; i++) {
+    if (i % 2 == 1) gsub(/[\\@]/, "\\\\&", parts[i])
+    text = text (i > 1 ? "`" : "") parts[i]
+  }
+  return text
+}
 FNR == 1 {
   file = FILENAME
   root = ENVIRON["PWD"] "/"
@@ -57,12 +66,13 @@ FNR == 1 {
     gsub(/&/, "\\&amp;", text)
     gsub(/</, "\\&lt;", text)
     gsub(/>/, "\\&gt;", text)
-    gsub(/[_*#@~`|]/, "\\\\&", text)
+    gsub(/[\\_*#@~`|]/, "\\\\&", text)
     gsub(/ /, "\\&nbsp;", text)
     text = (prose ? "<br>" : "") "<code>" text "</code><br>"
     prose = 0
   } else {
     prose = text != ""
+    text = without_commands(text)
   }
   print before " " text
   next

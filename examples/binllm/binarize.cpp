@@ -37,8 +37,7 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   std::vector<fs::path> folders;  // of each row: where its model lies, or one that costs as much
   const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double sharpness, const fs::path& folder) {
     if (!job.validation) return;
-    const auto [result, speed] = judge(judged, *job.validation, job.evaluation(sharpness));
-    rows.push_back({std::move(name), result.nll, result.perplexity, 0, 0, speed});
+    rows.push_back(row_of(std::move(name), judge(judged, *job.validation, job.evaluation(sharpness))));
     folders.push_back(folder);
     progress.say(fmt::format("{:<26} nll {:.4f}", rows.back().name, rows.back().nll));
   };
@@ -128,7 +127,6 @@ struct BinarizeOptions {
   RunFlags run;
   DeviceChoice device;
   Common common;
-  GivenFlags given;  ///< what the method does not decide
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -143,15 +141,19 @@ struct BinarizeOptions {
       with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
     v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
     v("recipe", self.recipe, "", any);
-    v("channel_scale_steps", self.channel_scale_steps, "steps of stage 1; 0: none", at_least(0));
+    v("channel_scale_steps", self.channel_scale_steps, "steps of stage 1; 0: none", count_from(0));
     v("channel_scale_learning_rate", self.channel_scale_learning_rate, "of Adam on log S_t", above(0));
-    v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", at_least(0));
+    v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", count_from(0));
     v("loss", self.loss, "", any);
     v("training", self.training, "", any);
     v("records", self.records, "", any);
     v("run", self.run, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
+  }
+  void refuse_idle(const GivenFlags& given) const {
+    records.refuse_idle(given, valid, built_in);
+    run.refuse_idle(given, out);
   }
   [[nodiscard]] binllm::ProgressiveOptions progressive() const {
     return {.chunks = chunks, .training = training.options};
@@ -200,7 +202,7 @@ ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::Metho
   ChosenFormat format{std::string(method->format), method->words, fmt::format("{}, trained", method->name)};
   Policies::visit(
       [&](std::string_view policy, const std::string& name, const auto&, const auto&) {
-        if (!o.given.has(policy)) return;
+        if (!o.common.given.has(policy)) return;
         if (!format.is_binary()) {
           throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", flag_name(policy),
                               "a method of the binary kind, whose policies can be chosen",
@@ -219,17 +221,31 @@ ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::Metho
   return format;
 }
 
-/// What the method says of stage 1 and of chunks, where the command line does not. Errors: config_inconsistent.
-void adopt(BinarizeOptions& o, const binllm::MethodEntry& method, const ChosenFormat& format) {
-  if (!o.given.has("chunks")) o.chunks = method.published.chunks;
-  const bool may_search = format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;
-  if (!o.given.has("channel_scale_steps") && !method.published.channel_search && !o.given.has("channel_scale"))
+/// What the method says of stage 1 and of chunks, where the command line does not.
+void adopt(BinarizeOptions& o, const binllm::MethodEntry& method) {
+  const GivenFlags& given = o.common.given;
+  if (!given.has("chunks")) o.chunks = method.published.chunks;
+  if (!given.has("channel_scale_steps") && !method.published.channel_search && !given.has("channel_scale"))
     o.channel_scale_steps = 0;
-  if (o.given.has("channel_scale_steps") && o.channel_scale_steps > 0 && !may_search) {
-    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--channel-scale-steps",
-                        format.is_binary() ? "0, or --channel-scale shared or per-linear"
-                                           : "0: stage 1 is of methods of the binary kind",
-                        fmt::format("{}", o.channel_scale_steps));
+}
+
+/// Stage 1 has its numbers where it has a place, and nowhere else. Errors: config_inconsistent.
+void check_stage_1(const BinarizeOptions& o, const ChosenFormat& format) {
+  const GivenFlags& given = o.common.given;
+  const bool may_search = format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;
+  if (!may_search) {
+    const char* const wanted = format.is_binary() ? "0, or --channel-scale shared or per-linear"
+                                                  : "0: stage 1 is of methods of the binary kind";
+    if (o.channel_scale_steps > 0)
+      given.refuse({"channel_scale_steps"}, wanted, fmt::format("{}", o.channel_scale_steps));
+  }
+  if (!may_search || o.channel_scale_steps == 0)
+    given.refuse({"channel_scale_learning_rate"}, "a stage 1 that it is of", "none");
+  if (!may_search || o.channel_scale_steps == 0) return;
+  if (format.recipe().scale_traits().granularity != binllm::Granularity::row) {
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
+                        "row, or --channel-scale-steps 0: stage 1 folds its scales into rows",
+                        format.recipe().granularity);
   }
 }
 /// The numbers of its optimiser. A published warm-up is cut to a tenth of a short run.
@@ -262,7 +278,7 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Lear
     for (const char* key : {"recipe", "channel_scale_steps", "channel_scale_learning_rate"}) config.erase(key);
   }
   if (!learning.alone()) config["learning"] = learning.record();
-  if (job.validation) config["validation"] = record(*job.validation);
+  if (job.validation) config["validation"] = record(*job.validation, o.valid_windows);
   config["identity"] = identity(o.model, *job.tokenizer);
   o.device.add_to(config);
   return config;
@@ -283,27 +299,21 @@ void binarize(BinarizeOptions& o) {
   if (!o.method.empty()) method = binllm::method_named(o.method);
   const ChosenFormat format = choose_format(o, method);
   static_cast<void>(binllm::format_named<float, binllm::Cpu>(format.name, format.words));  // are the words good?
-  if (method) adopt(o, *method, format);
-  if (format.is_binary()) {
-    const binllm::RecipeNames& recipe = o.recipe.names = format.recipe();
-    const bool by_row = recipe.scale_traits().granularity == binllm::Granularity::row;
-    if (!by_row && recipe.sharing() != binllm::ChannelSharing::none && o.channel_scale_steps > 0) {
-      throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--granularity",
-                          "row, or --channel-scale-steps 0: stage 1 folds its scales into rows", recipe.granularity);
-    }
-  }
+  if (method) adopt(o, *method);
+  check_stage_1(o, format);
+  if (format.is_binary()) o.recipe.names = format.recipe();
   binllm::TrainingOptions& training = o.training.options;
-  training.seed = o.common.seed;
+  o.training.complete(o.common.seed, o.valid_windows);
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   TrainingText text = training_text(load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens),
                                     load_validation(o.valid, o.built_in, tokenizer, o.common.seed), o.valid, o.records,
-                                    o.given, o.loss.teacher, training.context, tokenizer);
+                                    o.common.given, o.loss.teacher, training.context, tokenizer);
   const binllm::TokenStream& corpus = text.corpus;
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   const binllm::Index steps = binllm::training_steps(training, batches);
-  if (method) adopt(training, method->published.optimiser, o.given, steps);
+  if (method) adopt(training, method->published.optimiser, o.common.given, steps);
   static_cast<void>(binllm::Chunks(steps, o.chunks == 0 ? steps : o.chunks));
-  o.loss.complete(method ? method->published.loss : binllm::LossSettings{}, o.given);
+  o.loss.complete(method ? method->published.loss : binllm::LossSettings{}, o.common.given);
   RecipeJob job{.format = format,
                 .search = o.search(),
                 .training = o.progressive(),
@@ -321,12 +331,16 @@ void binarize(BinarizeOptions& o) {
 
   const std::size_t resident = binllm::resident_bytes();
   auto model = binllm::AnyModel::open(
-      o.model, {.device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen, .format = "dense"});
+      o.model, {.device = o.run.dry.dry_run ? binllm::AnyDevice{} : o.device.chosen, .format = "dense"});
   const binllm::ModelConfig& c = model.config();
-  if (validation != nullptr) binllm::check_perplexity(c, *validation, job.evaluation(infinity));
-  if (o.run.dry_run) {
-    check_tokens("binarize", job.corpus, c);
-    if (validation != nullptr) check_tokens("binarize", *validation, c);
+  check_tokens("binarize", job.corpus, c);
+  if (validation != nullptr) {
+    check_tokens("binarize", *validation, c);
+    binllm::check_perplexity(c, *validation, job.evaluation(infinity));
+  }
+  const Json config = effective_config(o, job, learning);
+  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
+  if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
                                                      learning.forecast());
     DryRun dry{.config = c,
@@ -341,7 +355,6 @@ void binarize(BinarizeOptions& o) {
   }
 
   job.loss = learning.open(o.device.chosen);
-  const Json config = effective_config(o, job, learning);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model"));
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
   records.look_at(first_down_projection(source.family->names), {format.name, format.words, student.hidden_size},
@@ -358,8 +371,7 @@ void binarize(BinarizeOptions& o) {
     if (auto row = best_row(o.out, records.best(), *validation, job.evaluation(infinity), o.device))
       rows.push_back(std::move(*row));
   }
-  write_results(o.out, fmt::format("{} made 1 bit", o.model.filename().string()), text.judged_by, training.context,
-                rows, config);
+  write_results(o.out, fmt::format("{} made 1 bit", o.model.filename().string()), text.judged_by, rows, config);
   if (!o.common.json) {
     fmt::print("{}peak memory {}\n", markdown_table(rows), o.device.peaks());
     return;

@@ -22,7 +22,7 @@ struct BitsOptions {
     static const std::string names = "of a published model: " + binllm::published_shape_names();
     v("shape", self.shape, names, any);
     v("model", self.model, "that of a model folder or GGUF file instead", any);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

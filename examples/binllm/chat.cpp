@@ -23,7 +23,6 @@ struct ChatFlags {
   std::string tokenizer;
   DeviceChoice device;
   Common common;
-  GivenFlags given;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -40,6 +39,7 @@ struct ChatFlags {
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
+  void refuse_idle(const GivenFlags& given) const { decoding.refuse_idle(given); }
 };
 
 constexpr const char* commands = "/reset begins afresh, /quit ends";
@@ -128,6 +128,7 @@ void answer(binllm::Conversation& talk, const std::string& message, bool json) {
 void chat(ChatFlags& flags) {
   flags.common.apply();
   flags.device.apply();
+  flags.model.refuse_idle(flags.common.given);
   binllm::GenerateOptions options = flags.decoding.chosen(flags.common.seed);
   binllm::check_model_path(flags.model.model);
   const auto form = flags.chat_template.empty() ? binllm::read_chat_template(flags.model.model)
@@ -135,7 +136,7 @@ void chat(ChatFlags& flags) {
   const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);
   auto model = flags.model.open(flags.device);
   if (options.context == 0) options.context = std::min<binllm::Index>(4096, model.config().max_position_embeddings);
-  const auto system = flags.given.has("system") ? std::optional(flags.system) : std::nullopt;
+  const auto system = flags.common.given.has("system") ? std::optional(flags.system) : std::nullopt;
   binllm::Conversation talk(std::move(model).decoder(options), tokenizer, form, options, system);
   Messages messages;
   if (messages.from_terminal()) {

@@ -48,15 +48,16 @@ struct ModelSize {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("family", self.family, binllm::names_of<binllm::ShippedFamilies>(), any);
-    v("dim", self.dim, "width", at_least(1));
-    v("hidden", self.hidden, "width of the feed-forward networks", at_least(1));
-    v("layers", self.layers, "decoder layers", at_least(1));
-    v("heads", self.heads, "query heads", at_least(1));
+    v("dim", self.dim, "width", count_from(1));
+    v("hidden", self.hidden, "width of the feed-forward networks", count_from(1));
+    v("layers", self.layers, "decoder layers", between(1, 4096));
+    v("heads", self.heads, "query heads", count_from(1));
     v("kv_heads", self.kv_heads, "key-value heads where the family may have fewer; 0: as many as query heads",
-      at_least(0));
+      count_from(0));
   }
   /// Errors: unknown_name, config_inconsistent.
-  [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context) const;
+  [[nodiscard]] binllm::ModelConfig config(const binllm::Tokenizer& tokenizer, binllm::Index context,
+                                           const GivenFlags& given = {}) const;
 };
 
 /// The format that a model is trained in.

@@ -23,7 +23,7 @@ struct ConvertFlags {
     Flag types = shown_as("f16");
     types.one_of = {"f32", "f16", "bf16"};
     v("type", self.type, "of matrices of full precision: f32, f16 or bf16", types);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

@@ -23,23 +23,25 @@ struct DatasetOptions {
   fs::path out;
   std::string tokenizer;
   DeviceChoice device;
+  DryRunFlag dry;
   Common common;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("model", self.model, "", any);
-    v("documents", self.documents, "texts to write", at_least(1));
-    v("document_tokens", self.document_tokens, "tokens of each at most", at_least(2));
+    v("documents", self.documents, "texts to write", count_from(1));
+    v("document_tokens", self.document_tokens, "tokens of each at most", count_from(2));
     v("greedy_least", self.greedy_least, "after the first token so many at least are the most likely ones",
-      at_least(0));
-    v("greedy_most", self.greedy_most, "and so many at most", at_least(0));
+      count_from(0));
+    v("greedy_most", self.greedy_most, "and so many at most", count_from(0));
     v("temperature", self.temperature, "of the draws after them", above(0));
     v("top_k", self.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
     v("top_p", self.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
-    v("sequences", self.sequences, "texts written at the same time", at_least(1));
+    v("sequences", self.sequences, "texts written at the same time", count_from(1));
     v("out", self.out, "token file, or JSON lines where it ends in .jsonl", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
+    v("dry", self.dry, "", any);
     v("common", self.common, "", any);
   }
   void check() const {
@@ -103,6 +105,7 @@ Ids first_tokens(const binllm::Tokenizer& tokenizer, std::uint64_t seed, binllm:
 void dataset(DatasetOptions& o) {
   o.common.apply();
   o.device.apply();
+  o.model.refuse_idle(o.common.given);
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model.model);
   const auto model = o.model.open(o.device);
   const binllm::Index opening = tokenizer.bos() ? 2 : 1;
@@ -118,6 +121,9 @@ void dataset(DatasetOptions& o) {
   binllm::GenerateOptions drawn = greedy;
   drawn.temperature = o.temperature, drawn.top_k = o.top_k, drawn.top_p = o.top_p, drawn.context = length;
   drawn.max_tokens = length;
+  drawn.check();
+  binllm::check_may_write_file(o.out);
+  if (o.dry.ends_here(o.common)) return;
   DocumentWriter writer(o.out, tokenizer);
   const auto start = std::chrono::steady_clock::now();
   for (binllm::Index first = 0; first < o.documents; first += o.sequences) {

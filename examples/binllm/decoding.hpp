@@ -17,16 +17,19 @@ struct DecodingFlags {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     auto& o = self.options;
-    v("temperature", o.temperature, "0: always the most likely token", at_least(0));
-    v("top_k", o.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
-    v("top_p", o.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
-    v("repetition_penalty", o.repetition_penalty, "above 1: tokens seen become less likely", above(0));
-    v("repetition_window", o.repetition_window, "tokens that the penalty looks back; 0: all", at_least(0));
-    v("stop", o.stop, "text at which to end, not printed; again for another", repeated());
+    binllm::SamplingOptions::visit(without("seed", v), o);
+    v("stop", o.stop, "text at which to end, not printed; again for another", repeated_texts());
     v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
     v("sharpness", o.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
   }
   void check() const { options.check(); }
+  /// Errors: config_inconsistent.
+  void refuse_idle(const GivenFlags& given) const {
+    if (options.temperature == 0)
+      given.refuse({"top_k", "top_p", "seed"}, "--temperature above 0", "0: always the most likely token");
+    if (options.repetition_penalty == 1)
+      given.refuse({"repetition_window"}, "--repetition-penalty beside it", "1: no penalty");
+  }
   /// With the command's seed. Errors: unknown_name.
   [[nodiscard]] binllm::GenerateOptions chosen(std::uint64_t seed) const {
     binllm::GenerateOptions all = options;

@@ -2,6 +2,7 @@
 /// The main job on an embedded default: a small Llama learns the built-in stories, then becomes 1 bit.
 #include "commands.hpp"
 
+#include <binllm/data/batches.hpp>
 #include <binllm/device/thread_pool.hpp>
 #include <binllm/eval/trigram.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
@@ -10,6 +11,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 
@@ -20,18 +22,21 @@ namespace {
 struct DemoOptions {
   fs::path out = "demo-run";
   binllm::Index tokens = 1'200'000;
+  DryRunFlag dry;
   Common common;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("out", self.out, "folder for the models", any);
-    v("tokens", self.tokens, "training tokens of each of the two trainings", at_least(1));
+    v("tokens", self.tokens, "training tokens of each of the two trainings",
+      between(1, binllm::TrainingOptions::most_tokens));
+    v("dry", self.dry, "", any);
     v("common", self.common, "", any);
   }
 };
 
-/// Makes the folder that of a demo, or takes that of an earlier one. Errors: write_failed for one with anything else.
-void claim(const fs::path& folder, const DemoOptions& o) {
+/// The folder must be new, empty, or that of an earlier demo. Errors: write_failed for one with anything else.
+void check_place(const fs::path& folder) {
   const fs::path path = folder / "run.json";
   std::error_code ignored;
   if (fs::exists(path, ignored)) {
@@ -45,9 +50,14 @@ void claim(const fs::path& folder, const DemoOptions& o) {
     throw binllm::Error(binllm::ErrorId::write_failed, "demo", folder.string(), "a new or empty folder, or a demo's",
                         "files that are not a demo's");
   }
+  binllm::check_may_write(folder);
+}
+
+/// Makes the folder that of a demo.
+void claim(const fs::path& folder, const DemoOptions& o) {
   binllm::check_writable(folder);
   const std::string text = Json{{"command", "demo"}, {"tokens", o.tokens}, {"seed", o.common.seed}}.dump(2) + '\n';
-  binllm::AtomicFile file(path);
+  binllm::AtomicFile file(folder / "run.json");
   file.write(std::as_bytes(std::span(text)));
   file.commit();
 }
@@ -73,10 +83,15 @@ void demo(DemoOptions& o) {
   training.seed = o.common.seed;
   training.learning_rate = 4e-3;
   training.check();
-  claim(o.out, o);
   const auto tokenizer = binllm::byte_tokenizer();
+  const binllm::Index bytes = 2 * std::min(o.tokens, most_story_bytes / 2);
   const auto corpus = binllm::TokenStream::from_string(
-      binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(2 * o.tokens)), tokenizer);
+      binllm::stories_of(binllm::Split::train, o.common.seed, static_cast<std::size_t>(bytes)), tokenizer);
+  const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+  static_cast<void>(binllm::Chunks(binllm::training_steps(training, batches), binllm::ProgressiveOptions{}.chunks));
+  check_place(o.out);
+  if (o.dry.ends_here(o.common)) return;
+  claim(o.out, o);
   const auto held_out = binllm::TokenStream::from_string(
       binllm::stories_of(binllm::Split::held_out, o.common.seed, std::size_t{1} << 17), tokenizer);
   Progress progress(nullptr, o.common.json);

@@ -3,6 +3,7 @@
 
 #include <binllm/core/steady_seconds.hpp>
 #include <binllm/eval/tasks.hpp>
+#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/task_file.hpp>
@@ -43,15 +44,15 @@ struct EvaluateOptions {
     v("protocol", self.protocol, "how the rows of the file are joined, and how much of them is read", names);
     v("context", self.context,
       "tokens in a window; 0: the protocol's (plain 256, else 2048), or the model's positions if they are fewer",
-      at_least(0));
+      count_from(0));
     v("windows", self.windows, "only the first so many windows", shown_as("all", at_least(1)));
-    v("batch", self.batch, "windows computed at a time", at_least(1));
+    v("batch", self.batch, "windows computed at a time", count_from(1));
     v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven", any);
     v("tasks_data", self.tasks_data, "folder of the tasks' files NAME.jsonl", any);
     v("items", self.items, "only the first so many items of each task", shown_as("all", at_least(1)));
     v("max_length", self.max_length,
       "tasks: tokens that are read at most, the last ones; 0: 2048, or the model's positions if they are fewer",
-      at_least(0));
+      count_from(0));
     names.one_of = {"none", "tokenizer"};
     v("bos", self.bos,
       "tasks: what contexts open with: none, as in lm-evaluation-harness 0.4.2, or tokenizer, its BOS if it adds one",
@@ -63,6 +64,12 @@ struct EvaluateOptions {
     v("common", self.common, "", any);
   }
 
+  void refuse_idle(const GivenFlags& given) const {
+    if (!tasks.empty())
+      given.refuse({"protocol", "context", "windows", "batch"}, "a text: --text or --built-in", "--tasks");
+    if (tasks.empty()) given.refuse({"items", "max_length", "bos", "out"}, "--tasks", "a text");
+    if (!built_in) given.refuse({"seed"}, "--built-in, of which it chooses the stories", "none");
+  }
   /// Either a text or tasks. Errors: option_out_of_range.
   void check_choice() const {
     const bool reads_text = built_in || !text.empty();
@@ -70,7 +77,6 @@ struct EvaluateOptions {
       refuse("--tasks, --tasks-data", "both", tasks.empty() ? "--tasks-data alone" : "--tasks alone");
     if (reads_text != tasks.empty())
       refuse("--text, --built-in, --tasks", "exactly one of them", reads_text ? "a text and tasks" : "none");
-    if (tasks.empty() && !out.empty()) refuse("--out", "--tasks beside it", "a text");
     const bool plain = protocol == binllm::protocols.front().name;
     if (!plain && text.size() != 1) refuse("--protocol", "one --text file", fmt::format("{}", text.size()));
   }
@@ -198,6 +204,7 @@ std::string with_error(const binllm::Proportion& p) {
 void evaluate_tasks(const EvaluateOptions& o) {
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model.model);
   auto tasks = load_tasks(o);
+  if (!o.out.empty()) binllm::check_may_write_file(o.out);
   const auto model = o.model.open(o.device);
   const binllm::TaskOptions options{
       .opening = o.bos == "none" ? binllm::TaskOpening::none : binllm::TaskOpening::tokenizer,
@@ -240,6 +247,7 @@ void evaluate(EvaluateOptions& o) {
   o.check_choice();
   o.common.apply();
   o.device.apply();
+  o.model.refuse_idle(o.common.given);
   o.tasks.empty() ? evaluate_text(o) : evaluate_tasks(o);
 }
 

@@ -30,7 +30,7 @@ struct GenerateFlags {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("model", self.model, "", any);
-    v("prompt", self.prompt, "text to continue; again for another", repeated());
+    v("prompt", self.prompt, "text to continue; again for another", repeated_texts());
     auto& o = self.decoding.options;
     v("prompt_file", self.prompt_file, "file whose text is a prompt, -: standard input; again for another", repeated());
     v("max_tokens", o.max_tokens, "tokens to add at most to each prompt", at_least(0));
@@ -42,6 +42,10 @@ struct GenerateFlags {
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
+  }
+  void refuse_idle(const GivenFlags& given) const {
+    decoding.refuse_idle(given);
+    if (common.json) given.refuse({"stream"}, "text to print", "--json, which prints one object at the end");
   }
 };
 
@@ -175,6 +179,7 @@ void print_memory(const binllm::DecoderMemory& m) {
 void generate(GenerateFlags& flags) {
   flags.common.apply();
   flags.device.apply();
+  flags.model.refuse_idle(flags.common.given);
   const binllm::GenerateOptions options = flags.decoding.chosen(flags.common.seed);
   const auto prompts = read_prompts(flags);
   const auto tokenizer = choose_tokenizer(flags.tokenizer, flags.model.model);

@@ -22,7 +22,7 @@ struct InspectOptions {
   static void visit(V&& v, Self& self) {
     v("model", self.model, "model folder", required());
     v("verify", self.verify, "read every byte: compare checksums, look at every number", any);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

@@ -30,8 +30,7 @@ struct LossFlags {
   }
   /// A method's loss, but for what the command line `given` says itself. A teacher for which neither says anything has
   /// half of the loss.
-  template <class Given>
-  void complete(const binllm::LossSettings& published, const Given& given) {
+  void complete(const binllm::LossSettings& published, const GivenFlags& given) {
     const binllm::LossSettings own = settings;
     settings = published;
     if (!given.has("hidden_distance")) hidden_distance = published.hidden_distance;
@@ -49,8 +48,20 @@ struct LossFlags {
     settings.hidden_distance =
         hidden_distance == binllm::hidden_squares ? binllm::hidden_squares : binllm::hidden_directions;
     temperature_given = given.has("temperature");
+    refuse_idle(given);
   }
   bool temperature_given = false;
+
+ private:
+  /// Of settings that are complete. Errors: config_inconsistent.
+  void refuse_idle(const GivenFlags& given) const {
+    if (settings.distillation == 0) {
+      given.refuse({"temperature", "distillation_weight", "per_sequence", "ambiguity"}, "--distillation above 0",
+                   "0: a teacher's predictions are not wanted");
+    }
+    if (settings.hidden_states == 0)
+      given.refuse({"hidden_distance"}, "--hidden-states above 0", "0: a teacher's hidden states are not wanted");
+  }
 };
 
 /// The student, as far as it matters to a teacher.

@@ -6,8 +6,8 @@
 /// Here is what comes from that list: flags and --help, checks, records in run.json, and the list of `--options`. The
 /// flag of a member has its name, with '-' for '_'.
 #pragma once
+#include <binllm/core/counts.hpp>
 #include <binllm/core/nearest_word.hpp>
-#include <binllm/core/options.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -19,6 +19,7 @@
 #include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <set>
@@ -34,6 +35,7 @@ using binllm::any;
 using binllm::at_least;
 using binllm::at_least_or_infinite;
 using binllm::between;
+using binllm::count_from;
 using binllm::OptionRange;
 using binllm::OptionSet;
 
@@ -45,6 +47,7 @@ struct Flag : OptionRange {
   std::vector<std::string> one_of{};
   bool positional = false;            ///< may stand without its name
   std::string (*listed)() = nullptr;  ///< what the value `list` prints, in place of all that the command does
+  bool may_be_empty = false;          ///< whether '' is a value of a text
 };
 [[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
 /// Required, and may stand without its name: in the order of such members.
@@ -52,6 +55,8 @@ struct Flag : OptionRange {
 /// The same, not required.
 [[nodiscard]] inline Flag optional_positional() { return {any, false, false, {}, {}, true}; }
 [[nodiscard]] inline Flag repeated() { return {any, false, true, {}, {}, false}; }
+/// The same, where a text without a character is one too.
+[[nodiscard]] inline Flag repeated_texts() { return {any, false, true, {}, {}, false, nullptr, true}; }
 /// The value `list` prints a text, and the program ends.
 [[nodiscard]] inline Flag with_list(std::string (*text)(), std::string_view default_is) {
   return {any, false, false, default_is, {}, false, text};
@@ -167,7 +172,7 @@ struct AddFlags {
 
  private:
   CLI::Option* add(const std::string& name, bool& value, const std::string& help, const Flag&) const {
-    return command.add_flag(value ? name + ",!--no-" + name.substr(2) : name, value, help);
+    return command.add_flag(value ? name + ",!--no-" + name.substr(2) : name, value, help)->disable_flag_override();
   }
   template <class N>
   requires detail::is_number<N> CLI::Option* add(const std::string& name, N& value, const std::string& help,
@@ -184,6 +189,10 @@ struct AddFlags {
   CLI::Option* add(const std::string& name, Words& value, const std::string& help, const Flag& flag) const {
     const std::string names = flag.positional ? name + "," + name.substr(2) : name;
     CLI::Option* const option = command.add_option(names, value, help);
+    const auto refuse_nothing = [](const std::string& word) {
+      return word.empty() ? std::string("wanted a value, found nothing") : std::string();
+    };
+    if (!flag.may_be_empty) option->check(CLI::Validator(refuse_nothing, "", ""));
     if (!value.empty()) option->capture_default_str();
     return option;
   }
@@ -240,8 +249,12 @@ struct ListFlags {
         line["range"] = flag.text();
         line["infinity"] = flag.holds(std::numeric_limits<double>::infinity());
         line["negative"] = flag.holds(-1);
+        if (std::isfinite(flag.least)) line["least"] = flag.least;
+        if (std::isfinite(flag.most)) line["most"] = flag.most;
       } else {
         line["type"] = std::is_same_v<Member, bool> ? "FLAG" : "TEXT";
+        if (!flag.one_of.empty()) line["one_of"] = flag.one_of;
+        line["may_be_empty"] = flag.may_be_empty;
       }
       if (!flag.default_is.empty()) {
         line["default"] = flag.default_is;
@@ -256,23 +269,32 @@ struct ListFlags {
   }
 };
 
-/// Which members the command line gave: a member of options that want to know.
+/// Which members the command line gave.
 struct GivenFlags {
+  std::string command;
   std::set<std::string, std::less<>> flags;
-  [[nodiscard]] bool has(std::string_view member) const { return flags.contains(flag_name(member)); }
-};
 
-/// Tells options that have a member `given` which flags the command line has.
-template <OptionSet Options>
-void note_given(Options& options, const CLI::App& command) {
-  if constexpr (requires { options.given.flags; }) {
-    for (const CLI::Option* option : command.get_options()) {
-      if (option->count() > 0) options.given.flags.insert(option->get_name());
+  [[nodiscard]] bool has(std::string_view member) const { return flags.contains(flag_name(member)); }
+  /// No flag does nothing in silence: where one of `members` was given, and another setting leaves it without effect,
+  /// that is an error. It says what was `wanted` beside the flag, and what was `found`. Errors: config_inconsistent.
+  void refuse(std::initializer_list<std::string_view> members, std::string_view wanted, std::string_view found) const {
+    for (const std::string_view member : members) {
+      if (has(member))
+        throw binllm::Error(binllm::ErrorId::config_inconsistent, command, flag_name(member), wanted, found);
     }
   }
+};
+
+[[nodiscard]] inline GivenFlags given_flags(const CLI::App& command) {
+  GivenFlags given{command.get_name(), {}};
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() > 0) given.flags.insert(option->get_name());
+  }
+  return given;
 }
 
-/// A subcommand: its flags, and run(options) once they are checked. Adds what it takes to `list`.
+/// A subcommand: its flags, and run(options) once they are checked: each by itself, then what `refuse_idle(given)` of
+/// the options has against flags beside others. Adds what it takes to `list`.
 template <OptionSet Options, class Run>
 requires std::invocable<Run&, Options&>
 void add_command(CLI::App& app, std::string& list, const std::string& name, const std::string& help, Run run) {
@@ -281,8 +303,10 @@ void add_command(CLI::App& app, std::string& list, const std::string& name, cons
   Options::visit(AddFlags{command}, *options);
   Options::visit(ListFlags{name, list}, *options);
   command.callback([options, run, name, &command] {
-    note_given(*options, command);
     check_ranges(name, *options);
+    const GivenFlags given = given_flags(command);
+    if constexpr (requires { options->common.given; }) options->common.given = given;
+    if constexpr (requires { options->refuse_idle(given); }) options->refuse_idle(given);
     run(*options);
   });
 }

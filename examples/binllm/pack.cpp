@@ -18,7 +18,7 @@ struct PackOptions {
   static void visit(V&& v, Self& self) {
     v("model", self.model, "folder of a full-precision model", required());
     v("out", self.out, "folder of the packed model", required());
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

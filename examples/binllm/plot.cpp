@@ -37,7 +37,7 @@ struct PlotOptions {
     v("lines", self.lines, "of bits: files of JSON lines", any);
     v("out", self.out, "a picture that ends in .svg or .png, or a folder for SVG and PNG of each",
       shown_as("RUN/pictures"));
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

@@ -14,7 +14,8 @@
 
 namespace program {
 
-binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context) const {
+binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm::Index context,
+                                      const GivenFlags& given) const {
   binllm::ModelConfig c;
   c.vocab_size = tokenizer.vocab_size();
   c.hidden_size = dim;
@@ -23,7 +24,10 @@ binllm::ModelConfig ModelSize::config(const binllm::Tokenizer& tokenizer, binllm
   c.num_attention_heads = heads;
   binllm::ConfigKeys keys;
   binllm::with_named<binllm::ShippedFamilies>("pretrain", "--family", family, [&]<class A>() { keys = A::keys; });
-  c.num_key_value_heads = kv_heads == 0 || keys.num_key_value_heads.empty() ? heads : kv_heads;
+  const bool one_for_each = keys.num_key_value_heads.empty();
+  if (one_for_each && kv_heads != 0 && kv_heads != heads)
+    given.refuse({"kv_heads"}, "0: the family has as many as query heads", fmt::format("{}", kv_heads));
+  c.num_key_value_heads = kv_heads == 0 || one_for_each ? heads : kv_heads;
   c.rotary_share = keys.rotary_share_if_absent;
   if (heads < 1 || dim % heads != 0) {
     throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", "--heads",
@@ -54,7 +58,6 @@ struct PretrainOptions {
   RunFlags run;
   DeviceChoice device;
   Common common;
-  GivenFlags given;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -75,21 +78,24 @@ struct PretrainOptions {
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
+  void refuse_idle(const GivenFlags& given) const {
+    if (!model.empty())
+      given.refuse({"family", "dim", "hidden", "layers", "heads", "kv_heads"}, "no --model, which has a shape", model);
+    records.refuse_idle(given, valid, built_in);
+    if (overfit_batch) {
+      given.refuse({"valid", "valid_windows", "held_out", "evaluate_every", "evaluate_windows"},
+                   "a training without --overfit-batch", "one batch, which nothing is judged by");
+    }
+    run.refuse_idle(given, out);
+  }
 };
 
 /// Of one batch by heart, what is as good as nothing.
 constexpr double overfit_loss = 0.1;
 
-/// All that there is to learn is one batch. Errors: config_inconsistent where it was to be judged by another text.
-TrainingText one_batch(const PretrainOptions& o, const binllm::TokenStream& corpus,
+/// All that there is to learn is one batch.
+TrainingText one_batch(const binllm::TrainingOptions& training, const binllm::TokenStream& corpus,
                        const binllm::Tokenizer& tokenizer) {
-  for (const char* flag : {"valid", "held_out"}) {
-    if (o.given.has(flag)) {
-      throw binllm::Error(binllm::ErrorId::config_inconsistent, "pretrain", flag_name(flag),
-                          "a training without --overfit-batch", "--overfit-batch");
-    }
-  }
-  const auto& training = o.training.options;
   const binllm::Index tokens = std::min(corpus.size(), training.batch * training.context + 1);
   return {binllm::part_of(corpus, 0, tokens, tokenizer), std::nullopt, {}};
 }
@@ -97,50 +103,45 @@ TrainingText one_batch(const PretrainOptions& o, const binllm::TokenStream& corp
 void pretrain(PretrainOptions& o) {
   o.common.apply();
   o.device.apply();
-  binllm::TrainingOptions& training = o.training.options;
-  training.seed = o.common.seed;
+  const binllm::TrainingOptions& training = o.training.options;
+  o.training.complete(o.common.seed, o.valid_windows);
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
-  if (o.overfit_batch && training.tokens == 0) training.tokens = 300 * training.batch * training.context;
+  if (o.overfit_batch && training.tokens == 0) o.training.options.tokens = 300 * training.batch * training.context;
   auto whole = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens);
   const TrainingText text =
-      o.overfit_batch ? one_batch(o, whole, tokenizer)
+      o.overfit_batch ? one_batch(training, whole, tokenizer)
                       : training_text(std::move(whole), load_validation(o.valid, o.built_in, tokenizer, o.common.seed),
-                                      o.valid, o.records, o.given, o.loss.teacher, training.context, tokenizer);
+                                      o.valid, o.records, o.common.given, o.loss.teacher, training.context, tokenizer);
   const binllm::TokenStream& corpus = text.corpus;
   const auto* const validation = text.validation ? &*text.validation : nullptr;
   const binllm::PerplexityOptions evaluation{.context = training.context, .max_windows = o.valid_windows};
 
   const std::size_t resident = binllm::resident_bytes();
-  const binllm::AnyDevice device = o.run.dry_run ? binllm::AnyDevice{} : o.device.chosen;
-  auto model = from_folder ? binllm::AnyModel::open(o.model, {.device = device, .format = "dense"})
-                           : binllm::AnyModel::random(o.size.config(tokenizer, training.context), o.common.seed, device,
-                                                      o.size.family);
-  const binllm::ModelConfig& c = model.config();
-  o.loss.complete({}, o.given);
-  const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
-  if (validation != nullptr) binllm::check_perplexity(c, *validation, evaluation);
-  const SamplePlan samples = sample_plan(o.records, text, tokenizer, c);
-  if (o.run.dry_run) {
-    check_tokens("pretrain", corpus, c);
-    if (validation != nullptr) check_tokens("pretrain", *validation, c);
-    const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
-    print({.config = c,
-           .parameters = model.parameter_count(),
-           .tokens_per_step = batches.tokens_per_step(),
-           .steps = binllm::training_steps(training, batches),
-           .training = binllm::forecast_pretraining(c, training, validation, model.family(), learning.forecast()),
-           .resident = resident,
-           .learns_from = learning.description()},
-          o.device, o.common.json);
-    return;
+  std::optional<binllm::AnyModel> given;
+  if (from_folder) {
+    const binllm::AnyDevice device = o.run.dry.dry_run ? binllm::AnyDevice{} : o.device.chosen;
+    given = binllm::AnyModel::open(o.model, {.device = device, .format = "dense"});
   }
+  const binllm::ModelConfig c = given ? given->config() : o.size.config(tokenizer, training.context, o.common.given);
+  const std::string family(given ? given->family() : o.size.family);
+  const binllm::Index parameters = binllm::parameters_of(c, family);
+  o.loss.complete({}, o.common.given);
+  const Learning learning(o.loss, {c, corpus, tokenizer, training.context});
+  check_tokens("pretrain", corpus, c);
+  if (validation != nullptr) {
+    check_tokens("pretrain", *validation, c);
+    binllm::check_perplexity(c, *validation, evaluation);
+  }
+  const SamplePlan samples = sample_plan(o.records, text, tokenizer, c);
+  const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
+  const binllm::Index steps = binllm::training_steps(training, batches);
 
   Json config{{"command", "pretrain"},
               {"model",
                {{"start", o.model},
-                {"parameters", model.parameter_count()},
+                {"parameters", parameters},
                 {"dim", c.hidden_size},
                 {"hidden", c.intermediate_size},
                 {"layers", c.num_hidden_layers},
@@ -150,35 +151,48 @@ void pretrain(PretrainOptions& o) {
               {"text", record(corpus)},
               {"training", o.training.record()}};
   // Absent for the first family, so that runs from before there were others can be resumed.
-  if (model.family() != binllm::default_family().name) config["model"]["family"] = model.family();
+  if (family != binllm::default_family().name) config["model"]["family"] = family;
   if (!learning.alone()) config["learning"] = learning.record();
-  if (validation != nullptr) config["validation"] = record(*validation);
+  if (validation != nullptr) config["validation"] = record(*validation, o.valid_windows);
   config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
+  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
+  if (o.run.dry.dry_run) {
+    print({.config = c,
+           .parameters = parameters,
+           .tokens_per_step = batches.tokens_per_step(),
+           .steps = steps,
+           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast()),
+           .resident = resident,
+           .learns_from = learning.description()},
+          o.device, o.common.json);
+    return;
+  }
+
+  auto model = given ? *std::move(given) : binllm::AnyModel::random(c, o.common.seed, o.device.chosen, family);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
   binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
   Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
   const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
   records.follow(model, saved);
   Progress progress(&records, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", model.parameter_count(),
-                           corpus.size(), o.device.description(), o.out.string()));
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters, corpus.size(),
+                           o.device.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
   const double last_loss =
       progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
   model.save(o.out, saved);
-  std::optional<double> nll;
+  std::optional<binllm::Perplexity> judged;
   std::vector<ResultRow> rows;
   if (validation != nullptr) {
-    const auto [result, speed] = judge(model, *validation, evaluation);
-    nll = result.nll;
-    rows.push_back({"trained", result.nll, result.perplexity, 0, 0, speed});
+    const Judgement judgement = judge(model, *validation, evaluation);
+    judged = judgement.result;
+    rows.push_back(row_of("trained", judgement));
     add_cost(rows.back(), o.out);
     if (auto row = best_row(o.out, records.best(), *validation, evaluation, o.device)) rows.push_back(std::move(*row));
   }
-  write_results(o.out, fmt::format("A model of {} parameters", model.parameter_count()), text.judged_by,
-                training.context, rows, config);
+  write_results(o.out, fmt::format("A model of {} parameters", parameters), text.judged_by, rows, config);
   if (o.overfit_batch && !(last_loss < overfit_loss)) {
     throw binllm::Error(binllm::ErrorId::training_diverged, "pretrain", "--overfit-batch",
                         fmt::format("a loss below {} of one batch by heart", overfit_loss),
@@ -188,12 +202,17 @@ void pretrain(PretrainOptions& o) {
   if (!o.common.json) {
     fmt::print("model            {}\n", o.out.string());
     if (o.overfit_batch) fmt::print("one batch        loss {:.4f}, by heart\n", last_loss);
-    if (nll) fmt::print("validation nll   {:.4f} (context {})\n", *nll, training.context);
+    if (judged)
+      fmt::print("validation nll   {:.4f} ({} windows of {})\n", judged->nll, judged->windows, judged->context);
     fmt::print("peak memory      {}\n", o.device.peaks());
     return;
   }
   Json result{{"model", o.out.string()}, {"last_loss", last_loss}};
-  if (nll) result["validation_nll"] = *nll;
+  if (judged) {
+    result["validation_nll"] = judged->nll;
+    result["validation_windows"] = judged->windows;
+    result["validation_context"] = judged->context;
+  }
   o.device.add_to(result);
   o.device.add_peaks_to(result);
   fmt::print("{}\n", result.dump());

@@ -95,6 +95,7 @@ struct QuantizeOptions {
   fs::path out;
   std::string tokenizer;
   DeviceChoice device;
+  DryRunFlag dry;
   Common common;
 
   template <class V, class Self>
@@ -114,7 +115,11 @@ struct QuantizeOptions {
     v("out", self.out, "folder of the quantised model", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("device", self.device, "", any);
+    v("dry", self.dry, "", any);
     v("common", self.common, "", any);
+  }
+  void refuse_idle(const GivenFlags& given) const {
+    if (valid.empty()) given.refuse({"valid_windows"}, "--valid beside it", "no text to judge by");
   }
 };
 
@@ -163,14 +168,19 @@ class LayerLog final : public binllm::QuantiseLog {
   return binllm::calibration_windows(text, o.calibration);
 }
 
+/// Of options whose context is cut to the model's positions.
+[[nodiscard]] binllm::PerplexityOptions evaluation(const QuantizeOptions& o) {
+  return {.context = o.calibration.context, .max_windows = o.valid_windows};
+}
+
 /// A row for the model in full precision or quantised, where there is a text to judge by.
 [[nodiscard]] ResultRow judged(const std::string& name, const binllm::AnyModel& model,
                                const std::optional<binllm::TokenStream>& validation, const QuantizeOptions& o) {
   ResultRow row{.name = name};
   if (!validation) return row;
-  const binllm::Index context = std::min(o.calibration.context, model.config().max_position_embeddings);
-  const auto [result, speed] = judge(model, *validation, {.context = context, .max_windows = o.valid_windows});
+  const auto [result, speed] = judge(model, *validation, evaluation(o));
   row.nll = result.nll, row.perplexity = result.perplexity, row.tokens_per_second = speed;
+  row.windows = result.windows, row.context = result.context;
   return row;
 }
 
@@ -183,6 +193,17 @@ class LayerLog final : public binllm::QuantiseLog {
   }
   return {};
 }
+/// Flags of a calibration text, where there is none, and of draws, where nothing is drawn. Errors: config_inconsistent.
+void refuse_idle(const QuantizeOptions& o, const binllm::AnyPostTrainingMethod& method) {
+  const GivenFlags& given = o.common.given;
+  if (!method.calibrated() && o.text.empty() && !o.built_in) {
+    given.refuse({"windows", "inputs"}, "a text beside it, --text or --built-in", "none");
+    if (o.valid.empty()) given.refuse({"context"}, "a text beside it, --text, --built-in or --valid", "none");
+  }
+  if (!o.built_in && !default_of(o.method, MethodFlags::seed))
+    given.refuse({"seed"}, "--built-in, or a method that draws", o.method);
+}
+
 /// Its number of bits, or as many as were counted.
 [[nodiscard]] double nominal_bits(const QuantizeOptions& o, double counted) {
   const auto words = o.words.words();
@@ -197,17 +218,23 @@ void quantize(QuantizeOptions& o) {
   auto words = o.words.words();
   if (default_of(o.method, MethodFlags::seed)) words[std::string(MethodFlags::seed)] = fmt::format("{}", o.common.seed);
   const auto method = binllm::post_training_method(o.method, words);
+  refuse_idle(o, *method);
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   auto model = binllm::AnyModel::open(o.model, {.device = o.device.chosen, .format = "dense"});
   o.calibration.context = std::min(o.calibration.context, model.config().max_position_embeddings);
   const auto ids = calibration(o, tokenizer, model.config());
   const auto validation = load_validation(o.valid, false, tokenizer, o.common.seed);
-
+  if (validation) {
+    check_tokens("quantize", *validation, model.config());
+    binllm::check_perplexity(model.config(), *validation, evaluation(o));
+  }
   if (method->calibrated() && ids.size() == 0)
     throw binllm::Error(binllm::ErrorId::text_too_short, "quantize", "--text", "windows of tokens to calibrate with",
                         "none");
 
-  fs::create_directories(o.out);
+  binllm::check_may_write(o.out);
+  if (o.dry.ends_here(o.common)) return;
+  binllm::check_writable(o.out);
   binllm::JsonLines file(o.out / "quantize.jsonl", 0);
   Progress progress(nullptr, o.common.json);
   LayerLog log(progress, file);
@@ -234,7 +261,11 @@ void quantize(QuantizeOptions& o) {
               {"loss", log.loss()},
               {"seconds", seconds}};
   if (validation)
-    result["nll_before"] = rows[0].nll, result["nll"] = rows[1].nll, result["perplexity"] = rows[1].perplexity;
+    result.update({{"nll_before", rows[0].nll},
+                   {"nll", rows[1].nll},
+                   {"perplexity", rows[1].perplexity},
+                   {"validation_windows", rows[1].windows},
+                   {"validation_context", rows[1].context}});
   o.device.add_to(result);
   file.append(result.dump());
   if (o.common.json) {

@@ -22,14 +22,21 @@ using binllm::Error;
 using binllm::ErrorId;
 using binllm::Index;
 
+void RecordFlags::refuse_idle(const GivenFlags& given, const std::string& valid, bool built_in) const {
+  const bool elsewhere = !valid.empty() || built_in;
+  if (elsewhere)
+    given.refuse({"held_out"}, "a training without --valid and --built-in", valid.empty() ? "--built-in" : valid);
+  if (!elsewhere && held_out == 0) {
+    given.refuse({"valid_windows", "evaluate_every", "evaluate_windows"}, "--valid, or --held-out above 0, beside it",
+                 "no text to judge by");
+  }
+  if (sample_tokens == 0) given.refuse({"sample_prompt"}, "--sample-tokens above 0", "0");
+}
+
 TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::TokenStream> validation,
                            const std::string& valid, const RecordFlags& flags, const GivenFlags& given,
                            const fs::path& teacher, Index context, const binllm::Tokenizer& tokenizer) {
   if (validation) {
-    if (given.has("held_out")) {
-      throw Error(ErrorId::config_inconsistent, "text", "--held-out", "a training without --valid and --built-in",
-                  fmt::format("{}", flags.held_out));
-    }
     std::string words = valid.empty() ? "built-in stories, held out" : valid;
     return {std::move(corpus), std::move(validation), std::move(words)};
   }

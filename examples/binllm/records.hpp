@@ -26,8 +26,10 @@ struct RecordFlags {
       between(0, 0.5));
     v("sample_prompt", self.sample_prompt, "what the model continues at each evaluation",
       shown_as("the beginning of the text to judge by"));
-    v("sample_tokens", self.sample_tokens, "tokens of each continuation; 0: none", at_least(0));
+    v("sample_tokens", self.sample_tokens, "tokens of each continuation; 0: none", count_from(0));
   }
+  /// Errors: config_inconsistent.
+  void refuse_idle(const GivenFlags& given, const std::string& valid, bool built_in) const;
 };
 
 /// The streams of a training: what it learns from, and what it is judged by.
@@ -40,8 +42,7 @@ struct TrainingText {
   [[nodiscard]] std::string said() const;
 };
 /// Cuts an end off the corpus where there is no other text to judge by; not where a file of predictions teaches, which
-/// is about the whole text, unless asked to. Errors: config_inconsistent where an end is asked for beside another text;
-/// those of hold_out.
+/// is about the whole text, unless asked to. Errors: those of hold_out.
 [[nodiscard]] TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::TokenStream> validation,
                                          const std::string& valid, const RecordFlags& flags, const GivenFlags& given,
                                          const fs::path& teacher, binllm::Index context,

@@ -22,6 +22,16 @@ Judgement judge(const binllm::AnyModel& model, const binllm::TokenStream& stream
   return {result, static_cast<double>(result.scored) / seconds};
 }
 
+ResultRow row_of(std::string name, const Judgement& judgement) {
+  const binllm::Perplexity& result = judgement.result;
+  return {.name = std::move(name),
+          .nll = result.nll,
+          .perplexity = result.perplexity,
+          .tokens_per_second = judgement.tokens_per_second,
+          .windows = result.windows,
+          .context = result.context};
+}
+
 void add_cost(ResultRow& row, const fs::path& folder) {
   const auto counts = binllm::bit_counts(folder);
   row.bits_per_weight = counts.block_linears_with_scales;
@@ -34,8 +44,7 @@ std::optional<ResultRow> best_row(const fs::path& run, const fs::path& best, con
   const auto* const report = record.best();
   if (report == nullptr || !fs::exists(best)) return std::nullopt;
   const auto model = binllm::AnyModel::open(best, {.device = device.chosen});
-  const auto [result, speed] = judge(model, stream, options);
-  ResultRow row{fmt::format("best, step {}", report->step), result.nll, result.perplexity, 0, 0, speed};
+  ResultRow row = row_of(fmt::format("best, step {}", report->step), judge(model, stream, options));
   add_cost(row, best);
   return row;
 }
@@ -59,13 +68,15 @@ Json to_json(const std::vector<ResultRow>& rows) {
                        {"perplexity", row.perplexity},
                        {"bits_per_weight", row.bits_per_weight},
                        {"bytes", row.bytes},
-                       {"tokens_per_second", row.tokens_per_second}});
+                       {"tokens_per_second", row.tokens_per_second},
+                       {"windows", row.windows},
+                       {"context", row.context}});
   }
   return results;
 }
 
 void write_results(const fs::path& folder, const std::string& title, const std::string& judged_by,
-                   binllm::Index context, const std::vector<ResultRow>& rows, const Json& config) {
+                   const std::vector<ResultRow>& rows, const Json& config) {
   const auto write = [&](const char* name, const std::string& text) {
     binllm::AtomicFile file(folder / name);
     file.write(std::as_bytes(std::span(text)));
@@ -75,8 +86,8 @@ void write_results(const fs::path& folder, const std::string& title, const std::
   if (rows.empty()) {
     text += "There was no text to judge by, so there is no result table.\n\n";
   } else {
-    text += fmt::format("Validation text: {}, context {}. {}.\n\n{}\n", judged_by, context,
-                        binllm::Perplexity::protocol, markdown_table(rows));
+    text += fmt::format("Validation text: {}, {} windows of {} tokens. {}.\n\n{}\n", judged_by, rows.front().windows,
+                        rows.front().context, binllm::Perplexity::protocol, markdown_table(rows));
   }
   text += fmt::format("Made by\n\n    {}\n\nwith\n\n```json\n{}\n```\n", command_line(), config.dump(2));
   write("README.md", text);

@@ -27,7 +27,10 @@ struct ResultRow {
   double bits_per_weight = 0;  ///< of the blocks' linear layers with their scales, as the row's model would be stored
   double bytes = 0;            ///< of its tensors' file or files
   double tokens_per_second = 0;
+  binllm::Index windows = 0, context = 0;  ///< that it was judged by
 };
+
+[[nodiscard]] ResultRow row_of(std::string name, const Judgement& judgement);
 
 /// Fills in what the saved model costs.
 void add_cost(ResultRow& row, const fs::path& folder);
@@ -42,7 +45,7 @@ void add_cost(ResultRow& row, const fs::path& folder);
 /// What a training leaves beside its models: README.md, with the table, the exact command and the configuration, and
 /// results.json, the rows. `judged_by` says in words by which text; empty: by none, and there are no rows.
 void write_results(const fs::path& folder, const std::string& title, const std::string& judged_by,
-                   binllm::Index context, const std::vector<ResultRow>& rows, const Json& config);
+                   const std::vector<ResultRow>& rows, const Json& config);
 
 /// What --dry-run prints.
 struct DryRun {
@@ -60,7 +63,7 @@ struct DryRun {
 /// On standard output: a few lines, or one JSON object. What stands there of a GPU is what the CPU would take.
 void print(const DryRun& run, const DeviceChoice& device, bool json);
 
-/// Every token must be one of the model's. Errors: token_out_of_range.
+/// Every token must be one of the model's: asked before any work, in a dry run too. Errors: token_out_of_range.
 void check_tokens(const std::string& command, const binllm::TokenStream& stream, const binllm::ModelConfig& config);
 
 /// "12.3 MB", in powers of 1000.

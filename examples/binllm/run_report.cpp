@@ -28,7 +28,7 @@ struct ReportOptions {
   static void visit(V&& v, Self& self) {
     v("runs", self.runs, "folders of runs, finished or not; several stand side by side", positional());
     v("out", self.out, "the page", any);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

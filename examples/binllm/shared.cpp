@@ -115,20 +115,16 @@ binllm::TokenStream load_text(const std::vector<std::string>& files, bool built_
                 built_in ? "both" : "neither");
   }
   if (built_in) return binllm::TokenStream::from_string(binllm::stories_of(split, seed, built_in_bytes), tokenizer);
-  if (files.size() == 1) return binllm::load_tokens(files.front(), tokenizer);
-  std::vector<std::int32_t> ids;
-  for (const std::string& file : files) {
-    const auto part = binllm::load_tokens(file, tokenizer);
-    const std::size_t skip = !ids.empty() && tokenizer.bos() ? 1 : 0;  // BOS opens the whole, not each file
-    ids.insert(ids.end(), part.tokens().begin() + static_cast<std::ptrdiff_t>(skip), part.tokens().end());
-  }
-  return binllm::TokenStream::from_tokens(std::move(ids));
+  std::vector<binllm::TokenStream> parts;
+  for (const std::string& file : files) parts.push_back(binllm::load_tokens(file, tokenizer));
+  return binllm::TokenStream::joined(parts);
 }
 
 binllm::TokenStream load_corpus(const std::vector<std::string>& files, bool built_in,
                                 const binllm::Tokenizer& tokenizer, std::uint64_t seed, binllm::Index tokens) {
+  constexpr binllm::Index least = 1 << 20;
   return load_text(files, built_in, tokenizer, binllm::Split::train, seed,
-                   static_cast<std::size_t>(std::max<binllm::Index>(tokens, 1 << 20)) + 4096);
+                   static_cast<std::size_t>(std::clamp(tokens, least, most_story_bytes)) + 4096);
 }
 
 std::optional<binllm::TokenStream> load_validation(const std::string& file, bool built_in,
@@ -153,11 +149,59 @@ Json record(const binllm::TokenStream& stream) {
   return {{"tokens", stream.size()}, {"hash", fmt::format("{:016x}", stream.hash())}};
 }
 
+Json record(const binllm::TokenStream& validation, binllm::Index windows) {
+  Json object = record(validation);
+  if (windows != all) object["windows"] = windows;  // absent for all, as in runs from before they were compared
+  return object;
+}
+
+void RunFlags::refuse_idle(const GivenFlags& given, const fs::path& out) const {
+  if (!resume || fs::exists(out / "run.json")) return;
+  throw Error(ErrorId::file_missing, given.command, "--resume",
+              fmt::format("a run in {} to go on with; without --resume one is begun", out.string()), "none");
+}
+
+bool DryRunFlag::ends_here(const Common& common) const {
+  if (dry_run) fmt::print("{}", common.json ? "{\"dry_run\":true}\n" : "checked: nothing was written\n");
+  return dry_run;
+}
+
+void ChosenModel::refuse_idle(const GivenFlags& given) const {
+  const binllm::ModelDescription description = binllm::read_config(model);
+  const auto found = fmt::format("{}, which is {}", model.string(), description.format);
+  if (description.format != binllm::OneBitFormat::name && activations != binllm::FloatActivations::name)
+    given.refuse({"activations"}, "float, or a packed model", found);
+  const auto format = binllm::format_named<float, binllm::Cpu>(description.format, description.recipe);
+  constexpr binllm::TrainingProgress end{.step = 1, .steps = 1, .chunk = 1, .chunks = 1};
+  if (!format.chosen->trainable() || format.chosen->sharpness(end) == 0)
+    given.refuse({"sharpness"}, "a model that is trained with a t", found);
+}
+
+namespace {
+
+/// Whether a model's own tokenizer, if it has one that can be read, makes other ids of a text.
+bool contradicts(const binllm::Tokenizer& chosen, const fs::path& model) {
+  constexpr std::string_view text = "The quick brown fox jumps over 13 lazy dogs.\n\tIt was a sunny day; she said: Oh!";
+  try {
+    return binllm::load_tokenizer(model).encode(text) != chosen.encode(text);
+  } catch (const Error&) {  // then another one is what is needed
+    return false;
+  }
+}
+
+}  // namespace
+
 binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model) {
   if (!model.empty()) binllm::check_model_path(model);
   if (option.empty()) return binllm::load_tokenizer(model);
   auto tokenizer = binllm::load_tokenizer(fs::path(option));
-  if (!model.empty()) binllm::check_vocabulary(tokenizer, binllm::read_config(model).config);
+  if (model.empty()) return tokenizer;
+  binllm::check_vocabulary(tokenizer, binllm::read_config(model).config);
+  if (contradicts(tokenizer, model)) {
+    throw Error(ErrorId::config_inconsistent, "binllm", "--tokenizer",
+                "one that makes the ids that the model's own makes",
+                fmt::format("{}, which makes others than that of {}", option, model.string()));
+  }
   return tokenizer;
 }
 

@@ -29,11 +29,12 @@ inline constexpr auto infinity = std::numeric_limits<double>::infinity();
 inline constexpr std::string_view other_tokenizer =
     "'byte', a tokenizer file or a folder with one, instead of the model's";
 
-/// Options of every subcommand.
+/// Options of every subcommand. One that draws nothing leaves `seed` out.
 struct Common {
   int threads = 0;
   std::uint64_t seed = 1;
   bool json = false;
+  GivenFlags given{};
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -43,6 +44,18 @@ struct Common {
   }
   /// Puts `threads` into force. Called first by each subcommand.
   void apply() const;
+};
+
+/// Of a command that may work long before it has written what it makes.
+struct DryRunFlag {
+  bool dry_run = false;
+
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("dry_run", self.dry_run, "check the input as the run would, and write nothing", any);
+  }
+  /// Stands where a command has checked all that it refuses, and written nothing yet: a dry run says so and ends.
+  [[nodiscard]] bool ends_here(const Common& common) const;
 };
 
 /// Where a command computes, and in which numbers.
@@ -81,6 +94,9 @@ struct ChosenModel {
     words.one_of = {"int8", "float"};
     v("activations", self.activations, "of a packed model: int8 or float; a GPU has float alone", words);
   }
+  /// Refuses flags that do nothing for a model of this format: --activations, --sharpness. Errors: those of read_config,
+  /// config_inconsistent.
+  void refuse_idle(const GivenFlags& given) const;
   [[nodiscard]] binllm::AnyModel open(const DeviceChoice& device) const {
     return binllm::AnyModel::open(model, {.device = device.chosen, .activations = activations});
   }
@@ -92,9 +108,18 @@ struct TrainingFlags {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    binllm::TrainingOptions::visit(without("seed", v), self.options);
+    const auto others = without("evaluate_windows", v);
+    binllm::TrainingOptions::visit(without("seed", others), self.options);
+    v("evaluate_windows", self.evaluate_windows, "windows of each of them; 0: those of --valid-windows", at_least(0));
   }
+  binllm::Index evaluate_windows = 0;
+
   void check() const { options.check(); }
+  /// Evaluations on the way look at the windows that the last one looks at, unless a flag says otherwise.
+  void complete(std::uint64_t seed, binllm::Index valid_windows) {
+    options.seed = seed;
+    options.evaluate_windows = evaluate_windows == 0 ? valid_windows : evaluate_windows;
+  }
   /// What decides the result, for run.json.
   [[nodiscard]] Json record() const;
 };
@@ -102,18 +127,24 @@ struct TrainingFlags {
 /// How often a run saves its state, and whether there is one at all.
 struct RunFlags {
   binllm::Index checkpoint_every = 500;
-  bool resume = false, dry_run = false;
+  bool resume = false;
+  DryRunFlag dry;
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("checkpoint_every", self.checkpoint_every, "steps between checkpoints; 0: none", at_least(0));
+    v("checkpoint_every", self.checkpoint_every, "steps between checkpoints; 0: none", count_from(0));
     v("resume", self.resume, "go on with the run in the folder", any);
-    v("dry_run", self.dry_run, "check the input, print steps and expected memory, write nothing", any);
+    v("dry", self.dry, "", any);
   }
+  /// Errors: file_missing for --resume where there is no run to go on with.
+  void refuse_idle(const GivenFlags& given, const fs::path& out) const;
   /// A run may go on on another device, and from a model or a teacher that has moved. `model`: the key of the model's
   /// place.
   [[nodiscard]] binllm::RunFolderOptions folder(const std::string& model) const;
 };
+
+/// Of the built-in stories at most; a longer training sees them again.
+inline constexpr binllm::Index most_story_bytes = 1 << 24;
 
 /// A text to learn from or to judge by: files (texts, compressed texts, token files), one after the other, or at least `built_in_bytes` of the built-in
 /// stories of a split. Errors: option_out_of_range with neither or both.
@@ -132,9 +163,11 @@ struct RunFlags {
 [[nodiscard]] Json identity(const fs::path& model, const binllm::Tokenizer& tokenizer);
 /// What decides which tokens are seen, for run.json.
 [[nodiscard]] Json record(const binllm::TokenStream& stream);
+/// The same of a text that is judged by: of all its windows, or of so many.
+[[nodiscard]] Json record(const binllm::TokenStream& validation, binllm::Index windows);
 
 /// "byte", a file or folder of a tokenizer, or what the model folder has. Errors: those of load_tokenizer;
-/// config_inconsistent where the model, if there is one, has fewer tokens.
+/// config_inconsistent where the model, if there is one, has fewer tokens, or a tokenizer that makes other ids of a text.
 [[nodiscard]] binllm::Tokenizer choose_tokenizer(const std::string& option, const fs::path& model);
 
 /// The command line as a user would type it again.

@@ -2,6 +2,7 @@
 #include "commands.hpp"
 
 #include <binllm/infer/top_predictions.hpp>
+#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/folders/teacher_cache.hpp>
 
 #include <fmt/core.h>
@@ -21,6 +22,7 @@ struct TeachOptions {
   std::string tokenizer;
   binllm::TopPredictionOptions predictions;
   DeviceChoice device;
+  DryRunFlag dry;
   Common common;
 
   template <class V, class Self>
@@ -28,12 +30,17 @@ struct TeachOptions {
     v("model", self.model, "", any);
     v("text", self.text, "text files that a student will learn from", any);
     v("built_in", self.built_in, "the built-in stories instead", any);
-    v("tokens", self.tokens, "--tokens of the training, where it learns from the built-in stories", at_least(0));
+    v("tokens", self.tokens, "--tokens of the training, where it learns from the built-in stories",
+      between(0, binllm::TrainingOptions::most_tokens));
     v("out", self.out, "file of the predictions", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("predictions", self.predictions, "", any);
     v("device", self.device, "", any);
+    v("dry", self.dry, "", any);
     v("common", self.common, "", any);
+  }
+  void refuse_idle(const GivenFlags& given) const {
+    if (!built_in) given.refuse({"tokens", "seed"}, "--built-in, whose stories they choose", "none");
   }
 };
 
@@ -41,9 +48,14 @@ void teach(TeachOptions& o) {
   o.common.apply();
   o.device.apply();
   const fs::path& folder = o.model.model;
+  o.model.refuse_idle(o.common.given);
   const auto tokenizer = choose_tokenizer(o.tokenizer, folder);
   const auto corpus = load_corpus(o.text, o.built_in, tokenizer, o.common.seed, o.tokens);
   const auto model = o.model.open(o.device);
+  check_tokens("teach", corpus, model.config());
+  binllm::check_predict_top(model.config(), corpus, o.predictions);
+  binllm::check_may_write_file(o.out);
+  if (o.dry.ends_here(o.common)) return;
   binllm::TeacherCacheWriter writer(o.out, corpus, model.config().vocab_size, o.predictions,
                                     binllm::hash_of_model(folder));
   const auto start = std::chrono::steady_clock::now();

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace program {
@@ -27,15 +28,21 @@ struct TokenizeOptions {
     v("separator", self.documents.separator, "line between documents, such as '<|endoftext|>'; its token is written",
       any);
     v("field", self.documents.field, "of JSON lines, the text", any);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
+  }
+  void refuse_idle(const GivenFlags& given) const {
+    const bool lines = std::any_of(text.begin(), text.end(), [](const std::string& file) {
+      return file.ends_with(".jsonl") || file.ends_with(".jsonl.zst");
+    });
+    if (!lines) given.refuse({"field"}, "a --text of JSON lines (.jsonl, .jsonl.zst)", text.front());
   }
 };
 
 void tokenize(TokenizeOptions& o) {
   o.common.apply();
-  if (o.tokenizer.empty() && o.model.empty()) {
-    throw binllm::Error(binllm::ErrorId::option_out_of_range, "tokenize", "--tokenizer, --model", "one of them",
-                        "neither");
+  if (o.tokenizer.empty() == o.model.empty()) {
+    throw binllm::Error(binllm::ErrorId::option_out_of_range, "tokenize", "--tokenizer, --model", "exactly one of them",
+                        o.model.empty() ? "neither" : "both");
   }
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   const auto start = std::chrono::steady_clock::now();

@@ -33,7 +33,7 @@ struct WatchOptions {
     v("run", self.run, "folder of a run, finished or not", positional());
     v("tensorboard", self.tensorboard, "write the numbers into a folder for TensorBoard, too, under the run's name",
       any);
-    v("common", self.common, "", any);
+    Common::visit(without("seed", v), self.common);
   }
 };
 

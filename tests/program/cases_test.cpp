@@ -129,7 +129,8 @@ TEST_CASE("a tokenizer with more tokens than the model is refused before the fir
   const std::string job = " --model " + *input + " --tokenizer " + *input + "/larger.model --text " + *input +
                           "/text.txt --context 16 --batch 2 --tokens 640 --out " + never;
   for (const std::string command : {"pretrain", "binarize --chunks 2"}) {
-    for (const char* more : {"", " --resume", " --dry-run"}) check_refused(run(folder, command + job + more), {"E302"});
+    for (const char* more : {"", " --dry-run"}) check_refused(run(folder, command + job + more), {"E302"});
+    check_refused(run(folder, command + job + " --resume"), {"E201"});  // there is no run to go on with
   }
   CHECK_FALSE(fs::exists(never));
 }
@@ -202,6 +203,24 @@ TEST_CASE("numbers out of their range are refused before the run") {
       run(folder, "binarize --channel-scale-steps -4 --built-in --model absent --out " + (folder / "never").string()),
       {"E304", "--channel-scale-steps"});
   CHECK_FALSE(fs::exists(folder / "never"));
+}
+
+TEST_CASE("a validation loss is over the windows that the flag names, and a resumed run keeps to them") {
+  const TemporaryFolder folder;
+  const std::string made = (folder / "run").string();
+  const std::string job =
+      "pretrain --built-in --tokens 2560 --evaluate-every 5 --checkpoint-every 5 --valid-windows 2 --out " + made +
+      shape;
+  REQUIRE(run(folder, job).code == 0);
+  std::ifstream lines(folder / "run/metrics.jsonl");
+  json last;
+  for (std::string line; std::getline(lines, line);) last = json::parse(line);
+  const auto judged =
+      result_of(run(folder, "evaluate --json --built-in --context 32 --windows 2 --threads 1 --model " + made));
+  CHECK(last.at("validation_loss").get<double>() == doctest::Approx(judged.at("nll").get<double>()).epsilon(1e-6));
+  std::string other = job;
+  other.replace(other.find("--valid-windows 2"), 17, "--valid-windows 3");
+  check_refused(run(folder, other + " --resume"), {"E502", "validation"});
 }
 
 TEST_CASE("a last line end of a prompt file is LF or CR LF") {

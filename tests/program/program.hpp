@@ -38,6 +38,11 @@ inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, 
   return run_shell(folder, environment + " " + BINLLM_PROGRAM + " " + arguments);
 }
 
+/// " --resume" where the folder holds a run: one that was killed early enough has left none.
+inline std::string resume_of(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "run.json") ? " --resume" : "";
+}
+
 /// A model of a few thousand parameters on one thread.
 inline const std::string tiny =
     " --dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 ";

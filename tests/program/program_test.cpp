@@ -17,6 +17,7 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -183,11 +184,11 @@ TEST_CASE("a killed run resumes to the same bits, its metrics without gap or rep
   int kills = 0;
   for (const char* seconds : {"0.05", "0.12", "0.2", "0.3"}) {
     kills += ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed +
-                       " --resume >/dev/null 2>&1")
+                       resume_of(killed) + " >/dev/null 2>&1")
                           .c_str()) != 0;
   }
   MESSAGE("runs killed: ", kills);
-  REQUIRE(run(folder, flags + killed + " --resume").code == 0);
+  REQUIRE(run(folder, flags + killed + resume_of(killed)).code == 0);
   for (const char* file : {"binary/model.safetensors", "packed/model.safetensors"}) {
     CHECK(file_bytes(folder / "whole" / file) == file_bytes(folder / "killed" / file));
   }
@@ -230,6 +231,25 @@ TEST_CASE("a dry run says how many steps there will be and how much memory they 
   CHECK(judged("binarize --channel-scale per-linear --model " + model + job).contains("channel_scale_forecast"));
   CHECK_FALSE(judged("binarize --channel-scale none --model " + model + job).contains("channel_scale_forecast"));
 
+  // what the run would refuse of its folder, and of flags beside others
+  for (const char* dry : {"", " --dry-run"}) {
+    const auto none = run(folder, "pretrain --built-in --tokens 1024 --resume --out " + never + tiny + dry);
+    CHECK(none.code == 1);
+    CHECK(contains(none.error, "E201"));
+    CHECK_FALSE(fs::exists(never));
+    const auto taken = run(folder, "pretrain --built-in --tokens 1024 --out " + model + tiny + dry);
+    CHECK(taken.code == 1);
+    CHECK(contains(taken.error, "E207"));
+    const auto other =
+        run(folder, "pretrain --built-in --tokens 512 --resume --valid-windows 3 --out " + model + tiny + dry);
+    CHECK(other.code == 1);
+    CHECK(contains(other.error, "E502"));
+    CHECK(contains(other.error, "validation/windows: wanted 3, found 4"));
+    const auto shape = run(folder, "pretrain --built-in --dim 16 --model " + model + " --out " + never + dry);
+    CHECK(shape.code == 1);
+    CHECK(contains(shape.error, "E302"));
+    CHECK(contains(shape.error, "--dim: wanted no --model"));
+  }
   const auto refused = run(folder, "binarize --chunks 9 --model " + model +
                                        " --built-in --tokens 1024 --batch 4 --context 32 --dry-run --out " + never);
   CHECK(refused.code == 1);
@@ -342,6 +362,56 @@ TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics"
     CHECK(counted.error.find(said) != std::string::npos);
 }
 
+TEST_CASE("a validation loss is of the windows that the flag names, and evaluate gives the same number") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  const auto trained =
+      run(folder, "pretrain --built-in --tokens 640 --evaluate-every 2 --valid-windows 2 --json --out " + model + tiny);
+  INFO(trained.error);
+  REQUIRE(trained.code == 0);
+  const auto result = nlohmann::json::parse(trained.out);
+  CHECK(result.at("validation_windows") == 2);
+  std::istringstream lines(read_text(folder / "model/metrics.jsonl"));
+  int evaluations = 0;
+  nlohmann::json last;
+  for (std::string line; std::getline(lines, line);) {
+    const auto report = nlohmann::json::parse(line);
+    if (!report.contains("validation_loss")) continue;
+    ++evaluations;
+    CHECK(report.at("validation_windows") == 2);
+    last = report;
+  }
+  CHECK(evaluations == 3);  // steps 2, 4, 5
+  CHECK(last.at("validation_loss") == result.at("validation_nll"));
+  const auto judged = run(folder, "evaluate --built-in --context 32 --windows 2 --json --threads 1 --model " + model);
+  CHECK(nlohmann::json::parse(judged.out).at("nll") == result.at("validation_nll"));
+}
+
+TEST_CASE("bits per byte count the bytes of the text, of several files and of a token file too") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string();
+  REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
+  const std::string text = "A text of some length, which is cut into two files.";
+  write_text(folder / "whole.txt", text);
+  write_text(folder / "first.txt", text.substr(0, 20));
+  write_text(folder / "second.txt", text.substr(20));
+  REQUIRE(run(folder, "tokenize --tokenizer byte --text " + (folder / "whole.txt").string() + " --out " +
+                          (folder / "ids").string())
+              .code == 0);
+  const auto judged = [&](const std::string& files) {
+    return nlohmann::json::parse(
+        run(folder, "evaluate --json --context 17 --threads 1 --model " + model + " --text " + files).out);
+  };
+  const std::string base = folder.path().string() + "/";
+  const auto whole = judged(base + "whole.txt"), parts = judged(base + "first.txt " + base + "second.txt"),
+             ids = judged(base + "ids");
+  CHECK(whole.at("bits_per_byte").is_number());
+  for (const auto* other : {&parts, &ids}) {
+    for (const char* key : {"text_bytes", "bytes", "bits_per_byte", "nll", "windows", "context"})
+      CHECK(other->at(key) == whole.at(key));
+  }
+}
+
 TEST_CASE("an interrupted generation ends with what was made, and says by which signal") {
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
@@ -434,7 +504,19 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   std::ofstream(folder / "tiny.txt") << "tiny";
   refused(job + " --valid " + (folder / "tiny.txt").string(), "E401");
   refused(job + " --batch x", "--batch");
+  refused("pretrain --built-in --batch 4611686018427387904 --out " + (folder / "never").string(), "batch");
+  refused("pretrain --built-in --batch 65536 --context 65536 --out " + (folder / "never").string(),
+          "a product of 2147483647 at most");
+  refused(job + " --tokens 9223372036854775807", "tokens");
+  refused(job + " --channel-scale none --channel-scale-steps 5", "--channel-scale-steps");
+  refused(job + " --temperature 2", "--distillation above 0");
+  refused(job + " --resume", "E201");
   CHECK_FALSE(fs::exists(folder / "never"));
+  refused("evaluate --built-in --windows 2 --context 32 --hardness 3 --model " + model, "trained with a t");
+  refused("evaluate --built-in --windows 2 --context 32 --activations int8 --model " + model, "packed");
+  refused("generate --prompt x --top-k 4 --model " + model, "--temperature above 0");
+  refused("generate --prompt x --model ''", "found nothing");
+  refused("pack --seed 2 --model " + model + " --out " + (folder / "never").string(), "--seed");
   refused("binarize --model " + model + " --built-in --context 32 --batch 4 --out /proc/never",
           "/proc/never");  // before any training
   refused("binarize --model " + (folder / "absent").string() + " --built-in --out " + (folder / "never").string(),
@@ -446,10 +528,10 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused("evaluate --model " + model + " --context 32 --text " + (folder / "short.txt").string(), "E401");
   refused("generate --model " + model, "--prompt");
   const std::string prompt = "generate --model " + model + " --prompt x ";
-  refused(prompt + "--temperature -1", "temperature: wanted a finite number of at least 0, found -1");
+  refused(prompt + "--temperature -1", "temperature: wanted at least 0, found -1");
   refused(prompt + "--temperature nan", "temperature");
   refused(prompt + "--top-k -1", "top_k");
-  refused(prompt + "--top-p 1.5", "top_p: wanted a number from 0 to 1, found 1.5");
+  refused(prompt + "--top-p 1.5", "top_p: wanted 0 to 1, found 1.5");
   refused(prompt + "--repetition-penalty 0", "repetition_penalty");
   refused(prompt + "--repetition-window -1", "repetition_window");
   refused(prompt + "--max-tokens -1", "max_tokens");

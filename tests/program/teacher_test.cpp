@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::string job = " --built-in --tokens 1024 --batch 4 --threads 1 --valid-windows 4 ";
-const std::string shape = " --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 --valid-windows 4 ";
+const std::string shape = " --heads 2 --context 32 --batch 4 --threads 1 --valid-windows 4 ";
 
 /// A student of one layer, and teachers of other shapes.
 struct Models {
@@ -27,9 +27,9 @@ struct Models {
     const auto make = [&](const std::string& name, const std::string& flags) {
       REQUIRE(run(folder, "pretrain --built-in --tokens 256 --out " + name + flags + shape).code == 0);
     };
-    make(student, " --dim 16 --hidden 24 --layers 1");
-    make(deep, " --dim 24 --hidden 32 --layers 2");
-    make(neox, " --family gpt-neox --dim 32 --hidden 40 --layers 1");
+    make(student, " --dim 16 --hidden 24 --layers 1 --kv-heads 1");
+    make(deep, " --dim 24 --hidden 32 --layers 2 --kv-heads 1");
+    make(neox, " --family gpt-neox --dim 32 --hidden 40 --layers 1 --kv-heads 0");
   }
   [[nodiscard]] Outcome binarize(const std::string& flags, const std::string& to = {}, int context = 32) const {
     return run(folder, "binarize --channel-scale-steps 2 --chunks 4 --model " + student + job + flags + " --context " +
@@ -139,12 +139,12 @@ TEST_CASE("a run with a teacher that is killed and resumed ends as one that was 
   for (const char* seconds : {"0.1", "0.2", "0.3"}) {
     [[maybe_unused]] const int killed_status =
         ::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags + killed + states +
-                  " --resume >/dev/null 2>&1")
+                  resume_of(killed) + " >/dev/null 2>&1")
                      .c_str());
   }
   const auto other = run(models.folder, flags + killed + states + " --resume --teacher " + models.deep);
   CHECK(other.code == 1);
-  REQUIRE(run(models.folder, flags + killed + states + " --resume").code == 0);
+  REQUIRE(run(models.folder, flags + killed + states + resume_of(killed)).code == 0);
   CHECK(bytes_of(whole) == bytes_of(killed));
   const auto changed = run(models.folder, flags + killed + " --resume --teacher " + models.deep);
   CHECK(changed.code == 1);

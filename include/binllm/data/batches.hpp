@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Training batches as a pure function of the step, and the cut of a run into chunks of equal data.
 #pragma once
+#include <binllm/core/counts.hpp>
 #include <binllm/core/random.hpp>
 #include <binllm/data/token_stream.hpp>
 
@@ -50,13 +51,14 @@ class Permutation {
 /// the step number only.
 class Batches {
  public:
-  /// Errors: option_out_of_range (batch or context below 1), text_too_short (less than one window).
+  /// Errors: option_out_of_range (batch or context below 1, or more tokens in a batch than are counted), text_too_short (less than one window).
   Batches(TokenStream stream, Index batch, Index context, std::uint64_t seed)
       : stream_(std::move(stream)), batch_(batch), context_(context), seed_(seed) {
     if (batch < 1 || context < 1) {
       throw Error(ErrorId::option_out_of_range, "Batches", "batch, context", "at least 1",
                   fmt::format("{}, {}", batch, context));
     }
+    check_product("Batches", "batch, context", batch, context);
     if (stream_.size() < context + 1) {
       throw Error(ErrorId::text_too_short, "Batches", "stream", fmt::format("at least {} tokens", context + 1),
                   fmt::format("{}", stream_.size()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// The windows of a text that a method after training is calibrated with.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/cpu.hpp>
@@ -15,8 +15,8 @@ struct CalibrationOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("windows", self.windows, "windows of the calibration text", at_least(1));
-    v("context", self.context, "tokens in a window", at_least(1));
+    v("windows", self.windows, "windows of the calibration text", count_from(1));
+    v("context", self.context, "tokens in a window", count_from(1));
   }
 };
 

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -69,6 +70,31 @@ class TokenStream {
     return TokenStream(std::move(block));
   }
 
+  /// Streams of one tokenizer, one after the other: BOS opens the whole, not each of them. Its text are theirs, where
+  /// that of each is known.
+  [[nodiscard]] static TokenStream joined(const std::vector<TokenStream>& parts) {
+    if (parts.size() == 1) return parts.front();
+    auto block = std::make_shared<Block>();
+    for (const TokenStream& part : parts) {
+      const auto& tokenizer = part.block_->tokenizer;
+      const auto bos = tokenizer && !block->owned.empty() ? tokenizer->bos() : std::nullopt;
+      const std::size_t skipped = bos && !part.tokens().empty() && part.tokens().front() == *bos ? 1 : 0;
+      block->owned.insert(block->owned.end(), part.tokens().begin() + static_cast<std::ptrdiff_t>(skipped),
+                          part.tokens().end());
+      block->text_bytes += part.text_bytes();
+    }
+    const bool known = std::all_of(parts.begin(), parts.end(),
+                                   [](const TokenStream& part) { return part.block_->tokenizer.has_value(); });
+    if (known && !parts.empty()) {
+      block->tokenizer = parts.front().block_->tokenizer;
+    } else {
+      block->text_bytes = 0;
+    }
+    block->tokens = block->owned;
+    block->hash = fnv_extend(block->hash, block->tokens);
+    return TokenStream(std::move(block));
+  }
+
   /// Ids that are already there. What text they stand for is unknown: `text_bytes()` and `bytes_of()` are 0.
   [[nodiscard]] static TokenStream from_tokens(std::vector<std::int32_t> ids) {
     auto block = std::make_shared<Block>();
@@ -96,11 +122,10 @@ class TokenStream {
     if (!block_->tokenizer) return 0;
     const auto part = tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
     const std::uint64_t known = block_->tokenizer->bytes_of(part);
-    if (block_->unknown_tokens == 0) return known;
-    const auto unknown = std::count(part.begin(), part.end(), *block_->tokenizer->unknown());
-    const double each = static_cast<double>(block_->text_bytes - std::min(block_->text_bytes, block_->known_bytes)) /
-                        static_cast<double>(block_->unknown_tokens);
-    return known + static_cast<std::uint64_t>(std::llround(each * static_cast<double>(unknown)));
+    const auto unknown_id = block_->tokenizer->unknown();
+    const auto unknown = unknown_id ? std::count(part.begin(), part.end(), *unknown_id) : 0;
+    if (unknown == 0) return known;
+    return known + static_cast<std::uint64_t>(std::llround(block_->unknown_share() * static_cast<double>(unknown)));
   }
 
  private:
@@ -110,9 +135,21 @@ class TokenStream {
     std::span<const std::int32_t> tokens;
     std::optional<Tokenizer> tokenizer;
     std::uint64_t text_bytes = 0;
-    std::uint64_t known_bytes = 0;  ///< that tokens stand for of which that can be told
-    std::int64_t unknown_tokens = 0;
     std::uint64_t hash = fnv_of_nothing;
+
+    /// Bytes of text for each unknown token of the stream, of which there is one at least: what no other token stands for.
+    [[nodiscard]] double unknown_share() const {
+      std::call_once(looked, [this] {
+        const auto unknown = std::count(tokens.begin(), tokens.end(), *tokenizer->unknown());
+        const std::uint64_t known = tokenizer->bytes_of(tokens);
+        share = static_cast<double>(text_bytes - std::min(text_bytes, known)) / static_cast<double>(unknown);
+      });
+      return share;
+    }
+
+   private:
+    mutable std::once_flag looked;
+    mutable double share = 0;
   };
 
   explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}
@@ -127,10 +164,6 @@ class TokenStream {
     do {
       if (!text.empty()) at = tokenizer.encode_piece(text, at, ids);
       block.hash = fnv_extend(block.hash, ids);
-      if (const auto unknown = tokenizer.unknown()) {
-        block.known_bytes += tokenizer.bytes_of(ids);
-        block.unknown_tokens += std::count(ids.begin(), ids.end(), *unknown);
-      }
       sink(ids, text.data() + at);
     } while (at < text.size());
   }

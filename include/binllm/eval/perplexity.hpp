@@ -63,12 +63,13 @@ template <LanguageModel Model>
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;
   scalars.set(StepScalars<Device>::sharpness, options.sharpness);
-  Tensor<std::int32_t> ids(Shape{options.batch, n - 1}), targets(Shape{options.batch, n - 1});
+  const Index batch = std::min(options.batch, windows);
+  Tensor<std::int32_t> ids(Shape{batch, n - 1}), targets(Shape{batch, n - 1});
   Tensor<std::int32_t, Device> device_ids(ids.shape()), device_targets(ids.shape());
   double sum = 0;
   std::uint64_t bytes = 0;
-  for (Index first = 0; first < windows; first += options.batch) {
-    const Index count = std::min(options.batch, windows - first);
+  for (Index first = 0; first < windows; first += batch) {
+    const Index count = std::min(batch, windows - first);
     for (Index row = 0; row < count; ++row) {
       const std::int32_t* window = stream.tokens().data() + (first + row) * n;
       std::copy_n(window, n - 1, ids.view().data + row * (n - 1));

@@ -18,11 +18,10 @@ namespace binllm {
 
 struct GenerateOptions {
   Index max_tokens = 64;
-  double temperature = 0;         ///< 0: the most likely token
-  Index top_k = 0;                ///< 0: off
-  double top_p = 1;               ///< 1: off
-  double repetition_penalty = 1;  ///< 1: off
-  Index repetition_window = 0;    ///< tokens that the penalty looks back; 0: all
+  double temperature = 0;  ///< this and what follows up to the seed: as in SamplingOptions
+  Index top_k = 0;
+  double top_p = 1, repetition_penalty = 1;
+  Index repetition_window = 0;
   std::uint64_t seed = 1;
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
   /// Prompt i draws from stream first_sequence + i of the seed: alone, with its number here, it gives what it gives
@@ -38,6 +37,14 @@ struct GenerateOptions {
 
   [[nodiscard]] SamplingOptions sampling() const {
     return {temperature, top_k, top_p, repetition_penalty, repetition_window, seed};
+  }
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("max_tokens", self.max_tokens, "tokens to add at most to each prompt", at_least(0));
+    SamplingOptions::visit(v, self);
+    v("sequences", self.sequences, "prompts continued at the same time at most", at_least(1));
+    v("context", self.context, "tokens that a text may have; 0: as many as are needed", at_least(0));
+    v("sharpness", self.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
   }
   /// Errors: option_out_of_range.
   void check() const;
@@ -125,14 +132,11 @@ inline void GenerateOptions::check() const {
   const auto refuse = [](const char* option, const char* wanted, Index found) {
     throw Error(ErrorId::option_out_of_range, "generate", option, wanted, fmt::format("{}", found));
   };
-  sampling().check();
+  check_options("generate", *this);
   for (const std::string& string : stop)
     if (string.empty())
       throw Error(ErrorId::option_out_of_range, "generate", "stop", "strings of a byte or more", "''");
-  if (max_tokens < 0) refuse("max_tokens", "at least 0", max_tokens);
   if (first_sequence < 0) refuse("first_sequence", "at least 0", first_sequence);
-  if (sequences < 1) refuse("sequences", "at least 1", sequences);
-  if (context < 0) refuse("context", "at least 0", context);
   if (choosable < 0) refuse("choosable", "at least 0", choosable);
   for (const std::int32_t id : never)
     if (id < 0) refuse("never", "tokens of at least 0", id);

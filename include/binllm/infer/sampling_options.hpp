@@ -1,37 +1,33 @@
 // SPDX-License-Identifier: MIT
 /// How the next token is chosen.
 #pragma once
-#include <binllm/core/error.hpp>
+#include <binllm/core/options.hpp>
 #include <binllm/core/shape.hpp>
 
-#include <cmath>
 #include <cstdint>
 
 namespace binllm {
 
+/// What each number means stands in `visit`, which other options with members of the same names take over.
 struct SamplingOptions {
-  double temperature = 0;         ///< 0: the most likely token
-  Index top_k = 0;                ///< draw among so many most likely tokens; 0: among all
-  double top_p = 1;               ///< draw among the most likely tokens that together have this mass; 1: among all
-  double repetition_penalty = 1;  ///< above 1: tokens seen become less likely; 1: off
-  Index repetition_window = 0;    ///< the penalty looks back so many tokens; 0: at all, the prompt's included
+  double temperature = 0;
+  Index top_k = 0;
+  double top_p = 1, repetition_penalty = 1;
+  Index repetition_window = 0;
   std::uint64_t seed = 1;
 
+  template <class V, class Self>
+  static void visit(V&& v, Self& self) {
+    v("temperature", self.temperature, "of the draws; 0: always the most likely token", at_least(0));
+    v("top_k", self.top_k, "draw among so many most likely tokens; 0: among all", at_least(0));
+    v("top_p", self.top_p, "draw among the most likely tokens of this mass; 1: among all", between(0, 1));
+    v("repetition_penalty", self.repetition_penalty, "above 1: tokens seen become less likely; 1: off", above(0));
+    v("repetition_window", self.repetition_window, "tokens that the penalty looks back; 0: all, the prompt's included",
+      at_least(0));
+    v("seed", self.seed, "of the draws", any);
+  }
   /// Errors: option_out_of_range.
-  void check() const;
+  void check() const { check_options("sample", *this); }
 };
-
-inline void SamplingOptions::check() const {
-  const auto refuse = [](const char* option, const char* wanted, auto found) {
-    throw Error(ErrorId::option_out_of_range, "sample", option, wanted, fmt::format("{}", found));
-  };
-  if (!(temperature >= 0) || !std::isfinite(temperature))
-    refuse("temperature", "a finite number of at least 0", temperature);
-  if (top_k < 0) refuse("top_k", "at least 0", top_k);
-  if (!(top_p >= 0 && top_p <= 1)) refuse("top_p", "a number from 0 to 1", top_p);
-  if (!(repetition_penalty > 0) || !std::isfinite(repetition_penalty))
-    refuse("repetition_penalty", "a finite number above 0", repetition_penalty);
-  if (repetition_window < 0) refuse("repetition_window", "at least 0", repetition_window);
-}
 
 }  // namespace binllm

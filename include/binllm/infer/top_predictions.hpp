@@ -24,9 +24,9 @@ struct TopPredictionOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("top", self.top, "most likely words that are kept of each token", at_least(1));
-    v("context", self.context, "tokens in a sequence: that of the training", at_least(1));
-    v("batch", self.batch, "sequences computed at a time", at_least(1));
+    v("top", self.top, "most likely words that are kept of each token", count_from(1));
+    v("context", self.context, "tokens in a sequence: that of the training", count_from(1));
+    v("batch", self.batch, "sequences computed at a time", count_from(1));
     v("temperature", self.temperature, "softens the predictions: that of the training", above(0));
     v("sharpness", self.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
   }
@@ -70,6 +70,18 @@ inline void largest(std::span<const float> logits, double temperature, std::vect
 
 }  // namespace detail
 
+/// What predict_top asks of its arguments, to be found out before the work. Errors: option_out_of_range, text_too_short.
+inline void check_predict_top(const ModelConfig& config, const TokenStream& corpus,
+                              const TopPredictionOptions& options) {
+  check_options("predict_top", options);
+  if (options.context > config.max_position_embeddings) {
+    throw Error(ErrorId::option_out_of_range, "predict_top", "context",
+                fmt::format("the model's {} positions at most", config.max_position_embeddings),
+                fmt::format("{}", options.context));
+  }
+  static_cast<void>(Batches(corpus, 1, options.context, 0));
+}
+
 /// Hands over what the model predicts behind each token of the windows that `Batches` cuts: `options.top` words of every
 /// token, or all words where there are fewer. Memory: one chunk of logits, on the device and on the host.
 /// Errors: option_out_of_range (also a context beyond the model's positions), text_too_short, token_out_of_range,
@@ -81,15 +93,11 @@ void predict_top(const Model& model, const TokenStream& corpus, const TopPredict
   using Device = typename Model::device;
   using Logit = typename Model::Master;
   using B = Backend<Device>;
-  check_options("predict_top", options);
+  check_predict_top(model.config, corpus, options);
   const Index context = options.context, vocabulary = model.config.vocab_size, k = std::min(options.top, vocabulary);
-  if (context > model.config.max_position_embeddings) {
-    throw Error(ErrorId::option_out_of_range, "predict_top", "context",
-                fmt::format("the model's {} positions at most", model.config.max_position_embeddings),
-                fmt::format("{}", context));
-  }
   const Index windows = Batches(corpus, 1, context, 0).windows();
-  const Index chunk = LogitChunk::rows<Device>(options.batch * context, vocabulary, sizeof(Logit));
+  const Index batch = std::min(options.batch, windows);
+  const Index chunk = LogitChunk::rows<Device>(batch * context, vocabulary, sizeof(Logit));
   Tape<Device> tape;
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;
@@ -97,8 +105,8 @@ void predict_top(const Model& model, const TokenStream& corpus, const TopPredict
   Tensor<Logit, Device> logits(Shape{chunk, vocabulary});
   Tensor<std::int32_t> words(Shape{chunk, k});
   Tensor<float> log_probabilities(Shape{chunk, k}), rest(Shape{chunk});
-  for (Index first = 0; first < windows; first += options.batch) {
-    const Index count = std::min(options.batch, windows - first);
+  for (Index first = 0; first < windows; first += batch) {
+    const Index count = std::min(batch, windows - first);
     const View<const std::int32_t> given(corpus.tokens().data() + first * context, Shape{count, context});
     check_token_ids("predict_top", given, vocabulary);
     Tensor<std::int32_t, Device> ids(given.shape);

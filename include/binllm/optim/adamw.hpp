@@ -15,6 +15,7 @@
 
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace binllm {
 
@@ -22,6 +23,9 @@ template <class T, class Device>
 class AdamW;
 
 struct AdamWOptions {
+  /// A memory that forgets nothing has no correction: 1 - b^step would be 0.
+  static constexpr double below_one = 1 - std::numeric_limits<double>::epsilon() / 2;
+
   double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
 
   template <class T, class Device>
@@ -29,9 +33,9 @@ struct AdamWOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     v("weight_decay", self.weight_decay, "AdamW's decay of matrices", at_least(0));
-    v("beta1", self.beta1, "AdamW's memory of gradients", between(0, 1));
-    v("beta2", self.beta2, "AdamW's memory of their squares", between(0, 1));
-    v("epsilon", self.epsilon, "added to AdamW's root", at_least(0));
+    v("beta1", self.beta1, "AdamW's memory of gradients", between(0, below_one));
+    v("beta2", self.beta2, "AdamW's memory of their squares", between(0, below_one));
+    v("epsilon", self.epsilon, "added to AdamW's root", above(0));
   }
 };
 
@@ -71,12 +75,9 @@ struct GenericKernel<AdamWUpdate, Device> {
   template <class T>
   static void update(const AdamWOptions& o, const ParameterRule& rule, const AdamWUpdate::Step& step,
                      View<const T, Device> g, View<T, Device> w, View<T, Device> m, View<T, Device> v) {
-    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),
-                                          static_cast<T>(o.beta2),
-                                          static_cast<T>(o.epsilon),
-                                          static_cast<T>(rule.decays ? o.weight_decay : 0),
-                                          static_cast<T>(rule.rate),
-                                          step};
+    const AdamWUpdate::Formula<T> formula{static_cast<T>(o.beta1),   static_cast<T>(o.beta2),
+                                          static_cast<T>(o.epsilon), static_cast<T>(rule.decays ? o.weight_decay : 0),
+                                          static_cast<T>(rule.rate), step};
     Backend<Device>::map(std::array{Target<T>(w), Target<T>(m), Target<T>(v)}, formula, elements(w), elements(m),
                          elements(v), elements(g));
   }

@@ -66,7 +66,8 @@ template <class Model, class Objective = NextToken>
   static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
   if (validation != nullptr) {
     PerplexityOptions evaluation{.context = options.context};
-    evaluation.max_windows = std::min(options.evaluate_windows, evaluation.batch);  // the others need no more memory
+    evaluation.max_windows =
+        std::min(options.windows_of_evaluation(), evaluation.batch);  // the others need no more memory
     static_cast<void>(evaluate_perplexity(model, *validation, evaluation));
   }
   forecast.activations = meter.used() - forecast.total();

@@ -30,10 +30,15 @@ struct Phase {
   virtual void keep(TrainingState& /*state*/) {}
 };
 
-/// Number of optimiser steps that the options mean for a corpus.
+/// Number of optimiser steps that the options mean for a corpus. Errors: option_out_of_range for more than there are
+/// numbers for.
 [[nodiscard]] inline Index training_steps(const TrainingOptions& options, const Batches& batches) {
   const Index tokens = options.tokens > 0 ? options.tokens : batches.windows() * batches.context();
-  return std::max<Index>(1, (tokens + batches.tokens_per_step() - 1) / batches.tokens_per_step());
+  const Index steps = std::max<Index>(1, (tokens + batches.tokens_per_step() - 1) / batches.tokens_per_step());
+  if (steps <= most_things) return steps;
+  throw Error(ErrorId::option_out_of_range, "train", "tokens",
+              fmt::format("at most {} steps of {} tokens", most_things, batches.tokens_per_step()),
+              fmt::format("{} steps", steps));
 }
 
 /// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.

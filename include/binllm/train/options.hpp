@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 /// Numbers that every trainer takes.
 #pragma once
-#include <binllm/core/options.hpp>
+#include <binllm/core/counts.hpp>
 #include <binllm/optim/adamw.hpp>
 
 #include <cstdint>
+#include <limits>
 
 namespace binllm {
 
 /// Defaults are the paper's where it gives them; `small_model()` is what serves models of up to a few million
 /// parameters. What each number means stands in `visit`.
 struct TrainingOptions {
+  /// That a training may ask for.
+  static constexpr double most_tokens = 1e15;
+
   Index tokens = 0, batch = 128, micro_batch = 0, context = 2048;
   double learning_rate = 1e-4, last_learning_rate = 2e-6;
   Index warmup = 0;
@@ -26,25 +30,31 @@ struct TrainingOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("tokens", self.tokens, "training tokens, rounded up to whole steps; 0: one pass over the text", at_least(0));
-    v("batch", self.batch, "sequences in an optimiser step", at_least(1));
+    v("tokens", self.tokens, "training tokens, rounded up to whole steps; 0: one pass over the text",
+      between(0, most_tokens));
+    v("batch", self.batch, "sequences in an optimiser step", count_from(1));
     v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of batch; 0: all of a step",
-      at_least(0));
+      count_from(0));
     v("recompute", self.recompute, "memory for time: backward runs every layer again; same bits", any);
-    v("context", self.context, "tokens in a sequence", at_least(1));
+    v("context", self.context, "tokens in a sequence", count_from(1));
     v("learning_rate", self.learning_rate, "peak of the cosine", above(0));
     v("last_learning_rate", self.last_learning_rate, "its end", at_least(0));
-    v("warmup", self.warmup, "steps of linear warm-up", at_least(0));
+    v("warmup", self.warmup, "steps of linear warm-up", count_from(0));
     v("clip", self.clip, "limit of the global gradient norm; 0: none", at_least(0));
     v("adamw", self.adamw, "the optimiser", any);
     v("seed", self.seed, "of the data order", any);
-    v("report_every", self.report_every, "steps between reports", at_least(1));
-    v("evaluate_every", self.evaluate_every, "steps between evaluations; 0: at the end", at_least(0));
-    v("evaluate_windows", self.evaluate_windows, "windows of each of them", at_least(1));
+    v("report_every", self.report_every, "steps between reports", count_from(1));
+    v("evaluate_every", self.evaluate_every, "steps between evaluations; 0: at the end", count_from(0));
+    v("evaluate_windows", self.evaluate_windows, "windows of each of them; 0: all", at_least(0));
+  }
+  /// At most so many are looked at in an evaluation.
+  [[nodiscard]] Index windows_of_evaluation() const noexcept {
+    return evaluate_windows == 0 ? std::numeric_limits<Index>::max() : evaluate_windows;
   }
   /// Errors: option_out_of_range, naming the option.
   void check() const {
     check_options("TrainingOptions", *this);
+    check_product("TrainingOptions", "batch, context", batch, context);
     if (micro_batch == 0 || batch % micro_batch == 0) return;
     throw Error(ErrorId::option_out_of_range, "TrainingOptions", "micro_batch", "a divisor of batch",
                 fmt::format("{}", micro_batch));
@@ -60,7 +70,7 @@ struct ProgressiveOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("chunks", self.chunks, "steps of the schedule, of equal data; 0: every step has its own t", at_least(0));
+    v("chunks", self.chunks, "steps of the schedule, of equal data; 0: every step has its own t", count_from(0));
     v("training", self.training, "the training", any);
   }
   /// Errors: option_out_of_range, naming the option.
@@ -80,17 +90,17 @@ struct ChannelScaleOptions {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("steps", self.steps, "optimiser steps", at_least(1));
-    v("batch", self.batch, "sequences in an optimiser step", at_least(1));
+    v("steps", self.steps, "optimiser steps", count_from(1));
+    v("batch", self.batch, "sequences in an optimiser step", count_from(1));
     v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of batch; 0: all of a step",
-      at_least(0));
-    v("context", self.context, "tokens in a sequence", at_least(1));
+      count_from(0));
+    v("context", self.context, "tokens in a sequence", count_from(1));
     v("learning_rate", self.learning_rate, "of log S_t", above(0));
     v("recompute", self.recompute, "memory for time: backward runs every layer again; same bits", any);
     v("seed", self.seed, "of the data order", any);
-    v("report_every", self.report_every, "steps between reports", at_least(1));
+    v("report_every", self.report_every, "steps between reports", count_from(1));
   }
-  /// As a training: the same rate throughout, no decay, no clipping.
+  /// As a training: the same rate throughout, no decay, no clipping. Of options that `check` has seen.
   [[nodiscard]] TrainingOptions training() const {
     return {.tokens = steps * batch * context,
             .batch = batch,
@@ -107,6 +117,7 @@ struct ChannelScaleOptions {
   /// Errors: option_out_of_range, naming the option.
   void check() const {
     check_options("search_channel_scale", *this);
+    check_product("search_channel_scale", "batch, context", batch, context);
     training().check();
   }
 };

@@ -15,17 +15,19 @@ struct PretrainPhase : Phase {
   PretrainPhase(Model& trained, const TrainingOptions& chosen, const TokenStream* stream)
       : Phase("pretrain"), model(trained), options(chosen), validation(stream) {}
   [[nodiscard]] PerplexityOptions evaluation() const {
-    return {.context = options.context, .max_windows = options.evaluate_windows};
+    return {.context = options.context, .max_windows = options.windows_of_evaluation()};
   }
   void report(Index, bool evaluated, std::vector<Metric>& metrics) override {
     if (!evaluated || validation == nullptr) return;
-    metrics.push_back({"validation_loss", evaluate_perplexity(model, *validation, evaluation()).nll});
+    const Perplexity found = evaluate_perplexity(model, *validation, evaluation());
+    metrics.insert(metrics.end(),
+                   {{"validation_loss", found.nll}, {"validation_windows", static_cast<double>(found.windows)}});
   }
 };
 }  // namespace detail
 
 /// Trains a model on an objective, which is next-token cross-entropy unless another is given. Reports validation_loss
-/// where a validation stream is given; without a log, on a terminal, a line. Returns the last step's loss.
+/// and the windows it is of where a validation stream is given; without a log, on a terminal, a line. Returns the last step's loss.
 /// Errors: those of `train`.
 template <class Model, class Objective = NextToken>
 double pretrain(Model& model, const TokenStream& corpus, const TrainingOptions& options,

@@ -49,7 +49,8 @@ struct ProgressivePhase : Phase {
     return done == chunks.first_step(chunks.chunk_of(done - 1) + 1);
   }
   [[nodiscard]] PerplexityOptions evaluation(double t) const {
-    return {.context = options.training.context, .max_windows = options.training.evaluate_windows, .sharpness = t};
+    const TrainingOptions& training = options.training;
+    return {.context = training.context, .max_windows = training.windows_of_evaluation(), .sharpness = t};
   }
   void report(Index done, bool evaluated, std::vector<Metric>& metrics) override {
     const Index chunk = chunks.chunk_of(done - 1);
@@ -62,9 +63,11 @@ struct ProgressivePhase : Phase {
       metrics.push_back({"sign_flips", signs.update(model)});
     }
     if (!evaluated || validation == nullptr) return;
-    const auto loss = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)).nll; };
-    metrics.insert(metrics.end(), {{"validation_loss_f", loss(sharpness(done - 1))},
-                                   {"validation_loss_sign", loss(std::numeric_limits<double>::infinity())}});
+    const auto judged = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)); };
+    const Perplexity f = judged(sharpness(done - 1)), sign = judged(std::numeric_limits<double>::infinity());
+    metrics.insert(metrics.end(), {{"validation_loss_f", f.nll},
+                                   {"validation_loss_sign", sign.nll},
+                                   {"validation_windows", static_cast<double>(sign.windows)}});
   }
   void keep(TrainingState& state) override {
     state.blocks.push_back({"signs", signs.bits().data(), signs.bits().size()});

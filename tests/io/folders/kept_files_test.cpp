@@ -31,7 +31,7 @@ TEST_CASE("what stands beside a tokenizer is kept with it, and with no other tok
   const TemporaryFolder folder;
   write_chat_folder(folder / "chat");
   const Tokenizer tokenizer = load_tokenizer(folder / "chat");
-  auto config = tiny_config();
+  auto config = folder_config();
   config.vocab_size = tokenizer.vocab_size();
   Llama<float> model(config);
   initialise(model, 1);
@@ -60,7 +60,7 @@ TEST_CASE("a SentencePiece model's words are kept as they are") {
   fs::copy_file(*file, folder / "chat/tokenizer.model");
   write_text(folder / "chat/tokenizer_config.json", R"({"chat_template": "{{ messages }}"})");
   const Tokenizer tokenizer = load_tokenizer(folder / "chat");
-  auto config = tiny_config();
+  auto config = folder_config();
   config.vocab_size = 512;
   Llama<float> model(config);
   initialise(model, 1);

@@ -334,8 +334,10 @@ TEST_CASE("a damaged newest checkpoint falls back to the one before, and says so
       CHECK(log.restore("second", state));
       CHECK(toy.step == 15);
     }
-    REQUIRE(messages.size() == 1);
+    REQUIRE(messages.size() == 2);
     CHECK(contains(messages[0], "second-16.safetensors"));
+    CHECK(contains(messages[1], "goes on from"));
+    CHECK(contains(messages[1], "second-15.safetensors"));
     CHECK(fs::exists(run / (newest.string() + ".damaged")));
     run_program(run, true);
     check_equal_runs(run, folder / "wanted");

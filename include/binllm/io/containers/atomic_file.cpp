@@ -83,6 +83,26 @@ void AtomicFile::commit() {
   sync_folder_of(path_);
 }
 
+void check_may_write(const std::filesystem::path& folder) {
+  std::filesystem::path nearest = folder;
+  while (::access(nearest.empty() ? "." : nearest.c_str(), F_OK) != 0) {
+    if (errno != ENOENT || nearest.empty()) detail::throw_write_failed("check_may_write", folder, errno);
+    nearest = nearest.parent_path();
+  }
+  if (nearest.empty()) nearest = ".";
+  if (!std::filesystem::is_directory(nearest)) detail::throw_write_failed("check_may_write", nearest, ENOTDIR);
+  if (::access(nearest.c_str(), W_OK | X_OK) != 0) detail::throw_write_failed("check_may_write", nearest, errno);
+}
+
+void check_may_write_file(const std::filesystem::path& file) {
+  std::error_code absent;
+  if (file.filename().empty() || std::filesystem::is_directory(file, absent))
+    detail::throw_write_failed("check_may_write", file, EISDIR);
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  if (!std::filesystem::exists(folder, absent)) detail::throw_write_failed("check_may_write", folder, ENOENT);
+  check_may_write(folder);
+}
+
 void check_writable(const std::filesystem::path& folder) {
   std::error_code error;
   if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error)) {

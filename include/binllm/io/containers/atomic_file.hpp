@@ -39,4 +39,10 @@ class AtomicFile {
 /// run fails before its work and not after. Errors: write_failed.
 void check_writable(const std::filesystem::path& folder);
 
+/// What can be seen of that without writing: the folder, or the nearest one above it that exists, may be written in.
+/// Errors: write_failed.
+void check_may_write(const std::filesystem::path& folder);
+/// The same of a file in a folder that exists already. Errors: write_failed.
+void check_may_write_file(const std::filesystem::path& file);
+
 }  // namespace binllm

@@ -83,6 +83,23 @@ void check_same_config(const json& wanted, const json& stored, const RunFolderOp
               "another: " + differences);
 }
 
+/// Whether the folder holds the run that is to go on; else it is fit to begin one in. Errors: write_failed, config_invalid,
+/// resume_mismatched.
+bool holds_run(const fs::path& folder, const json& config, const RunFolderOptions& options) {
+  const fs::path path = folder / "run.json";
+  const bool exists = fs::exists(path);
+  if ((exists && !options.resume) || (!exists && fs::is_directory(folder) && holds_files(folder))) {
+    throw Error(ErrorId::write_failed, "RunFolder", folder.string(),
+                exists ? "a new or empty folder, or --resume to go on with the run in it" : "a new or empty folder",
+                exists ? "a run" : "files that are not a run's");
+  }
+  if (!exists) return false;
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  check_same_config(config, parse_config(text, path.string()), options, path);
+  return true;
+}
+
 FileDescriptor lock_folder(const fs::path& folder) {
   FileDescriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (file.get() < 0) detail::throw_write_failed("RunFolder", folder, errno);
@@ -134,24 +151,24 @@ RunFolder::RunFolder(fs::path folder, std::string_view effective_config, RunFold
   if (::fsync(lock_.get()) != 0 && errno != EINVAL) detail::throw_write_failed("RunFolder", folder_, errno);
 }
 
+void RunFolder::check(const fs::path& folder, std::string_view effective_config, const RunFolderOptions& options) {
+  const json config = parse_config(effective_config, "effective_config");
+  try {
+    check_may_write(folder);
+    static_cast<void>(holds_run(folder, config, options));
+  } catch (const fs::filesystem_error& error) {
+    detail::throw_write_failed("RunFolder", error.path1(), error.code().value());
+  }
+}
+
 bool RunFolder::begin(std::string_view effective_config) {
   const json config = parse_config(effective_config, "effective_config");
   check_writable(folder_);
   lock_ = lock_folder(folder_);
-  const fs::path path = folder_ / "run.json";
-  const bool exists = fs::exists(path);
-  if ((exists && !options_.resume) || (!exists && holds_files(folder_))) {
-    throw Error(ErrorId::write_failed, "RunFolder", folder_.string(),
-                exists ? "a new or empty folder, or --resume to go on with the run in it" : "a new or empty folder",
-                exists ? "a run" : "files that are not a run's");
-  }
-  if (exists) {
-    const MappedFile file(path);
-    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-    check_same_config(config, parse_config(text, path.string()), options_, path);
-  } else {
+  const bool exists = holds_run(folder_, config, options_);
+  if (!exists) {
     const std::string text = config.dump(2) + '\n';
-    AtomicFile file(path);
+    AtomicFile file(folder_ / "run.json");
     file.write(std::as_bytes(std::span(text)));
     file.commit();
   }

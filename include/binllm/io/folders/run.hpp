@@ -46,6 +46,11 @@ class RunFolder final : public RunLog {
   /// configuration, listing the differing keys; a log shorter than the checkpoint says), option_out_of_range.
   RunFolder(std::filesystem::path folder, std::string_view effective_config, RunFolderOptions options = {});
 
+  /// What opening it would refuse, as far as that can be seen without writing anything. Errors: those of the
+  /// constructor.
+  static void check(const std::filesystem::path& folder, std::string_view effective_config,
+                    const RunFolderOptions& options = {});
+
   void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override;
   [[nodiscard]] bool wants_checkpoint(Index step, Index steps) override;
   /// Errors: write_failed; all older checkpoints are intact then.
