@@ -106,7 +106,8 @@ writers=(pretrain binarize pack convert tokenize teach)
 # Every file but checkpoints (an older one may stay for a moment) and README.md (which tells the time), without what the
 # clock says.
 digest() {
-  (cd "$1" && find . -type f ! -path '*/checkpoints/*' ! -name '*.tmp' ! -name '.writable-*' ! -name README.md -print0 | sort -z |
+  (cd "$1" && find . -type f ! -path '*/checkpoints/*' ! -name '*.tmp' ! -name '.writable-*' ! -name README.md \
+    -print0 | sort -z |
     while IFS= read -r -d '' file; do
       printf '%s %s\n' "$file" "$(sed -E 's/"(tokens_per_second|seconds)":[^,}]*//g' "$file" | sha256sum)"
     done)

@@ -20,8 +20,8 @@
 
 namespace binllm::fuzz {
 
-/// A reader of bytes that nobody vouches for, which says whether it took them. Bad ones are `Error`, which `run` keeps to
-/// itself; any other exception, a crash, a hang, or memory beyond what the input's size explains, is a fault.
+/// A reader of bytes that nobody vouches for, which says whether it took them. Bad ones are `Error`, which `run` keeps
+/// to itself; any other exception, a crash, a hang, or memory beyond what the input's size explains, is a fault.
 struct Target {
   std::string_view name;
   bool (*run)(std::string_view input);
