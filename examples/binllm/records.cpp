@@ -155,8 +155,8 @@ bool Records::wants_checkpoint(Index step, Index steps) {
   return folder_wants || looks_alone_;
 }
 
-/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it. A signal may have
-/// come since.
+/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it. A signal may
+/// have come since.
 void Records::save(std::string_view phase, const binllm::TrainingState& state) {
   const auto step = std::find_if(state.counters.begin(), state.counters.end(),
                                  [](const auto& counter) { return counter.name == "step"; });

@@ -41,8 +41,8 @@ struct TrainingText {
   /// A line for the user.
   [[nodiscard]] std::string said() const;
 };
-/// Cuts an end off the corpus where there is no other text to judge by; not where a file of predictions teaches, which is
-/// about the whole text, unless asked to. Errors: those of hold_out.
+/// Cuts an end off the corpus where there is no other text to judge by; not where a file of predictions teaches, which
+/// is about the whole text, unless asked to. Errors: those of hold_out.
 [[nodiscard]] TrainingText training_text(binllm::TokenStream corpus, std::optional<binllm::TokenStream> validation,
                                          const std::string& valid, const RecordFlags& flags, const GivenFlags& given,
                                          const fs::path& teacher, binllm::Index context,
@@ -111,8 +111,8 @@ class Records final : public binllm::RunLog {
   bool looks_alone_ = false;  ///< the next state is asked for to count its weights, and for nothing else
 };
 
-/// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t. False
-/// where the state has no such layer, and in a program without xtensor.
+/// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t.
+/// False where the state has no such layer, and in a program without xtensor.
 [[nodiscard]] bool count_weights(const binllm::TrainingState& state, const ChosenLayer& chosen,
                                  binllm::WeightHistogram& histogram);
 /// Why there are no histograms; empty where there are.

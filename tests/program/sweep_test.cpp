@@ -207,6 +207,7 @@ TEST_CASE("a flag changes what a command does, or is refused") {
                                                   {"--items", "1"},
                                                   {"--windows", "2"},
                                                   {"--max-length", "1"},
+                                                  {"--sample-tokens", "4"},
                                                   {"--context", "16"},
                                                   {"--sharpness", "2"},
                                                   {"quantize --method", "rtn"},
