@@ -534,7 +534,7 @@ TEST_CASE("bad input: a clear error, a code that is not 0, nothing written") {
   refused(prompt + "--top-p 1.5", "top_p: wanted 0 to 1, found 1.5");
   refused(prompt + "--repetition-penalty 0", "repetition_penalty");
   refused(prompt + "--repetition-window -1", "repetition_window");
-  refused(prompt + "--max-tokens -1", "max_tokens");
+  refused(prompt + "--max-tokens -1", "--max-tokens: wanted at least 0, found -1");
   refused(prompt + "--sequences 0", "sequences");
   refused(prompt + "--context 33", "context: wanted the model's 32 positions at most, found 33");
   refused(prompt + "--stop ''", "stop");
