@@ -167,6 +167,7 @@ bool DryRunFlag::ends_here(const Common& common) const {
 }
 
 void ChosenModel::refuse_idle(const GivenFlags& given) const {
+  binllm::check_model_path(model);
   const binllm::ModelDescription description = binllm::read_config(model);
   const auto found = fmt::format("{}, which is {}", model.string(), description.format);
   if (description.format != binllm::OneBitFormat::name && activations != binllm::FloatActivations::name)
