@@ -83,6 +83,15 @@ void AtomicFile::commit() {
   sync_folder_of(path_);
 }
 
+namespace {
+/// Errors: write_failed where something that is no folder has the name.
+void check_is_folder(std::string_view operation, const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored) || std::filesystem::is_directory(path, ignored)) return;
+  throw Error(ErrorId::write_failed, operation, path.string(), "a folder", "a file in its place");
+}
+}  // namespace
+
 void check_may_write(const std::filesystem::path& folder) {
   std::filesystem::path nearest = folder;
   while (::access(nearest.empty() ? "." : nearest.c_str(), F_OK) != 0) {
@@ -90,7 +99,7 @@ void check_may_write(const std::filesystem::path& folder) {
     nearest = nearest.parent_path();
   }
   if (nearest.empty()) nearest = ".";
-  if (!std::filesystem::is_directory(nearest)) detail::throw_write_failed("check_may_write", nearest, ENOTDIR);
+  check_is_folder("check_may_write", nearest);
   if (::access(nearest.c_str(), W_OK | X_OK) != 0) detail::throw_write_failed("check_may_write", nearest, errno);
 }
 
@@ -104,10 +113,8 @@ void check_may_write_file(const std::filesystem::path& file) {
 }
 
 void check_writable(const std::filesystem::path& folder) {
+  check_is_folder("check_writable", folder);
   std::error_code error;
-  if (std::filesystem::exists(folder, error) && !std::filesystem::is_directory(folder, error)) {
-    throw Error(ErrorId::write_failed, "check_writable", folder.string(), "a folder", "a file in its place");
-  }
   std::filesystem::create_directories(folder, error);
   if (error) detail::throw_write_failed("check_writable", folder, error.value());
   std::string name = (folder / ".writable-XXXXXX").string();
