@@ -75,9 +75,9 @@ TEST_CASE("a run keeps samples, the best model, histograms and a README; killed 
   const std::string killed = (folder / "killed").string();
   for (const char* seconds : {"0.1", "0.2"})
     static_cast<void>(::system(("timeout -s KILL " + std::string(seconds) + " " + BINLLM_PROGRAM + " " + flags +
-                                killed + " --resume >/dev/null 2>&1")
+                                killed + resume_of(killed) + " >/dev/null 2>&1")
                                    .c_str()));
-  REQUIRE(run(folder, flags + killed + " --resume").code == 0);
+  REQUIRE(run(folder, flags + killed + resume_of(killed)).code == 0);
   for (const char* file : {"samples.jsonl", "histograms.jsonl", "best/model.safetensors", "binary/model.safetensors"})
     CHECK(read_text(folder / "whole" / file) == read_text(folder / "killed" / file));
 
