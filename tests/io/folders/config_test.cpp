@@ -259,6 +259,7 @@ TEST_CASE("wrong types and foreign models are refused by field") {
   check_error(with(R"("hidden_act":"gelu")"), ErrorId::config_invalid, "hidden_act");
   check_error(with(R"("attention_bias":"yes")"), ErrorId::config_invalid, "attention_bias");
   check_error(with(R"("mlp_bias":1)"), ErrorId::config_invalid, "mlp_bias");
+  check_error(with(R"("quantization_config":{"quant_method":"gptq"})"), ErrorId::config_invalid, "quantization_config");
   check_error(with(R"("partial_rotary_factor":0.5)"), ErrorId::config_invalid, "partial_rotary_factor");
   check_error(with(R"("rope_scaling":{"rope_type":"yarn","factor":2})"), ErrorId::config_invalid,
               "rope_scaling.rope_type");

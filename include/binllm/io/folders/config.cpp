@@ -238,6 +238,9 @@ ModelConfig read_numbers(const Fields& fields, const Family& family) {
   if (const auto bos = fields.tokens("bos_token_id"); !bos.empty()) config.bos_token_id = bos.front();
   config.eos_token_ids = fields.tokens("eos_token_id");
   if (family.rotary) read_rope(fields, family, config);
+  if (fields.has("quantization_config"))
+    fields.refuse("quantization_config", "none: tensors of floating-point numbers",
+                  "weights in a form of another program");
   try {
     config.check();
   } catch (const Error& error) {
