@@ -66,7 +66,7 @@ class FromState final : public binllm::LeafVisitor<float, Cpu> {
 
 /// What a layer makes of the unit vectors, which is W_b transposed: some of them at a time.
 std::vector<float> weights_at(const binllm::AnyLinear<float, Cpu>& layer, Index in, Index out, double t) {
-  constexpr Index slab = 256;
+  constexpr Index slab = 32;
   std::vector<float> weights;
   weights.reserve(static_cast<std::size_t>(in * out));
   binllm::Tape<Cpu> tape;

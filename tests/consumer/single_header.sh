@@ -9,5 +9,5 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/binllm"
 "$root/cmake/single_header.sh" >"$work/binllm/binllm.hpp"
 sed '/^-I/d' "$2" >"$work/flags"  # all flags of a user but the folder of our headers
-"$1" @"$work/flags" "-I$work" "$root/examples/01_gradient.cpp" -lfmt -pthread -o "$work/program"
-bash "$root/examples/compare.sh" "$work/program" "$root/examples/01_gradient.out"
+"$1" @"$work/flags" "-I$work" "$root/examples/learn/01_first_gradient.cpp" -lfmt -pthread -o "$work/program"
+bash "$root/examples/compare.sh" "$work/program" "$root/examples/learn/01_first_gradient.out"

@@ -279,7 +279,7 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
   stream.close();
   const std::string model = (folder / "model").string(), made = (folder / "run").string();
   const std::string data =
-      " --text " + text.string() + " --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
+      " --text " + text.string() + " --held-out 0 --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
   const auto compare = [&](const std::string& job) {
     const auto expected = run(folder, job + " --dry-run"), real = run(folder, job);
     INFO(real.error);

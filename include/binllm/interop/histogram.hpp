@@ -19,14 +19,6 @@ struct Histogram {
   std::vector<Index> counts;
 };
 
-namespace detail {
-/// The values of a view, one after the other.
-template <class T>
-[[nodiscard]] xt::xtensor<double, 1> values_of(View<const T> view) {
-  return xt::cast<double>(as_xtensor<1>(view.reshaped(Shape{view.size()})));
-}
-}  // namespace detail
-
 /// Bin i counts low + i w <= x < low + (i + 1) w with w = (high - low) / bins; the last one x = high, too. Values
 /// outside, and NaN, are in no bin. Errors: option_out_of_range for less than one bin, and unless low < high, both
 /// finite.
@@ -38,8 +30,8 @@ template <class T>
   }
   Histogram result{low, high, std::vector<Index>(static_cast<std::size_t>(bins))};
   if (values.size() == 0) return result;
-  const xt::xtensor<double, 1> counts =
-      xt::histogram(detail::values_of(values), static_cast<std::size_t>(bins), low, high);
+  const xt::xtensor<double, 1> all = xt::cast<double>(as_xtensor<1>(values.reshaped(Shape{values.size()})));
+  const xt::xtensor<double, 1> counts = xt::histogram(all, static_cast<std::size_t>(bins), low, high);
   for (std::size_t i = 0; i < result.counts.size(); ++i) result.counts[i] = static_cast<Index>(std::llround(counts(i)));
   return result;
 }
@@ -51,7 +43,7 @@ template <class T>
 [[nodiscard]] std::vector<double> quantiles(View<const T> values, std::span<const double> shares) {
   if (values.size() == 0) throw Error(ErrorId::empty_tensor, "quantiles", "values", "a value or more", "none");
   if (values.flat().isNaN().any()) throw Error(ErrorId::value_not_finite, "quantiles", "values", "numbers", "NaN");
-  const xt::xtensor<double, 1> sorted = xt::sort(detail::values_of(values));
+  const xt::xtensor<T, 1> sorted = xt::sort(as_xtensor<1>(values.reshaped(Shape{values.size()})));
   std::vector<double> found;
   for (const double share : shares) {
     if (!(share >= 0 && share <= 1))
@@ -59,7 +51,8 @@ template <class T>
     const double place = share * static_cast<double>(sorted.size() - 1);
     const auto below = static_cast<std::size_t>(place);
     const std::size_t above = std::min(below + 1, sorted.size() - 1);
-    found.push_back(sorted(below) + (place - static_cast<double>(below)) * (sorted(above) - sorted(below)));
+    const auto low = static_cast<double>(sorted(below)), high = static_cast<double>(sorted(above));
+    found.push_back(low + (place - static_cast<double>(below)) * (high - low));
   }
   return found;
 }
