@@ -16,6 +16,8 @@
 #include <numeric>
 #include <optional>
 #include <span>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace binllm {
@@ -80,8 +82,9 @@ class ContinuationRun {
 
   /// Groups in order of what they share, so that the rows of a pass are of one length, nearly.
   void operator()(std::vector<ReadGroup>& groups) {
-    std::stable_sort(groups.begin(), groups.end(),
-                     [](const ReadGroup& a, const ReadGroup& b) { return a.shared > b.shared; });
+    std::sort(groups.begin(), groups.end(), [](const ReadGroup& a, const ReadGroup& b) {
+      return std::pair(b.shared, a.sequences.data()) < std::pair(a.shared, b.sequences.data());
+    });
     const Index room = std::max<Index>(1, options_.cached_tokens / 2);  // as much again for those that go on
     for (auto first = groups.begin(); first != groups.end();) {
       Index longest = first->longest;
@@ -107,8 +110,10 @@ class ContinuationRun {
         if (sequences[s].length() > shared)
           endings.push_back({sequences.subspan(s, 1), shared, sequences[s].length(), slot});
     }
-    const auto longer = [](const ReadRow& a, const ReadRow& b) { return a.tokens() > b.tokens(); };
-    std::stable_sort(endings.begin(), endings.end(), longer);
+    std::sort(endings.begin(), endings.end(), [](const ReadRow& a, const ReadRow& b) {
+      return std::tuple(b.tokens(), a.parent, a.sequences.data()) <
+             std::tuple(a.tokens(), b.parent, b.sequences.data());
+    });
     if (endings.empty()) {  // nobody goes on, so no keys and values are kept
       in_passes(beginnings, std::ssize(beginnings), [&](std::span<const ReadRow> rows) { read_rows(rows); });
       return;
