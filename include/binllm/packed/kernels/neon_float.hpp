@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Packed products of float activations with NEON, whose look-ups are of bytes: a token becomes whole numbers of 30 bits
-/// with one scale, a power of two,
+/// Packed products of float activations with NEON, whose look-ups are of bytes: a token becomes whole numbers of 30
+/// bits with one scale, a power of two,
 ///   x_j ~ X_j / s,      s = 2^(30 - e) for the least e with all |x_j| < 2^e,      |x_j - X_j / s| <= 2^-31 2^e
 /// and tables hold, for every four columns and all 16 patterns of signs, u as in subset_tables.hpp without its cut,
 ///   sum_j (+-1)_j X_j = 2 u - sum_j |X_j|,      u = sum of |X_j| where (+-1)_j X_j > 0,      u < 2^32

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-/// Packed products of integer activations with NEON: look-ups in tables of 16 bytes (subset_tables.hpp). `ld2` loads the
-/// dwords of eight rows as two registers of eight halves, so that neighbours in a register, bytes 0 and 1 of a row or
-/// its bytes 2 and 3, are indices into two tables. Then each 16 bytes, 128 weights, take six instructions:
+/// Packed products of integer activations with NEON: look-ups in tables of 16 bytes (subset_tables.hpp). `ld2` loads
+/// the dwords of eight rows as two registers of eight halves, so that neighbours in a register, bytes 0 and 1 of a row
+/// or its bytes 2 and 3, are indices into two tables. Then each 16 bytes, 128 weights, take six instructions:
 ///   sri, sli   their upper (lower) halves become indices; bit 4 says which of the two tables
 ///   tbl, tbl   look up in both
 ///   uadalp     twice adds neighbours, which are of one row, to its sum of 16 bits: at most 510, four times a block,
