@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # usage: bench/arm/instructions.sh
 # Instructions a weight and token of whole packed products of 4096 x 4096 on one thread, NEON beside AVX2: both run on
-# processors that qemu emulates, which writes a line for each instruction. What two products take more than one is the
-# count: it is exact and the same on every machine. About a minute. Wants qemu-user and g++-12-aarch64-linux-gnu.
+# processors that qemu emulates, and a plugin counts. What two products take more than one is the table: it is exact and
+# the same on every machine. Wants qemu-user, 7.2 or later for AVX2, and g++-12-aarch64-linux-gnu.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=$(mktemp -d)
@@ -11,11 +11,12 @@ trap 'rm -rf "$folder"' EXIT
 flags=(-std=c++20 -O2 -DNDEBUG -DFMT_HEADER_ONLY -Iinclude -isystem /usr/include/eigen3 -static -pthread)
 aarch64-linux-gnu-g++-12 "${flags[@]}" bench/arm/instructions.cpp -o "$folder/neon"
 g++-12 "${flags[@]}" bench/arm/instructions.cpp -o "$folder/avx2"
+gcc -O2 -shared -fPIC bench/arm/count.c -o "$folder/count.so"
 
 count() {  # set, activations, tokens, times
   local qemu=qemu-aarch64
   [ "$1" = neon ] || qemu=qemu-x86_64
-  "$qemu" -cpu max -singlestep -d nochain,exec -D /dev/stdout "$folder/$1" "$@" | grep -c '^Trace'
+  "$qemu" -cpu max -plugin "$folder/count.so" "$folder/$1" "$@" 2>&1
 }
 echo '| activations, tokens | NEON | AVX2 | NEON over AVX2 |'
 echo '| --- | --- | --- | --- |'
