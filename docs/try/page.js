@@ -112,7 +112,7 @@ function play(program) {
 
 const message = (program) => program.ccall("try_message", "string", [], []);
 
-/// Opens files, [{name, bytes}], as a model folder, or the GGUF file among them.
+/// Opens files, [{name, bytes}], as a model folder.
 function open(program, files) {
   const folder = "/model";
   if (!program.FS.analyzePath(folder).exists) program.FS.mkdir(folder);
@@ -124,8 +124,7 @@ function open(program, files) {
     program.FS.writeFile(`${folder}/${name}`, bytes);
     total += bytes.length;
   }
-  const alone = files.find(({ name }) => name.endsWith(".gguf"));
-  const opened = program.ccall("try_open", "number", ["string"], [alone ? `${folder}/${alone.name}` : folder]);
+  const opened = program.ccall("try_open", "number", ["string"], [folder]);
   element("model").textContent = message(program) + (opened ? `; ${(total / 1e6).toFixed(2)} MB of files` : "");
   element("go").disabled = !opened;
 }
@@ -140,11 +139,10 @@ async function chosen(input) {
 async function fetched(model) {
   const names = ["config.json", "generation_config.json", "model.safetensors", "tokenizer.model", "tokenizer.json",
     "tokenizer_config.json", "vocab.json", "merges.txt"];
-  const paths = model.endsWith(".gguf") ? [model] : names.map((name) => `${model}/${name}`);
   const files = [];
-  for (const path of paths) {
-    const answer = await fetch(path);
-    if (answer.ok) files.push({ name: path.split("/").pop(), bytes: new Uint8Array(await answer.arrayBuffer()) });
+  for (const name of names) {
+    const answer = await fetch(`${model}/${name}`);
+    if (answer.ok) files.push({ name, bytes: new Uint8Array(await answer.arrayBuffer()) });
   }
   return files;
 }

@@ -105,7 +105,7 @@ extern "C" {
 /// What the last call has to say: about a model, text, or an error.
 EMSCRIPTEN_KEEPALIVE const char* try_message() { return message.c_str(); }
 
-/// Opens a model folder or a GGUF file in the page's memory.
+/// Opens a packed model folder in the page's memory.
 EMSCRIPTEN_KEEPALIVE bool try_open(const char* path) {
   session.reset();
   return attempt([&] {

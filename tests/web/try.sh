@@ -30,7 +30,7 @@ compare() {  # what, file
   diff "$work/native" "$2" >&2 || true
   exit 1
 }
-"$program" generate --model "$model" --prompt "$prompt" --max-tokens $tokens --stream false >"$work/native"
+"$program" generate --model "$model" --prompt "$prompt" --max-tokens $tokens --no-stream >"$work/native"
 node "$here/decode.js" "$page/binllm.js" "$model" "$prompt" $tokens >"$work/node"
 compare "the page's program in node" "$work/node"
 
