@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# WebAssembly by emscripten (Debian: emscripten; else EMSDK names one), with libraries that are headers alone: cmake/wasm.
+# WebAssembly by emscripten (Debian: emscripten; else EMSDK names one), with libraries that are headers alone (wasm/).
 # A program is one .js file that holds its .wasm, so that a page needs no server and node no path.
 foreach(folder IN ITEMS "$ENV{EMSDK}/upstream/emscripten" /usr/share/emscripten)
   if(EXISTS "${folder}/cmake/Modules/Platform/Emscripten.cmake")

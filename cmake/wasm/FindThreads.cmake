@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Threads of WebAssembly need a server that sends certain headers, so programs have one: std::thread compiles, and refuses.
+# Threads of WebAssembly need a server that sends certain headers, so programs have one; std::thread refuses another.
 if(NOT TARGET Threads::Threads)
   add_library(Threads::Threads INTERFACE IMPORTED GLOBAL)
 endif()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# A library as a folder of headers from /usr/include, by a link: the folder itself would bring the host's C library along.
+# A library as a folder of headers from /usr/include, by a link: /usr/include itself would bring the host's C library.
 function(binllm_header_library package target folder)
   find_path(${package}_HEADERS ${folder} PATHS /usr/include /usr/local/include NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
   mark_as_advanced(${package}_HEADERS)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The page's own script: pictures of F, and a text that a packed model continues. What is computed comes from binllm.js,
-// which is examples/web/try.cpp. A page that a server sends may name a model, and what to do with it:
+// The page's own script: pictures of F, and a text that a packed model continues. What is computed comes from
+// binllm.js, which is examples/web/try.cpp. A page that a server sends may name a model, and what to do with it:
 //   index.html?model=FOLDER&prompt=TEXT&tokens=N&temperature=X&seed=N
 "use strict";
 
@@ -132,7 +132,8 @@ function open(program, files) {
 /// What an input has chosen; of a folder what stands directly in it.
 async function chosen(input) {
   const direct = [...input.files].filter((file) => file.webkitRelativePath.split("/").length <= 2);
-  return Promise.all(direct.map(async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) })));
+  const read = async (file) => ({ name: file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+  return Promise.all(direct.map(read));
 }
 
 /// The files of a model folder that the server has.
@@ -171,7 +172,8 @@ async function goOn(program) {
     text.append(message(program));
     if (state !== 1) break;
     made += 1;
-    element("speed").textContent = `${made} tokens, ${(made / Math.max(seconds, 1e-9)).toFixed(0)} a second`;
+    const rate = seconds > 0 ? `, ${(made / seconds).toFixed(0)} a second` : "";
+    element("speed").textContent = `${made} tokens${rate}`;
     await new Promise((done) => setTimeout(done));
   }
   running = false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the page of docs/try calls: it opens a packed model that lies in the page's memory, continues a text token by token,
-// and computes F. Every function that may fail returns false then, and `try_message` says why.
+// What the page of docs/try calls: it opens a packed model that lies in the page's memory, continues a text token by
+// token, and computes F. Every function that may fail returns false then, and `try_message` says why.
 #include <binllm/infer/generate.hpp>
 #include <binllm/io/folders/model.hpp>
 #include <binllm/nn/packed.hpp>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The page of docs/try says what the program says: a small model is trained and packed, and the greedy text of the native
-# program compared with that of the page's program in node, and of the page itself in a browser without a window.
+# The page of docs/try says what the program says: a small model is trained and packed, and the greedy text of the
+# native program compared with that of the page's program in node, and of the page itself in a browser without a window.
 # usage: tests/web/try.sh PROGRAM PAGE [MODEL]      e.g. build/release/examples/binllm build/wasm/try
 #   MODEL     a packed model folder in place of the small one, which takes half a minute to train
 #   CHROMIUM  the browser, default chromium; skipped where there is none
@@ -17,7 +17,7 @@ work=$(mktemp -d)
 server=
 trap 'if [ -n "$server" ]; then kill "$server"; fi; rm -rf "$work"' EXIT
 if [ -z "$model" ]; then
-  "$program" demo --tokens 60000 --out "$work/demo" >/dev/null
+  "$program" demo --tokens 150000 --out "$work/demo" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
   model=$work/demo/packed
 fi
 mkdir "$work/site"
@@ -38,10 +38,12 @@ command -v "$browser" >/dev/null || skip "the page itself: no $browser"
 node "$here/serve.js" "$work/site" >"$work/port" &
 server=$!
 for _ in $(seq 50); do [ -s "$work/port" ] || sleep 0.1; done
-address="http://127.0.0.1:$(cat "$work/port")/index.html?model=model&tokens=$tokens&sharpness=520&prompt=${prompt// /%20}"
+wishes="model=model&tokens=$tokens&sharpness=520&prompt=${prompt// /%20}"
+address="http://127.0.0.1:$(cat "$work/port")/index.html?$wishes"
 browse() {
   timeout 120 "$browser" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/browser" \
-    --window-size=1000,1420 --virtual-time-budget=60000 "$@" "$address" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+    --window-size=1000,1420 --virtual-time-budget=60000 "$@" "$address" 2>"$work/log" ||
+    { cat "$work/log" >&2; exit 1; }
 }
 browse --dump-dom >"$work/page.html"
 node -e '
