@@ -6,7 +6,7 @@
 #   SHAPES   which models (default "135M 1B"; also 7B)
 #   THREADS  default "1 2"
 #   HEADS    default "bf16 int8"; the peer's embedding and head are f16 and q8_0 then
-#   TYPES    the peer's linear layers (default "Q1_0 TQ2_0"; also TQ1_0, Q4_0)
+#   TYPES    the peer's linear layers (default "Q1_0 TQ2_0"; also TQ1_0, Q2_K, Q4_0)
 #   ROUNDS   turns of each program (default 3), each the median of REPEATS (default 3) of PROMPT and TOKENS (128 and 32)
 #   PREFIX   what stands before each program, e.g. "taskset -c 2,3" (default: nothing)
 #   PYTHON   default python3; the peer is skipped where it has no llama-cpp-python and gguf, and the table says so

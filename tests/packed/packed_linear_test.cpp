@@ -66,7 +66,8 @@ constexpr std::array<std::array<Index, 3>, 5> shapes{
 }  // namespace
 
 TEST_CASE("int8 products are the bits of the definition, whatever instructions, threads and tokens beside") {
-  for (const auto [tokens, rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index tokens = shape[0], rows = shape[1], cols = shape[2];
     CAPTURE(tokens);
     CAPTURE(rows);
     CAPTURE(cols);
@@ -89,7 +90,8 @@ TEST_CASE("int8 products are the bits of the definition, whatever instructions, 
 }
 
 TEST_CASE("float products are within a few roundings of the definition, with the same bits at any number of threads") {
-  for (const auto [tokens, rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index tokens = shape[0], rows = shape[1], cols = shape[2];
     CAPTURE(tokens);
     CAPTURE(rows);
     CAPTURE(cols);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Packed products of integer activations with AVX2: look-ups in tables of 16 bytes, as in avx512_integer.hpp. For
-/// every four columns a table holds the sum of |x_j| over those j whose product with the sign in the index is positive,
-///   sum_j (+-1)_j x_j = 2 u - sum_j |x_j|,      u = sum of |x_j| where (+-1)_j x_j > 0
-/// up to 255; what is above stands in a second (third) table of its block of 32 columns, where there is any.
+/// Packed products of integer activations with AVX2: look-ups in tables of 16 bytes (subset_tables.hpp), as in
+/// avx512_integer.hpp.
 ///
 /// `vpshufb` looks up in one table all the bytes of a register, so that a byte there must be a row: the dwords of 32
 /// rows are transposed. The sums over a block's eight tables p_1..p_8 need more than a byte, but not at every step:
@@ -10,10 +8,9 @@
 ///   mean = the mean of all p_i, halves rounded up on each of three levels: sum p_i <= 8 mean <= sum p_i + 12
 /// Added over 16 blocks, 8 sum(mean) is above the true sum by at most 192, and sum(low) says by how much exactly.
 #pragma once
-#include <binllm/packed/sign_sums.hpp>
+#include <binllm/packed/kernels/subset_tables.hpp>
 
 #include <algorithm>
-#include <type_traits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,43 +21,16 @@ namespace binllm {
 
 struct Avx2IntegerSums {
   static constexpr Index tokens_at_once = 32;
-  static constexpr Index table_bytes = 128;  ///< eight tables of a block: columns 4g..4g+3 at 16 g
+  static constexpr Index table_bytes = SubsetTables<std::byte>::table_bytes;
   static constexpr Index chunk_blocks = 16;  ///< summed without a carry to 32 bits
   static constexpr Index half_rows = 32;     ///< rows in the bytes of one register
   static constexpr Index index_bytes = 256;  ///< indices of half_rows rows into the eight tables of a block
 
-  /// What stands before the tables of one token.
-  struct Header {
-    std::int32_t magnitude;  ///< sum_j |x_j|
-    std::int32_t overflows;  ///< how many blocks have further tables, those with a third one twice
-  };
-  /// A token's 64 bytes of header, its tables, the further ones, and of which blocks these are.
-  template <class Byte>
-  struct Tables {
-    Byte* memory;
-    Index blocks;
-    Tables(Byte* bytes, Index cols) : memory(bytes), blocks(SignTiles::blocks(cols)) {}
-    [[nodiscard]] auto& header() const { return *at<Header>(0); }
-    [[nodiscard]] auto* table(Index block) const { return at<std::uint8_t>(64 + block * table_bytes); }
-    [[nodiscard]] auto* overflow(Index entry) const { return table(blocks + entry); }
-    [[nodiscard]] auto* overflow_block() const { return at<std::int32_t>(64 + 3 * blocks * table_bytes); }
-
-   private:
-    template <class T>
-    [[nodiscard]] auto* at(Index offset) const {
-      using Entry = std::conditional_t<std::is_const_v<Byte>, const T, T>;
-      return reinterpret_cast<Entry*>(memory + offset);
-    }
-  };
-
-  static std::size_t prepared_bytes(Index tokens, Index cols) {
-    const Index blocks = SignTiles::blocks(cols);
-    return static_cast<std::size_t>(tokens * 64 * (1 + 6 * blocks + (2 * blocks + 15) / 16));
-  }
+  static std::size_t prepared_bytes(Index tokens, Index cols) { return SubsetTables<std::byte>::bytes(tokens, cols); }
   static std::size_t scratch_bytes(Index) { return 2 * chunk_blocks * index_bytes; }
 
   [[BINLLM_AVX2]] static void prepare(const std::int8_t* x, Index token, Index cols, std::byte* prepared) {
-    const Tables to(prepared + prepared_bytes(token, cols), cols);
+    const SubsetTables to(prepared + prepared_bytes(token, cols), cols);
     const __m256i byte_ones = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
     __m256i magnitude = _mm256_setzero_si256();
     std::int32_t overflows = 0;
@@ -70,7 +40,7 @@ struct Avx2IntegerSums {
       const __m256i fours = _mm256_madd_epi16(_mm256_maddubs_epi16(sizes, byte_ones), ones);
       magnitude = _mm256_add_epi32(magnitude, fours);
       if (_mm256_movemask_epi8(_mm256_cmpgt_epi32(fours, _mm256_set1_epi32(255))) != 0)
-        overflows = add_overflows(x + block * SignTiles::cols, block, to, overflows);
+        overflows = to.add_overflows(x + block * SignTiles::cols, block, overflows);
     }
     alignas(32) std::int32_t parts[8];
     _mm256_store_si256(reinterpret_cast<__m256i*>(parts), magnitude);
@@ -83,20 +53,20 @@ struct Avx2IntegerSums {
                                    std::byte* scratch, std::int32_t* sums) {
     std::fill(sums, sums + tokens * SignTiles::rows, 0);
     if (tokens == 1) {
-      const Tables token(prepared, cols);
+      const SubsetTables token(prepared, cols);
       add_blocks(tile, nullptr, token.blocks, token.table(0), sums);
     } else {
       for (Index first = 0; first < SignTiles::blocks(cols); first += chunk_blocks) {
         const Index count = std::min(SignTiles::blocks(cols) - first, chunk_blocks);
         store_indices(tile + first * SignTiles::block_bytes, count, scratch);
         for (Index n = 0; n < tokens; ++n) {
-          const Tables token(prepared + prepared_bytes(n, cols), cols);
+          const SubsetTables token(prepared + prepared_bytes(n, cols), cols);
           add_chunk(scratch, count, token.table(first), sums + n * SignTiles::rows);
         }
       }
     }
     for (Index n = 0; n < tokens; ++n)
-      finish(tile, Tables(prepared + prepared_bytes(n, cols), cols), sums + n * SignTiles::rows);
+      finish(tile, SubsetTables(prepared + prepared_bytes(n, cols), cols), sums + n * SignTiles::rows);
   }
 
  private:
@@ -124,35 +94,6 @@ struct Avx2IntegerSums {
       _mm_store_si128(to, _mm256_castsi256_si128(sum));
       _mm_store_si128(to + 4, _mm256_extracti128_si256(sum, 1));
     }
-  }
-
-  /// What 255 cuts off, in as many tables as it takes.
-  static std::int32_t add_overflows(const std::int8_t* x, Index block, const Tables<std::byte>& to,
-                                    std::int32_t overflows) {
-    for (int above = 255; above <= 255 + 255; above += 255) {
-      std::uint8_t* const table = to.overflow(overflows);
-      int most = 0;
-      for (int group = 0; group < 8; ++group)
-        most = std::max(most, add_rests(x + 4 * group, above, table + 16 * group));
-      if (most == 0) break;
-      to.overflow_block()[overflows++] = static_cast<std::int32_t>(block);
-    }
-    return overflows;
-  }
-  /// The same for one group; returns the largest rest. In a block that overflows most groups do not.
-  static int add_rests(const std::int8_t* x, int above, std::uint8_t* table) {
-    std::fill(table, table + 16, std::uint8_t{0});
-    int most = -above;
-    for (int j = 0; j < 4; ++j) most += x[j] < 0 ? -x[j] : x[j];
-    if (most <= 0) return 0;
-    for (int signs = 0; signs < 16; ++signs) {
-      int sum = -above;
-      for (int j = 0; j < 4; ++j) {
-        if ((signs >> j & 1) != 0 ? x[j] > 0 : x[j] < 0) sum += x[j] < 0 ? -x[j] : x[j];
-      }
-      table[signs] = static_cast<std::uint8_t>(std::clamp(sum, 0, 255));
-    }
-    return most;
   }
 
   /// The indices of 32 rows into the eight tables of a block. Byte 16 l + 4 v + i of a register is row 8 v + 4 l + i.
@@ -269,7 +210,7 @@ struct Avx2IntegerSums {
   }
 
   /// Adds what did not fit, and takes the constant away.
-  [[BINLLM_AVX2]] static void finish(const std::uint8_t* tile, const Tables<const std::byte>& from,
+  [[BINLLM_AVX2]] static void finish(const std::uint8_t* tile, const SubsetTables<const std::byte>& from,
                                      std::int32_t* sums) {
     add_blocks(tile, from.overflow_block(), from.header().overflows, from.overflow(0), sums);
     for (Index r = 0; r < SignTiles::rows; ++r) sums[r] = 2 * sums[r] - from.header().magnitude;
