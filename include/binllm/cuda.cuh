@@ -27,6 +27,7 @@
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/sgd.hpp>
+#include <binllm/packed/packed_linear.hpp>
 
 namespace binllm::cuda {
 
@@ -43,6 +44,8 @@ struct Shipped {
   using MasterIn = View<const M, Cuda>;
   using MasterOut = View<M, Cuda>;
   using Bytes = View<std::byte, Cuda>;
+  using Signs = View<const std::uint8_t, Cuda>;
+  using Working = View<std::uint8_t, Cuda>;
   using Head = HeadArguments<T, Cuda>;
   using HeadMemory = HeadWorkspace<T, Cuda>;
 
@@ -108,6 +111,8 @@ const Function Shipped<T>::functions[] = {
     kernel<Linear, backward, In, In, In, To, MasterOut>(),
     kernel<LinearWithBias, forward, In, In, MasterIn, Out>(),
     kernel<LinearWithBias, backward, In, In, In, To, MasterOut, MasterOut>(),
+    kernel<PackedLinear<FloatActivations>, forward, In, Signs, MasterIn, Working, Out>(),
+    kernel<PackedLinear<Int8Activations>, forward, In, Signs, MasterIn, Working, Out>(),
     kernel<Matmul, forward, In, In, Out>(),
     kernel<Matmul, backward, In, In, In, To, To>(),
     kernel<ChannelScaling, forward, In, MasterIn, Out>(),

@@ -23,16 +23,21 @@ struct DecoderOptions {
   std::optional<VocabularyPrecision> vocabulary{};             ///< empty: what the format says, else float
 };
 
-/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
-template <class F>
+/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say: what
+/// the format says, where the device has that, else float.
+template <class Matrix, class F>
 [[nodiscard]] VocabularyPrecision default_vocabulary(const F& format) {
+  const auto has = [](VocabularyPrecision wanted) {
+    if constexpr (requires { Matrix::has(wanted); }) return Matrix::has(wanted);
+    return true;
+  };
+  VocabularyPrecision said = VocabularyPrecision::float32;
   if constexpr (requires { format.chosen_vocabulary(); }) {
-    return format.chosen_vocabulary();
+    said = format.chosen_vocabulary();
   } else if constexpr (requires { F::vocabulary; }) {
-    return F::vocabulary;
-  } else {
-    return VocabularyPrecision::float32;
+    said = F::vocabulary;
   }
+  return has(said) ? said : VocabularyPrecision::float32;
 }
 
 /// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
@@ -104,7 +109,7 @@ class Decoder {
       : owned_(std::move(owned)),
         model_(owned_ ? *owned_ : *borrowed),
         cache_(model_.cache(checked_capacity(model_.config, options), options.sequences)),
-        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary(model_.format))),
+        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary<VocabularyMatrix<T, Device>>(model_.format))),
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());

@@ -10,12 +10,12 @@ namespace binllm {
 /// x W^T of packed signs and their row scales. The matrix must outlive the tape's round.
 template <class Activations, class T, class Device>
 [[nodiscard]] Variable<T, Device> packed_product(Pass<T, Device>& pass, Variable<T, Device> x,
-                                                 const PackedMatrix<T, Device>& weight) {
+                                                 const PackedMatrix<master_t<T>, Device>& weight) {
   check_cols("packed_linear", "x", x.shape(), weight.cols);
   using K = Kernel<PackedLinear<Activations>, Device>;
   return pass.tape.template compute<T>(x.shape().with_cols(weight.rows()),
                                        [x, matrix = &weight, tape = &pass.tape](View<T, Device> out) {
-                                         const Index bytes = K::template workspace<T>(x.value().rows(), matrix->cols);
+                                         const Index bytes = K::template workspace<T>(x.value().rows(), *matrix);
                                          const Temporary<std::uint8_t, Device> memory(*tape, Shape{bytes});
                                          K::forward(read(x.value()), *matrix, memory.view(), out);
                                        });
@@ -24,7 +24,7 @@ template <class Activations, class T, class Device>
 /// W_b = scale_i (+-1)_ij input_scale_j. `Activations` says what the signs are multiplied with.
 template <class Activations, class T, class Device>
 struct PackedSignsMatrix {
-  PackedMatrix<T, Device> weight;
+  PackedMatrix<master_t<T>, Device> weight;
 
   template <class Form>
   PackedSignsMatrix(const Form&, const LinearShape& s) : weight(s.out, s.in) {}
@@ -56,6 +56,9 @@ struct PackedSigns {
   static constexpr std::string_view name = "packed", summary = "one bit a weight, one scale a row";
   static constexpr std::string_view layout = packed_layout;
 
+  /// The devices, beside the host, that have the product; on others a model of the form runs with its weights.
+  template <class Device>
+  static constexpr bool multiplies_on = std::is_same_v<Device, Cuda>;
   template <class T, class Device>
   using Matrix = PackedSignsMatrix<Activations, T, Device>;
 };

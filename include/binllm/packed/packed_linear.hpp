@@ -57,6 +57,10 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     const Index at_once = std::min(tokens, kernel.tokens_at_once);
     return aligned(static_cast<Index>(kernel.prepared_bytes(at_once, cols))) + at_once * static_cast<Index>(sizeof(T));
   }
+  template <class T>
+  static Index workspace(Index tokens, const PackedMatrix<T>& matrix) {
+    return workspace<T>(tokens, matrix.cols);
+  }
 
   template <class T>
   static void forward(View<const T> x, const PackedMatrix<T>& matrix, View<std::uint8_t> memory, View<T> y) {
@@ -125,3 +129,8 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
 };
 
 }  // namespace binllm
+
+#include <binllm/packed/cuda/packed_linear.hpp>
+#if defined(__CUDACC__)
+#include <binllm/packed/cuda/packed_linear.cuh>
+#endif
