@@ -44,7 +44,7 @@ struct Shipped {
   using MasterIn = View<const M, Cuda>;
   using MasterOut = View<M, Cuda>;
   using Bytes = View<std::byte, Cuda>;
-  using Signs = View<const std::uint8_t, Cuda>;
+  using Packed = std::array<SignRows<T>, few_matrices>;
   using Working = View<std::uint8_t, Cuda>;
   using Head = HeadArguments<T, Cuda>;
   using HeadMemory = HeadWorkspace<T, Cuda>;
@@ -111,8 +111,8 @@ const Function Shipped<T>::functions[] = {
     kernel<Linear, backward, In, In, In, To, MasterOut>(),
     kernel<LinearWithBias, forward, In, In, MasterIn, Out>(),
     kernel<LinearWithBias, backward, In, In, In, To, MasterOut, MasterOut>(),
-    kernel<PackedLinear<FloatActivations>, forward, In, Signs, MasterIn, Working, Out>(),
-    kernel<PackedLinear<Int8Activations>, forward, In, Signs, MasterIn, Working, Out>(),
+    kernel<PackedLinear<FloatActivations>, forward, In, Packed, Index, Working>(),
+    kernel<PackedLinear<Int8Activations>, forward, In, Packed, Index, Working>(),
     kernel<Matmul, forward, In, In, Out>(),
     kernel<Matmul, backward, In, In, In, To, To>(),
     kernel<ChannelScaling, forward, In, MasterIn, Out>(),
@@ -165,6 +165,8 @@ const Function ShippedOnce<M>::functions[] = {
     room<Embedding, Index>(),
     room<Hadamard, Index>(),
     room<LayerNorm, Shape>(),
+    room<PackedLinear<FloatActivations>, Index, Index, Index, Index>(),
+    room<PackedLinear<Int8Activations>, Index, Index, Index, Index>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),
     product<bf16, bf16>(),

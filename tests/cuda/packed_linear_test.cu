@@ -42,9 +42,8 @@ Tensor<T> on_gpu_product(const Tensor<T>& x, const PackedMatrix<float, Cuda>& ma
   using K = Kernel<PackedLinear<Activations>, Cuda>;
   const auto input = on_device<Cuda>(x);
   Tensor<T, Cuda> y(Shape{x.shape()[0], matrix.rows()});
-  const Index bytes = K::template workspace<T>(x.shape()[0], matrix);
-  Tensor<std::uint8_t, Cuda> memory(Shape{bytes});
-  K::template forward<T>(input.view(), matrix, View<std::uint8_t, Cuda>(memory.view().data, Shape{bytes}), y.view());
+  Tensor<std::uint8_t, Cuda> memory(Shape{K::template workspace<T>(x.shape()[0], matrix)});
+  K::template forward<T>(input.view(), matrix, memory.view(), y.view());
   return host(read(y.view()));
 }
 template <class Activations, class T>

@@ -1,103 +1,96 @@
 // SPDX-License-Identifier: MIT
-/// The product of a packed matrix with one to eight tokens on a GPU, which reads every bit once. nvcc only.
+/// Products of packed matrices with one to eight tokens on a GPU, which read every bit once. nvcc only.
 ///   y[n,i] = scale_i s_n sum_j (2 b_ij - 1) q[n,j],      b_ij the bit of a sign,  x[n,j] ~ s_n q[n,j]
 ///   s_n = max_j |x[n,j]| / top,   q = nearest(x / s_n),  top = 127 * 256^(digits - 1)
 ///   q = sum_d 256^(digits - 1 - d) q_d,                  each digit q_d one byte
 /// One digit is eight bits an activation, as Int8Activations defines them; two hold a bf16 and three a float, up to
-/// 2^-15 and 2^-23 of the largest magnitude of the token. All sums are those of whole numbers, exact: the results depend
+/// 2^-16 and 2^-24 of the largest magnitude of the token. All sums are those of whole numbers, exact: the results depend
 /// neither on how the work is cut nor on the tokens beside.
 ///
-/// Tensor cores add up bytes, mma.m16n8k32: the left factor are 16 rows of 32 bits, each as a byte of 0 or 2^m, the
-/// right one 32 activations of 8 columns, a column for each digit of a token. A sign costs an eighth of an instruction:
-/// of a dword of 32 signs (SignTiles) `dword & 0x01010101 << m` gives four bytes, and what they add up to is divided by
-/// 2^m once, at the end. The order of columns within a product is free, so thread t of four takes column block t.
-///
-/// A block of threads works on 32 rows a warp and, where its warps are more, on several parts of the columns. Blocks of
-/// a cluster share rows and divide the columns; their sums meet in shared memory (Hopper).
+/// Two kernels. The first writes the digits, a block a token. The second adds them up on tensor cores, by
+/// mma.m16n8k32 of bytes: the left factor are 16 rows of 32 bits, each as a byte of 0 or 2^m, the right one 32
+/// activations of 8 columns, a column for each digit of a token. A sign costs an eighth of an instruction: of a dword of
+/// 32 signs (SignTiles) `dword & 0x01010101 << m` gives four bytes, and what they add up to is divided by 2^m once, at
+/// the end. The order of columns within a product is free, so thread t of four takes column block t.
 #pragma once
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
 #include <binllm/device/cuda/runtime.cuh>
-#include <binllm/packed/packed_matrix.hpp>
-
-#include <cooperative_groups.h>
+#include <binllm/packed/packed_linear.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <span>
 
 namespace binllm::cuda {
-
-/// The arguments of a product. Shapes: x (tokens, cols), y (tokens, rows).
-template <class T>
-struct FewTokens {
-  const T* x;
-  const std::uint8_t* signs;
-  const float* scale;
-  T* y;
-  int tokens, cols, rows;
-};
-
-/// Eight tokens are multiplied at once.
-inline constexpr int few_tokens = 8;
 
 namespace detail {
 
 /// Columns are counted in chunks of four blocks of SignTiles: what a warp multiplies with at a time.
-inline constexpr int chunk_cols = 128, chunk_units = chunk_cols / 8, loads_in_flight = 4;
+inline constexpr int chunk_cols = 128;
+[[nodiscard]] constexpr int chunks_of(int cols) { return (cols + chunk_cols - 1) / chunk_cols; }
 
-/// How a block's warps divide its rows, 32 a warp, and its columns.
-template <int row_warps_, int col_warps_>
-struct FewTokensCut {
-  static constexpr int row_warps = row_warps_, col_warps = col_warps_;
-  static constexpr int rows = 32 * row_warps, threads = 32 * row_warps * col_warps;
+/// Groups of eight columns of a row, with those that fill up the last chunk; a thread brings one of them into digits, so
+/// a row is that of several blocks of threads.
+inline constexpr int slice_units = 512;
+[[nodiscard]] constexpr int units_of(int cols) { return chunks_of(cols) * chunk_cols / 8; }
+[[nodiscard]] constexpr int slices_of(int cols) { return (units_of(cols) + slice_units - 1) / slice_units; }
+
+/// The digits of a few tokens. A chunk of `bytes` is
+///   (half h of a dword of signs, column of the factor, block of 32 columns t): 16 bytes, dword m of them for bits 8b+4h+m
+struct Digits {
+  uint4* bytes;
+  long long* totals;  ///< (slices, tokens): sum_j q[n,j] over a slice of the row
+  float* step;        ///< s of each token
+  int tokens, cols;
+
+  /// In memory for `digits` of every activation.
+  [[nodiscard]] static Digits in(std::uint8_t* memory, int tokens, int cols, int digits) {
+    auto* const totals = reinterpret_cast<long long*>(
+        memory + static_cast<std::size_t>(chunks_of(cols)) * chunk_cols * few_tokens * digits);
+    return {reinterpret_cast<uint4*>(memory), totals, reinterpret_cast<float*>(totals + slices_of(cols) * few_tokens),
+            tokens, cols};
+  }
 };
 
-/// Of columns, for one block: `chunks` in all, of which shared memory holds `staged` at a time.
-struct FewTokensSlice {
-  int chunks, staged;
-};
-
-/// c += a b of bytes; a without signs.
-__device__ inline void multiply_bytes(int (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-}
-/// Signs, which one block reads and no other.
-__device__ inline uint4 load_signs(const std::uint8_t* from) {
-  uint4 signs;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
-               : "=r"(signs.x), "=r"(signs.y), "=r"(signs.z), "=r"(signs.w)
-               : "l"(from));
-  return signs;
-}
-
-/// Blocks that share rows. Before Hopper each block is alone.
-struct Cluster {
+/// Starting a kernel before the one before it has ended (Hopper): it reads nothing that others write until `wait`
+/// returns; the next one may start from `release` on.
+__device__ inline void wait_for_kernel_before() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  __device__ static int ranks() { return static_cast<int>(cooperative_groups::this_cluster().num_blocks()); }
-  __device__ static int rank() { return static_cast<int>(cooperative_groups::this_cluster().block_rank()); }
-  __device__ static void sync() { cooperative_groups::this_cluster().sync(); }
-  template <class T>
-  __device__ static const T* of_rank(T* shared, int rank) {
-    return cooperative_groups::this_cluster().map_shared_rank(shared, rank);
-  }
-  /// The kernel before may not be done until `wait` returns; what comes next may start from `release` on.
-  __device__ static void wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
-  __device__ static void release() { asm volatile("griddepcontrol.launch_dependents;"); }
-#else
-  __device__ static int ranks() { return 1; }
-  __device__ static int rank() { return 0; }
-  __device__ static void sync() { __syncthreads(); }
-  template <class T>
-  __device__ static const T* of_rank(T* shared, int) {
-    return shared;
-  }
-  __device__ static void wait() {}
-  __device__ static void release() {}
+  asm volatile("griddepcontrol.wait;" ::: "memory");
 #endif
-};
+}
+__device__ inline void release_next_kernel() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+template <class = void>
+__global__ void early_start_question_kernel() {}
+/// Whether kernels were translated with these instructions.
+[[nodiscard]] inline bool starts_early() {
+  static const bool answer = [] {
+    cudaFuncAttributes attributes{};
+    check(cudaFuncGetAttributes(&attributes, early_start_question_kernel<>), "packed_linear");
+    return attributes.ptxVersion >= 90;
+  }();
+  return answer;
+}
+template <class Kernel, class... A>
+void launch_early(Kernel kernel, dim3 grid, int threads, std::size_t shared_bytes, const A&... arguments) {
+  cudaLaunchAttribute early{};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream();
+  config.attrs = &early;
+  config.numAttrs = starts_early() ? 1 : 0;
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), "packed_linear");
+}
 
 /// Eight activations of a token from column `col` on, zeros after the last column.
 template <class T>
@@ -109,137 +102,174 @@ template <class T>
   return x;
 }
 
-/// The largest magnitude of each token in columns [first, end), as the bits of a float: a NaN is above all numbers.
-template <class T>
-__device__ inline void largest_magnitudes(const FewTokens<T>& a, int first, int end, bool lanes, unsigned* largest) {
-  const int units = (end - first + 7) / 8, padded = (units + 31) / 32 * 32;
-  for (int e = static_cast<int>(threadIdx.x); e < a.tokens * padded; e += static_cast<int>(blockDim.x)) {
-    const int n = e / padded, unit = e % padded;  // the same token for all threads of a warp
-    unsigned most = 0;
-    if (unit < units) {
-      const auto x = load_activations(a.x + Index(n) * a.cols, first + 8 * unit, a.cols, lanes);
+/// A block looks for the largest magnitude of its token and writes the digits of one slice, eight activations a thread.
+template <int digits, class T>
+__global__ void __launch_bounds__(slice_units) digits_kernel(const T* x, bool lanes, Digits to) {
+  constexpr float top = digits == 1 ? 127.0f : digits == 2 ? 127.0f * 256 : 127.0f * 65536;
+  __shared__ unsigned largest;
+  __shared__ unsigned long long total;
+  const int thread = static_cast<int>(threadIdx.x), slice = static_cast<int>(blockIdx.x), n = static_cast<int>(blockIdx.y);
+  const int columns = to.tokens * digits, slices = static_cast<int>(gridDim.x), units = units_of(to.cols);
+  const T* const row = x + Index(n) * to.cols;
+  if (thread == 0) largest = 0, total = 0;
+  __syncthreads();
+  release_next_kernel();
+  wait_for_kernel_before();
+
+  const int unit = slice * slice_units + thread;
+  const Lanes<float, 8> own = load_activations(row, 8 * unit, to.cols, lanes);
+  unsigned most = 0;  // magnitudes in order of their bits: a NaN is above all numbers
+  const auto look_at = [&](const Lanes<float, 8>& eight) {
 #pragma unroll
-      for (int i = 0; i < 8; ++i) most = max(most, __float_as_uint(x.lane[i]) & 0x7fffffffu);
-    }
-    most = __reduce_max_sync(all_threads, most);
-    if (threadIdx.x % 32 == 0) atomicMax(largest + n, most);
+    for (int i = 0; i < 8; ++i) most = max(most, __float_as_uint(eight.lane[i]) & 0x7fffffffu);
+  };
+#pragma unroll 4
+  for (int other = 1; other < slices; ++other)
+    look_at(load_activations(row, 8 * ((slice + other) % slices * slice_units + thread), to.cols, lanes));
+  look_at(own);
+  most = __reduce_max_sync(all_threads, most);
+  if (thread % 32 == 0) atomicMax(&largest, most);
+  __syncthreads();
+  const float magnitude = __uint_as_float(largest), factor = top / magnitude;
+  const bool plain = factor > 0 && factor < INFINITY;  // else zeros: as Int8Activations::load_nothing
+  const float inverse = plain ? factor : 0.0f;
+  if (slice == 0 && thread == 0) to.step[n] = plain ? magnitude / top : magnitude < 1 ? 0.0f : NAN;
+
+  const int chunk = unit / 16, block = unit / 4 % 4, half = unit / 2 % 2;
+  int q[8], sum = 0;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) {
+    q[i] = __float2int_rn(own.lane[i] * inverse);
+    sum += q[i];
   }
+#pragma unroll
+  for (int d = digits - 1; d >= 0; --d) {
+    std::uint32_t bytes[4];  // of dwords m = 0..3 the lower or the upper half
+#pragma unroll
+    for (int m = 0; m < 4; ++m) {
+      const int low = d == 0 ? q[m] : static_cast<std::int8_t>(q[m]);
+      const int high = d == 0 ? q[4 + m] : static_cast<std::int8_t>(q[4 + m]);
+      bytes[m] = (low & 0xff) | (high & 0xff) << 8;
+      q[m] = (q[m] - low) >> 8;
+      q[4 + m] = (q[4 + m] - high) >> 8;
+    }
+    // neighbours exchange halves: the even one stores dwords 0 and 1, the odd one 2 and 3
+    const bool odd = unit % 2 != 0;
+    const std::uint32_t given = odd ? bytes[0] | bytes[1] << 16 : bytes[2] | bytes[3] << 16;
+    const std::uint32_t got = __shfl_xor_sync(all_threads, given, 1);
+    const uint2 dwords = odd ? uint2{(got & 0xffff) | bytes[2] << 16, got >> 16 | bytes[3] << 16}
+                             : uint2{bytes[0] | got << 16, bytes[1] | (got & 0xffff0000u)};
+    uint4* const slot = to.bytes + (Index(chunk * 2 + half) * columns + n * digits + d) * 4 + block;
+    if (unit < units) reinterpret_cast<uint2*>(slot)[odd] = dwords;
+  }
+  const int of_warp = __reduce_add_sync(all_threads, sum);  // 256 numbers below 2^23
+  if (thread % 32 == 0) atomicAdd(&total, static_cast<unsigned long long>(static_cast<long long>(of_warp)));
+  __syncthreads();
+  if (thread == 0) to.totals[slice * to.tokens + n] = static_cast<long long>(total);
 }
 
-/// Writes the digits of chunks [first, end) to `to`, and adds each column's sum to `totals`. A chunk is
-///   (half h of a dword of signs, column, block of 32 columns t): 16 bytes, dword m of them for the bits 8b + 4h + m
-template <int digits, class T>
-__device__ inline void write_digits(const FewTokens<T>& a, int first, int end, bool lanes, const float* inverse,
-                                    std::uint16_t* to, int* totals) {
-  const int columns = a.tokens * digits, units = (end - first) * chunk_units, padded = (units + 31) / 32 * 32;
-  for (int e = static_cast<int>(threadIdx.x); e < a.tokens * padded; e += static_cast<int>(blockDim.x)) {
-    const int n = e / padded, unit = e % padded;
-    int sum[digits] = {};
-    if (unit < units) {
-      const auto x = load_activations(a.x + Index(n) * a.cols, first * chunk_cols + 8 * unit, a.cols, lanes);
-      int q[8];
-#pragma unroll
-      for (int i = 0; i < 8; ++i) q[i] = __float2int_rn(x.lane[i] * inverse[n]);
-      const int chunk = unit / chunk_units, block = unit / 4 % 4, part = unit % 4;
-#pragma unroll
-      for (int d = digits - 1; d >= 0; --d) {
-        const int column = n * digits + d;
-        std::uint16_t* const at = to + (((chunk * 2 + part / 2) * columns + column) * 4 + block) * 8 + part % 2;
-        int low[8];
-#pragma unroll
-        for (int i = 0; i < 8; ++i) {
-          low[i] = d == 0 ? q[i] : static_cast<int>(static_cast<std::int8_t>(q[i]));
-          q[i] = (q[i] - low[i]) >> 8;
-          sum[d] += low[i];
-        }
-#pragma unroll
-        for (int m = 0; m < 4; ++m) at[2 * m] = static_cast<std::uint16_t>((low[m] & 0xff) | (low[4 + m] & 0xff) << 8);
-      }
-    }
-#pragma unroll
-    for (int d = 0; d < digits; ++d) {
-      const int of_warp = __reduce_add_sync(all_threads, sum[d]);
-      if (threadIdx.x % 32 == 0) atomicAdd(totals + n * digits + d, of_warp);
-    }
-  }
+/// c += a b of bytes; a without signs.
+__device__ inline void multiply_bytes(int (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
+[[nodiscard]] __device__ inline std::uint32_t dword(const uint4& of, int m) {
+  return m == 0 ? of.x : m == 1 ? of.y : m == 2 ? of.z : of.w;
+}
+/// Signs, which one block reads and no other.
+__device__ inline uint4 load_signs(const std::uint8_t* from) {
+  uint4 signs;
+  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(signs.x), "=r"(signs.y), "=r"(signs.z), "=r"(signs.w)
+               : "l"(from));
+  return signs;
+}
+
+/// The warps of a block: 32 rows each, and a part of the columns, of which they take `loads` chunks at a time.
+template <int row_warps_, int col_warps_, int loads_>
+struct SignCut {
+  static constexpr int row_warps = row_warps_, col_warps = col_warps_, loads = loads_;
+  static constexpr int rows = 32 * row_warps, threads = 32 * row_warps * col_warps, pitch = rows + 1;
+};
+
+template <class T>
+struct SignProducts {
+  Digits digits;
+  std::array<SignRows<T>, few_matrices> matrix;
+};
 
 template <int digits, int column_tiles, class Cut, class T>
-__global__ void __launch_bounds__(Cut::threads)
-    few_tokens_kernel(FewTokens<T> a, FewTokensSlice slice, bool lanes) {
-  constexpr int columns_most = 8 * column_tiles, pitch = Cut::rows + 1;
-  constexpr float top = digits == 1 ? 127.0f : digits == 2 ? 127.0f * 256 : 127.0f * 65536;
-  extern __shared__ uint4 few_tokens_memory[];
-  __shared__ int sums[columns_most * pitch], totals[columns_most];
-  __shared__ unsigned largest[few_tokens];
-  __shared__ float inverse[few_tokens], step[few_tokens];
-
+__global__ void __launch_bounds__(Cut::threads) few_tokens_kernel(SignProducts<T> a) {
+  constexpr int together = column_tiles == 1 ? Cut::loads : 1;  // chunks whose digits are loaded at once
+  extern __shared__ int few_tokens_sums[];  // of each part of the columns: (column of the factor, row)
+  __shared__ long long totals[few_tokens];
+  __shared__ float step[few_tokens], scale[Cut::rows];
   const int thread = static_cast<int>(threadIdx.x), lane = thread % 32, g = lane / 4, t = lane % 4;
   const int row_warp = thread / 32 % Cut::row_warps, col_warp = thread / 32 / Cut::row_warps;
-  const int ranks = Cluster::ranks(), rank = Cluster::rank(), columns = a.tokens * digits;
-  const int group = static_cast<int>(blockIdx.x) / ranks * Cut::row_warps + row_warp;  // of 32 rows
-  const int blocks = (a.cols + 31) / 32, chunks = (blocks + 3) / 4;
-  const int first = min(chunks, rank * slice.chunks), end = min(chunks, first + slice.chunks);
-  const std::uint8_t* const signs = a.signs + Index(group / 2) * blocks * SignTiles::block_bytes + group % 2 * 128 +
-                                    Index(t) * SignTiles::block_bytes + g * 16;
-  const bool has_rows = group / 2 < (a.rows + 63) / 64;
+  const int columns = a.digits.tokens * digits, blocks = (a.digits.cols + 31) / 32, chunks = chunks_of(a.digits.cols);
+  int row_block = static_cast<int>(blockIdx.x);
+  SignRows<T> matrix = a.matrix[0];
+#pragma unroll
+  for (int k = 1; k < few_matrices; ++k) {
+    const int before = (matrix.rows + Cut::rows - 1) / Cut::rows;
+    if (row_block < before) break;
+    row_block -= before;
+    matrix = a.matrix[k];
+  }
+  const int first_row = row_block * Cut::rows, group = row_block * Cut::row_warps + row_warp;  // of 32 rows
+  const std::uint8_t* const signs =
+      matrix.signs + (Index(group / 2) * blocks + t) * SignTiles::block_bytes + group % 2 * 128 + g * 16;
+  const bool has_rows = group / 2 < (matrix.rows + 63) / 64;
 
-  uint4 next[loads_in_flight];
+  uint4 next[Cut::loads];
   const auto load_next = [&](int chunk) {
 #pragma unroll
-    for (int k = 0; k < loads_in_flight; ++k) {
+    for (int k = 0; k < Cut::loads; ++k) {
       const int c = chunk + k * Cut::col_warps;
-      next[k] = has_rows && c < end && 4 * c + t < blocks ? load_signs(signs + Index(c) * 4 * SignTiles::block_bytes)
-                                                           : uint4{};
+      const bool there = has_rows && c < chunks && 4 * c + t < blocks;
+      next[k] = there ? load_signs(signs + Index(c) * 4 * SignTiles::block_bytes) : uint4{};
     }
   };
-  load_next(first + col_warp);  // signs are constant, so they need not wait for the kernel before
-  for (int i = thread; i < columns * pitch; i += Cut::threads) sums[i] = 0;
-  if (thread < columns_most) totals[thread] = 0;
-  if (thread < few_tokens) largest[thread] = 0;
-  __syncthreads();
-  Cluster::release();
-  Cluster::wait();
-
-  largest_magnitudes(a, first * chunk_cols, min(a.cols, end * chunk_cols), lanes, largest);
-  Cluster::sync();
-  if (thread < a.tokens) {
-    unsigned bits = 0;
-    for (int r = 0; r < ranks; ++r) bits = max(bits, Cluster::of_rank(largest, r)[thread]);
-    const float most = __uint_as_float(bits), factor = top / most;
-    const bool plain = factor > 0 && factor < INFINITY;  // else zeros: as Int8Activations::load_nothing
-    inverse[thread] = plain ? factor : 0.0f;
-    step[thread] = plain ? most / top : most < 1 ? 0.0f : NAN;
-  }
-  __syncthreads();
+  // signs and scales are constant, so they need not wait for the kernel before
+  load_next(col_warp);
+  if (thread < Cut::rows) scale[thread] = first_row + thread < matrix.rows ? matrix.scale[first_row + thread] : 0.0f;
+  release_next_kernel();
+  wait_for_kernel_before();
 
   int sum[2][column_tiles][4][4] = {};  // pairs of rows, tiles of columns, factors 2^m
-  int chunk = first + col_warp;
-  for (int begin = first; begin < end; begin += slice.staged) {
-    const int stop = min(end, begin + slice.staged);
-    if (begin > first) __syncthreads();  // the digits of the stage before have been read
-    write_digits<digits>(a, begin, stop, lanes, inverse, reinterpret_cast<std::uint16_t*>(few_tokens_memory), totals);
-    __syncthreads();
-    for (; chunk < stop; chunk += loads_in_flight * Cut::col_warps) {
-      uint4 now[loads_in_flight];
+  for (int chunk = col_warp; chunk < chunks; chunk += Cut::loads * Cut::col_warps) {
+    uint4 now[Cut::loads];
 #pragma unroll
-      for (int k = 0; k < loads_in_flight; ++k) now[k] = next[k];
-      load_next(chunk + loads_in_flight * Cut::col_warps);
+    for (int k = 0; k < Cut::loads; ++k) now[k] = next[k];
+    if (chunk == col_warp && thread < a.digits.tokens) {  // for the end, beside the first digits
+      long long total = 0;
+      for (int slice = 0; slice < slices_of(a.digits.cols); ++slice)
+        total += a.digits.totals[slice * a.digits.tokens + thread];
+      totals[thread] = total;
+      step[thread] = a.digits.step[thread];
+    }
 #pragma unroll
-      for (int k = 0; k < loads_in_flight; ++k) {
-        const int c = chunk + k * Cut::col_warps - begin;
-        if (begin + c >= stop) break;
-        std::uint32_t b[column_tiles][8];
+    for (int from = 0; from < Cut::loads; from += together) {
+      uint4 b[together][column_tiles][2];
+#pragma unroll
+      for (int k = 0; k < together; ++k) {
+        const int c = chunk + (from + k) * Cut::col_warps;
 #pragma unroll
         for (int tile = 0; tile < column_tiles; ++tile) {
-#pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            uint4 x{};
-            if (8 * tile + g < columns) x = few_tokens_memory[((c * 2 + half) * columns + 8 * tile + g) * 4 + t];
-            b[tile][4 * half] = x.x, b[tile][4 * half + 1] = x.y, b[tile][4 * half + 2] = x.z, b[tile][4 * half + 3] = x.w;
-          }
+          const uint4* const bytes = a.digits.bytes + (Index(c) * 2 * columns + 8 * tile + g) * 4 + t;
+          const bool there = c < chunks && 8 * tile + g < columns;
+          b[k][tile][0] = there ? bytes[0] : uint4{};
+          b[k][tile][1] = there ? bytes[4 * columns] : uint4{};
         }
-        const std::uint32_t low[4] = {now[k].x, now[k].y, now[k].z, now[k].w};
+      }
+      if (from == 0) load_next(chunk + Cut::loads * Cut::col_warps);
+#pragma unroll
+      for (int k = 0; k < together; ++k) {
+        if (chunk + (from + k) * Cut::col_warps >= chunks) break;
+        const uint4& dwords = now[from + k];
+        const std::uint32_t low[4] = {dwords.x, dwords.y, dwords.z, dwords.w};
         const std::uint32_t high[4] = {low[0] >> 4, low[1] >> 4, low[2] >> 4, low[3] >> 4};
 #pragma unroll
         for (int m = 0; m < 4; ++m) {
@@ -250,14 +280,14 @@ __global__ void __launch_bounds__(Cut::threads)
                                             high[2 * pair + 1] & mask};
 #pragma unroll
             for (int tile = 0; tile < column_tiles; ++tile)
-              multiply_bytes(sum[pair][tile][m], bytes, b[tile][m], b[tile][m + 4]);
+              multiply_bytes(sum[pair][tile][m], bytes, dword(b[k][tile][0], m), dword(b[k][tile][1], m));
           }
         }
       }
     }
   }
 
-  // sum_j (2 b - 1) q_d over the warps of the block; thread (g, t) holds rows 4g .. 4g+3 and columns 2t, 2t+1 of a tile
+  // thread (g, t) holds rows 4g .. 4g+3 and columns 2t, 2t+1 of a tile
 #pragma unroll
   for (int tile = 0; tile < column_tiles; ++tile) {
 #pragma unroll
@@ -265,93 +295,86 @@ __global__ void __launch_bounds__(Cut::threads)
 #pragma unroll
       for (int r = 0; r < 4; ++r) {
         const int column = 8 * tile + 2 * t + r % 2, row = 32 * row_warp + 4 * g + 2 * pair + r / 2;
-        if (column >= columns) continue;
         int whole = 0;
 #pragma unroll
         for (int m = 0; m < 4; ++m) whole += sum[pair][tile][m][r] >> m;
-        atomicAdd(sums + column * pitch + row, 2 * whole - (col_warp == 0 ? totals[column] : 0));
+        if (column < columns) few_tokens_sums[(col_warp * columns + column) * Cut::pitch + row] = whole;
       }
     }
   }
-  Cluster::sync();
-  const int share = Cut::rows / ranks, first_row = (group - row_warp) * 32;
-  for (int i = thread; i < share * a.tokens; i += Cut::threads) {
-    const int row = rank * share + i % share, n = i / share;
-    long long whole = 0;
+  __syncthreads();
+  for (int i = thread; i < Cut::rows * a.digits.tokens; i += Cut::threads) {
+    const int row = i % Cut::rows, n = i / Cut::rows;
+    if (first_row + row >= matrix.rows) continue;
+    long long of_bits = 0;
 #pragma unroll
     for (int d = 0; d < digits; ++d) {
       int digit = 0;
-      for (int r = 0; r < ranks; ++r) digit += Cluster::of_rank(sums, r)[(n * digits + d) * pitch + row];
-      whole = whole * 256 + digit;
+#pragma unroll
+      for (int part = 0; part < Cut::col_warps; ++part)
+        digit += few_tokens_sums[(part * columns + n * digits + d) * Cut::pitch + row];
+      of_bits = of_bits * 256 + digit;
     }
-    if (first_row + row >= a.rows) continue;
-    const float y = static_cast<float>(whole) * (a.scale[first_row + row] * step[n]);
-    a.y[Index(n) * a.rows + first_row + row] = T(y);
+    const float y = static_cast<float>(2 * of_bits - totals[n]) * (scale[row] * step[n]);
+    matrix.y[Index(n) * matrix.rows + first_row + row] = T(y);
   }
-  if (ranks > 1) Cluster::sync();  // a block stays until its sums have been read
 }
 
-/// Whether the kernels were translated for GPUs with clusters.
-template <class = void>
-__global__ void cluster_question_kernel() {}
-[[nodiscard]] inline bool has_clusters() {
-  static const bool answer = [] {
-    cudaFuncAttributes attributes{};
-    check(cudaFuncGetAttributes(&attributes, cluster_question_kernel<>), "packed_linear");
-    return attributes.ptxVersion >= 90;
-  }();
-  return answer;
+template <int digits, class T>
+void write_digits(const T* x, const Digits& to) {
+  const dim3 grid(static_cast<unsigned>(slices_of(to.cols)), static_cast<unsigned>(to.tokens));
+  const int threads = std::min(slice_units, (units_of(to.cols) + 31) / 32 * 32);
+  launch_early(digits_kernel<digits, T>, grid, threads, 0, x, lies_in_lanes<8>(x, to.cols), to);
 }
-
-/// `ranks` blocks share rows; `overlapped` lets the kernel read signs before the one before it has ended.
 template <int digits, int column_tiles, class Cut, class T>
-void launch_few_tokens(const FewTokens<T>& a, int ranks, bool overlapped) {
-  const int chunks = (a.cols + chunk_cols - 1) / chunk_cols;
-  constexpr int stage = loads_in_flight * Cut::col_warps, stage_bytes = 64 * 1024;
-  const int columns = a.tokens * digits, of_block = (chunks + ranks - 1) / ranks;
-  const int staged = std::max(1, std::min((of_block + stage - 1) / stage, stage_bytes / (columns * chunk_cols * stage)));
-  const std::size_t bytes = static_cast<std::size_t>(std::min(of_block, staged * stage)) * chunk_cols * columns;
+void launch_few_tokens(const Digits& of, std::span<const SignRows<T>> matrices) {
+  SignProducts<T> a{of, {}};
+  std::copy(matrices.begin(), matrices.end(), a.matrix.begin());
+  int blocks = 0;
+  for (const SignRows<T>& one : matrices) blocks += (one.rows + Cut::rows - 1) / Cut::rows;
+  constexpr int most = Cut::col_warps * 8 * column_tiles * Cut::pitch * static_cast<int>(sizeof(int));
   const auto kernel = few_tokens_kernel<digits, column_tiles, Cut, T>;
-  static const bool once = [&] {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, 2 * stage_bytes), "packed_linear");
-    return true;
-  }();
-  static_cast<void>(once);
-  cudaLaunchAttribute attributes[2];
-  attributes[0].id = cudaLaunchAttributeClusterDimension;
-  attributes[0].val.clusterDim.x = static_cast<unsigned>(ranks);
-  attributes[0].val.clusterDim.y = attributes[0].val.clusterDim.z = 1;
-  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[1].val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>((a.rows + Cut::rows - 1) / Cut::rows * ranks));
-  config.blockDim = dim3(Cut::threads);
-  config.dynamicSmemBytes = bytes;
-  config.stream = stream();
-  config.attrs = ranks > 1 ? attributes : attributes + 1;
-  config.numAttrs = (ranks > 1 ? 1 : 0) + (overlapped ? 1 : 0);
-  check(cudaLaunchKernelEx(&config, kernel, a, FewTokensSlice{of_block, staged * stage},
-                           lies_in_lanes<8>(a.x, a.cols)),
-        "packed_linear");
+  if constexpr (most > 48 * 1024) {
+    static const bool once =
+        (check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most), "packed_linear"), true);
+    static_cast<void>(once);
+  }
+  const std::size_t bytes = sizeof(int) * static_cast<std::size_t>(Cut::col_warps * of.tokens * digits * Cut::pitch);
+  launch_early(kernel, dim3(static_cast<unsigned>(blocks)), Cut::threads, bytes, a);
+}
+
+/// Calls f(cut) with a cut that gives all processors of a large GPU work at once.
+template <class F>
+void with_sign_cut(int row_blocks, const F& f) {
+  constexpr int processors = 132;
+  if (row_blocks <= processors) return f(SignCut<1, 16, 2>());
+  if (row_blocks <= 2 * processors) return f(SignCut<1, 8, 2>());
+  f(SignCut<1, 4, 4>());
 }
 
 }  // namespace detail
 
-/// The product, cut so that all processors of a large GPU read at once.
+/// Bytes of working memory of the product.
+[[nodiscard]] constexpr Index few_tokens_workspace(Index cols, int digits) {
+  const Index chunks = (cols + detail::chunk_cols - 1) / detail::chunk_cols, slices = cols / (8 * detail::slice_units) + 1;
+  return few_tokens * (chunks * detail::chunk_cols * digits + slices * Index{sizeof(long long)} + Index{sizeof(float)});
+}
+
+/// The products of up to few_tokens tokens x (tokens, cols) with up to few_matrices matrices, which read the same digits.
 template <int digits, class T>
-void multiply_few_tokens(const FewTokens<T>& a) {
-  using Cut = detail::FewTokensCut<4, 2>;
-  constexpr int processors = 132, ranks_most = 8;
-  const bool clusters = detail::has_clusters();
-  const int row_blocks = (a.rows + Cut::rows - 1) / Cut::rows, chunks = (a.cols + detail::chunk_cols - 1) / detail::chunk_cols;
-  int ranks = 1;
-  while (clusters && ranks < ranks_most && row_blocks * ranks < processors && 2 * Cut::col_warps * ranks <= chunks) ranks *= 2;
-  const int column_tiles = (a.tokens * digits + 7) / 8;
-  if (column_tiles == 1) return detail::launch_few_tokens<digits, 1, Cut>(a, ranks, clusters);
-  if constexpr (digits > 1) {
-    if (column_tiles == 2) return detail::launch_few_tokens<digits, 2, Cut>(a, ranks, clusters);
-  }
-  if constexpr (digits > 2) detail::launch_few_tokens<digits, 3, Cut>(a, ranks, clusters);
+void multiply_few_tokens(const T* x, int tokens, int cols, std::span<const SignRows<T>> matrices, std::uint8_t* memory) {
+  const auto of = detail::Digits::in(memory, tokens, cols, digits);
+  detail::write_digits<digits>(x, of);
+  int row_blocks = 0;
+  for (const SignRows<T>& one : matrices) row_blocks += (one.rows + 31) / 32;
+  detail::with_sign_cut(row_blocks, [&]<class Cut>(Cut) {
+    const int column_tiles = (tokens * digits + 7) / 8;
+    if (column_tiles == 1) return detail::launch_few_tokens<digits, 1, Cut>(of, matrices);
+    if constexpr (digits > 1) {
+      if (column_tiles == 2) return detail::launch_few_tokens<digits, 2, Cut>(of, matrices);
+    }
+    if constexpr (digits > 2) detail::launch_few_tokens<digits, 3, Cut>(of, matrices);
+  });
 }
 
 }  // namespace binllm::cuda

@@ -1,40 +1,70 @@
 // SPDX-License-Identifier: MIT
-/// The product with a packed matrix on a GPU, for every compiler: nvcc defines what runs (packed_linear.cuh). A private
-/// tail of packed/packed_linear.hpp.
-/// Floats are taken as whole numbers of two bytes for bf16 and of three for float, see packed/cuda/few_tokens.cuh; from
-/// `tokens_by_bits` tokens on the weights are unpacked for the length of a product, scales rounded to T.
+/// Products with packed matrices on a GPU, for every compiler: nvcc defines what runs (packed_linear.cuh). A private tail
+/// of packed/packed_linear.hpp.
+/// Few tokens read the bits: activations become whole numbers of one byte (Int8Activations), or, of floats, of two bytes
+/// in models of bf16 and of three in models of float (packed/cuda/few_tokens.cuh). For more tokens of floats the weights
+/// are unpacked for the length of a product, their scales rounded to T. Those of eight bits never are: their sums are
+/// the CPU's.
 #pragma once
 #include <binllm/device/cuda/kernel.hpp>
 #include <binllm/packed/activations.hpp>
 #include <binllm/packed/packed_matrix.hpp>
 
+#include <array>
 #include <type_traits>
 
 namespace binllm {
 
+namespace cuda {
+
+/// Tokens that are multiplied at once by bits, and matrices that one x is multiplied with at once, at most.
+inline constexpr int few_tokens = 8, few_matrices = 4;
+
+/// A matrix of signs (rows, cols), and where its product goes: y (tokens, rows).
+template <class T>
+struct SignRows {
+  const std::uint8_t* signs = nullptr;
+  const master_t<T>* scale = nullptr;
+  T* y = nullptr;
+  int rows = 0;
+};
+
 template <class Activations>
-inline constexpr bool cuda::shipped<PackedLinear<Activations>> = true;
+struct PackedProductRule {
+  static constexpr bool eight_bits = std::is_same_v<Activations, Int8Activations>;
+  /// From more tokens on an unpacked weight and one product take less time than the bits, eight tokens at a time.
+  static constexpr Index most_by_bits = 32;
+
+  [[nodiscard]] static constexpr bool by_bits(Index tokens) { return eight_bits || tokens <= most_by_bits; }
+  /// Bytes of an activation, in a model whose scalars have so many.
+  [[nodiscard]] static constexpr int digits(Index scalar_bytes) { return eight_bits ? 1 : scalar_bytes == 2 ? 2 : 3; }
+};
+
+template <class Activations>
+inline constexpr bool shipped<PackedLinear<Activations>> = true;
+
+}  // namespace cuda
 
 /// Models in T; scales are of master_t<T>.
 template <class Activations>
 struct Kernel<PackedLinear<Activations>, Cuda> {
+  using Op = PackedLinear<Activations>;
   template <class T>
   using Matrix = PackedMatrix<master_t<T>, Cuda>;
-  /// More tokens of floats than these are multiplied with unpacked weights. Those of eight bits never are: their sums
-  /// are the CPU's.
-  static constexpr Index tokens_by_bits = 32;
 
   /// Bytes of `memory` that forward needs.
   template <class T>
   static Index workspace(Index tokens, const Matrix<T>& matrix) {
-    if (std::is_same_v<Activations, Int8Activations> || tokens <= tokens_by_bits) return 0;
-    return matrix.rows() * matrix.cols * static_cast<Index>(sizeof(T));
+    cuda::check_callable<Op>();
+    return cuda::workspace<Op>(tokens, matrix.rows(), matrix.cols, static_cast<Index>(sizeof(T)));
   }
   template <class T>
   static void forward(View<const T, Cuda> x, const Matrix<T>& matrix, View<std::uint8_t, Cuda> memory,
                       View<T, Cuda> y) {
-    cuda::check_callable<PackedLinear<Activations>>();
-    cuda::run<PackedLinear<Activations>, cuda::Call::forward>(x, matrix.tiles.view(), matrix.scale.view(), memory, y);
+    cuda::check_callable<Op>();
+    const std::array<cuda::SignRows<T>, cuda::few_matrices> matrices{
+        {{matrix.tiles.view().data, matrix.scale.view().data, y.data, static_cast<int>(matrix.rows())}}};
+    cuda::run<Op, cuda::Call::forward>(x, matrices, Index{1}, memory);
   }
 };
 
