@@ -16,6 +16,7 @@
 #include <array>
 #include <chrono>
 #include <exception>
+#include <span>
 
 #include "cuda/products.cuh"
 #include "support/arguments.hpp"
@@ -49,10 +50,12 @@ double packed_seconds(Index tokens, Index rows, Index cols, View<const bf16, Cud
                                  tokens > 64 ? 20 : 240};
   std::vector<bl::PackedMatrix<float, Cuda>> matrices;
   for (int i = 0; i < rotation.sets; ++i) fill_matrix(matrices.emplace_back(rows, cols), static_cast<std::uint32_t>(i));
-  const Tensor<std::uint8_t, Cuda> made(Shape{K::template workspace<bf16>(tokens, matrices[0])});
-  const View<std::uint8_t, Cuda> memory(const_cast<std::uint8_t*>(made.view().data), made.shape());
+  using Product = bl::PackedProduct<bf16, Cuda>;
+  const Product first{matrices.data(), y};
+  Tensor<std::uint8_t, Cuda> memory(Shape{K::template workspace<bf16>(tokens, std::span(&first, 1))});
   return bench::seconds(rotation, [&](int set) {
-    K::template forward<bf16>(x, matrices[static_cast<std::size_t>(set)], memory, y);
+    const Product product{&matrices[static_cast<std::size_t>(set)], y};
+    K::template forward_each<bf16>(x, std::span(&product, 1), memory.view());
   });
 }
 

@@ -82,6 +82,13 @@ struct DeviceChoice {
   [[nodiscard]] std::string peaks() const;
 };
 
+/// The precisions that a key-value cache may have.
+[[nodiscard]] inline Flag cache_precisions() {
+  Flag names{any, false, false, {}, {}};
+  for (const auto precision : binllm::vocabulary_precisions) names.one_of.emplace_back(name_of(precision));
+  return names;
+}
+
 /// The model that a subcommand runs: a folder of any format.
 struct ChosenModel {
   fs::path model;

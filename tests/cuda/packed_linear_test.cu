@@ -12,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -42,8 +43,10 @@ Tensor<T> on_gpu_product(const Tensor<T>& x, const PackedMatrix<float, Cuda>& ma
   using K = Kernel<PackedLinear<Activations>, Cuda>;
   const auto input = on_device<Cuda>(x);
   Tensor<T, Cuda> y(Shape{x.shape()[0], matrix.rows()});
-  Tensor<std::uint8_t, Cuda> memory(Shape{K::template workspace<T>(x.shape()[0], matrix)});
-  K::template forward<T>(input.view(), matrix, memory.view(), y.view());
+  const PackedProduct<T, Cuda> only{&matrix, y.view()};
+  const std::span<const PackedProduct<T, Cuda>> all(&only, 1);
+  Tensor<std::uint8_t, Cuda> memory(Shape{K::template workspace<T>(x.shape()[0], all)});
+  K::template forward_each<T>(input.view(), all, memory.view());
   return host(read(y.view()));
 }
 template <class Activations, class T>

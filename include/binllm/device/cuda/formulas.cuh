@@ -135,17 +135,35 @@ __device__ X reduce_threads(X value, X* of_warps) {
 
 inline constexpr int reduce_threads_of_block = 256;
 
-/// A row for each `threads` threads of a block.
-template <int threads, class Reduction, class T, class F, class... In>
+/// As many columns as fill 16 bytes of the narrowest operand that lies in memory.
+template <class... In>
+[[nodiscard]] constexpr int columns_at_once() {
+  int n = 1;
+  const auto widen = [&]<class Operand>() {
+    if constexpr (requires(const Operand& in) { in.address(0, 0); })
+      n = std::max(n, static_cast<int>(16 / sizeof(*std::declval<const Operand&>().address(0, 0))));
+  };
+  (widen.template operator()<In>(), ...);
+  return n;
+}
+
+/// A row for each `threads` threads of a block: `groups` times n columns, then the others one by one.
+template <int threads, int n, class Reduction, class T, class F, class... In>
 __global__ void __launch_bounds__(reduce_threads_of_block)
-    row_reduce_kernel(T* out, Index rows, Index cols, F f, In... in) {
+    row_reduce_kernel(T* out, Index rows, Index groups, Index cols, F f, In... in) {
   using X = master_t<T>;
   __shared__ X of_warps[reduce_threads_of_block / 32];
   constexpr int rows_of_block = reduce_threads_of_block / threads;
   const Index row = static_cast<Index>(blockIdx.x) * rows_of_block + threadIdx.x / threads;
   if (row >= rows) return;  // whole warps, or the whole block
   X total = Reduction::template neutral<X>;
-  for (Index col = threadIdx.x % threads; col < cols; col += threads)
+  for (Index group = threadIdx.x % threads; group < groups; group += threads) {
+    Lanes<X, n> results[1];
+    evaluate(results, f, load_lanes<X, n>(in, row, group * n)...);
+#pragma unroll
+    for (int i = 0; i < n; ++i) total = Reduction::combine(total, results[0].lane[i]);
+  }
+  for (Index col = groups * n + threadIdx.x % threads; col < cols; col += threads)
     total = Reduction::combine(total, static_cast<X>(f(in.template load<X>(row, col)...)));
   total = reduce_threads<Reduction, threads>(total, of_warps);
   if (threadIdx.x % threads == 0) out[row] = static_cast<T>(total);
@@ -153,15 +171,16 @@ __global__ void __launch_bounds__(reduce_threads_of_block)
 
 template <class Reduction, class T, class F, class... In>
 void row_reduce(View<T, Cuda> out, Index cols, F f, In... in) {
-  const Index rows = out.size();
+  constexpr int n = columns_at_once<In...>();
+  const Index rows = out.size(), groups = (takes(in, n) && ...) ? cols / n : 0;
   if (cols <= 1024) {
     constexpr int rows_of_block = reduce_threads_of_block / 32;
-    launch("row_reduce", row_reduce_kernel<32, Reduction, T, F, In...>,
+    launch("row_reduce", row_reduce_kernel<32, n, Reduction, T, F, In...>,
            static_cast<unsigned>((rows + rows_of_block - 1) / rows_of_block), reduce_threads_of_block, 0, out.data,
-           rows, cols, f, in...);
+           rows, groups, cols, f, in...);
   } else {
-    launch("row_reduce", row_reduce_kernel<reduce_threads_of_block, Reduction, T, F, In...>,
-           static_cast<unsigned>(rows), reduce_threads_of_block, 0, out.data, rows, cols, f, in...);
+    launch("row_reduce", row_reduce_kernel<reduce_threads_of_block, n, Reduction, T, F, In...>,
+           static_cast<unsigned>(rows), reduce_threads_of_block, 0, out.data, rows, groups, cols, f, in...);
   }
 }
 
@@ -182,13 +201,22 @@ __global__ void column_parts_kernel(X* partial, Index rows, Index cols, F f, In.
   for (int k = 1; k < 8; ++k) total += of_threads[k][threadIdx.x];
   partial[blockIdx.y * cols + col] = total;
 }
+/// Adds the parts to out. A block takes 32 columns, with 32 threads for each: parts one after the other in one thread
+/// would wait for memory as often as there are parts.
 template <class T, class X>
 __global__ void add_parts_kernel(const X* partial, Index parts, Index cols, T* out) {
-  const Index col = static_cast<Index>(blockIdx.x) * blockDim.x + threadIdx.x;
-  if (col >= cols) return;
+  __shared__ X of_threads[32][32];
+  const Index col = static_cast<Index>(blockIdx.x) * 32 + threadIdx.x;
   X total = 0;
-  for (Index part = 0; part < parts; ++part) total += partial[part * cols + col];
-  out[col] = static_cast<T>(static_cast<X>(out[col]) + total);
+  if (col < cols) {
+    for (Index part = threadIdx.y; part < parts; part += 32) total += partial[part * cols + col];
+  }
+  of_threads[threadIdx.y][threadIdx.x] = total;
+  for (unsigned half = 16; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.y < half) of_threads[threadIdx.y][threadIdx.x] += of_threads[threadIdx.y + half][threadIdx.x];
+  }
+  if (threadIdx.y == 0 && col < cols) out[col] = static_cast<T>(static_cast<X>(out[col]) + of_threads[0][threadIdx.x]);
 }
 
 template <class T, class F, class... In>
@@ -203,8 +231,8 @@ void column_reduce(View<T, Cuda> out, Index rows, F f, In... in) {
   launch("column_reduce", column_parts_kernel<X, F, In...>,
          dim3(static_cast<unsigned>((cols + 31) / 32), static_cast<unsigned>(parts)), dim3(32, 8), 0, scratch<X>(),
          rows, cols, f, in...);
-  launch("column_reduce", add_parts_kernel<T, X>, static_cast<unsigned>((cols + 127) / 128), 128, 0, scratch<X>(),
-         parts, cols, out.data);
+  launch("column_reduce", add_parts_kernel<T, X>, static_cast<unsigned>((cols + 31) / 32), dim3(32, 32), 0,
+         scratch<X>(), parts, cols, out.data);
 }
 
 }  // namespace binllm::cuda

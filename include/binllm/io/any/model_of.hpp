@@ -83,7 +83,7 @@ class ModelOf final : public AnyModel::Interface {
     return {std::move(texts), decoder.memory()};
   }
   AnyDecoderPointer decoder(const GenerateOptions& options) override {
-    const DecoderOptions chosen{1, options.context, options.sharpness, options.vocabulary};
+    const DecoderOptions chosen{1, options.context, options.sharpness, options.vocabulary, options.cache};
     return std::make_unique<ErasedDecoder<Model>>(std::move(model_), chosen);
   }
   void save(const std::filesystem::path& folder, const SaveOptions& options) const override {

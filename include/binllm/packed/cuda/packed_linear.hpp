@@ -10,7 +10,9 @@
 #include <binllm/packed/activations.hpp>
 #include <binllm/packed/packed_matrix.hpp>
 
+#include <algorithm>
 #include <array>
+#include <span>
 #include <type_traits>
 
 namespace binllm {
@@ -50,21 +52,26 @@ template <class Activations>
 struct Kernel<PackedLinear<Activations>, Cuda> {
   using Op = PackedLinear<Activations>;
   template <class T>
-  using Matrix = PackedMatrix<master_t<T>, Cuda>;
+  using Products = std::span<const PackedProduct<T, Cuda>>;
 
-  /// Bytes of `memory` that forward needs.
+  /// Bytes of `memory` that forward_each needs.
   template <class T>
-  static Index workspace(Index tokens, const Matrix<T>& matrix) {
+  static Index workspace(Index tokens, Products<T> products) {
     cuda::check_callable<Op>();
-    return cuda::workspace<Op>(tokens, matrix.rows(), matrix.cols, static_cast<Index>(sizeof(T)));
+    Index rows = 0;
+    for (const auto& one : products) rows = std::max(rows, one.matrix->rows());
+    return cuda::workspace<Op>(tokens, rows, products.front().matrix->cols, static_cast<Index>(sizeof(T)));
   }
+  /// Up to few_matrices products with one x: few tokens become digits once, and one kernel reads all the bits.
   template <class T>
-  static void forward(View<const T, Cuda> x, const Matrix<T>& matrix, View<std::uint8_t, Cuda> memory,
-                      View<T, Cuda> y) {
+  static void forward_each(View<const T, Cuda> x, Products<T> products, View<std::uint8_t, Cuda> memory) {
     cuda::check_callable<Op>();
-    const std::array<cuda::SignRows<T>, cuda::few_matrices> matrices{
-        {{matrix.tiles.view().data, matrix.scale.view().data, y.data, static_cast<int>(matrix.rows())}}};
-    cuda::run<Op, cuda::Call::forward>(x, matrices, Index{1}, memory);
+    std::array<cuda::SignRows<T>, cuda::few_matrices> matrices{};
+    for (std::size_t i = 0; i < products.size(); ++i) {
+      const auto& [matrix, y] = products[i];
+      matrices[i] = {matrix->tiles.view().data, matrix->scale.view().data, y.data, static_cast<int>(matrix->rows())};
+    }
+    cuda::run<Op, cuda::Call::forward>(x, matrices, static_cast<Index>(products.size()), memory);
   }
 };
 
