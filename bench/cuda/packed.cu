@@ -98,7 +98,9 @@ void print_decode(std::string_view name, Model&& model, Index seen) {
   double prefill = 0, decode = 0;
   for (int round = 0; round < 3; ++round) {  // the last one counts
     decoder.restart(0);
-    const auto now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+    const auto now = [] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    };
     const double start = now();
     static_cast<void>(decoder.prefill(0, ids));
     const double read = now();

@@ -102,7 +102,8 @@ TEST_CASE("cuda packed: products of floats, of few tokens and of many") {
       const auto check = [&]<class T>(std::type_identity<T>, double allowed) {
         const auto x = typed<double, T>(normal_tensor({tokens, cols}, 6));
         const auto found = on_gpu_product<FloatActivations>(typed<T, T>(x), moved);
-        CHECK(relative_distance(test::in_double(read(found.view())), by_definition<FloatActivations>(x, exact)) < allowed);
+        CHECK(relative_distance(test::in_double(read(found.view())), by_definition<FloatActivations>(x, exact)) <
+              allowed);
       };
       check(std::type_identity<float>(), 1e-5);
       check(std::type_identity<bf16>(), 5e-3);

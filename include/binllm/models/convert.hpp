@@ -100,7 +100,8 @@ void copy_model(const From& model, To& moved) {
 template <class ToDevice, class To, class A, class T, class Device, class F>
 [[nodiscard]] CausalLm<A, To, ToDevice, F> on_device(const CausalLm<A, T, Device, F>& model) {
   static_assert(std::is_same_v<master_t<To>, master_t<T>>, "a model moves between types with one master type");
-  static_assert(detail::moves_to<F, ToDevice>, "this device multiplies with no such form: unpack the model, then move it");
+  static_assert(detail::moves_to<F, ToDevice>,
+                "this device multiplies with no such form: unpack the model, then move it");
   static_assert(!detail::borrows<F>, "a model that borrows its weights does not move: move the one that owns them");
   CausalLm<A, To, ToDevice, F> moved(model.config, model.format);
   copy_model(model, moved);

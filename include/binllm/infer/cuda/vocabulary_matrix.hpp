@@ -45,8 +45,7 @@ class VocabularyMatrix<T, Cuda> {
   /// y[n,:] = W[ids[n],:]. Ids are below V.
   void gather(View<const std::int32_t, Cuda> ids, View<T, Cuda> y) const {
     const Index pairs = y.cols() / 2;
-    if (precision_ == VocabularyPrecision::float32)
-      return Kernel<Embedding, Cuda>::forward(ids, borrowed_, y);
+    if (precision_ == VocabularyPrecision::float32) return Kernel<Embedding, Cuda>::forward(ids, borrowed_, y);
     using Pairs = View<const float, Cuda>;  // rows are moved as they are, two numbers as one
     Kernel<Embedding, Cuda>::forward(
         ids, Pairs(reinterpret_cast<const float*>(rounded_.view().data), Shape{borrowed_.shape[0], pairs}),

@@ -16,7 +16,8 @@
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
 #include <binllm/device/cuda/runtime.cuh>
-#include <binllm/packed/packed_linear.hpp>
+#include <binllm/packed/cuda/sign_rows.hpp>
+#include <binllm/packed/packed_matrix.hpp>
 
 #include <algorithm>
 #include <array>
@@ -47,8 +48,8 @@ struct Digits {
 
   /// In memory for `digits` of every activation.
   [[nodiscard]] static Digits in(std::uint8_t* memory, int tokens, int cols, int digits) {
-    auto* const totals = reinterpret_cast<long long*>(
-        memory + static_cast<std::size_t>(chunks_of(cols)) * chunk_cols * few_tokens * digits);
+    auto* const totals = reinterpret_cast<long long*>(memory + static_cast<std::size_t>(chunks_of(cols)) * chunk_cols *
+                                                                   few_tokens * digits);
     return {reinterpret_cast<uint4*>(memory), totals, reinterpret_cast<float*>(totals + slices_of(cols) * few_tokens),
             tokens, cols};
   }
@@ -108,7 +109,8 @@ __global__ void __launch_bounds__(slice_units) digits_kernel(const T* x, bool la
   constexpr float top = digits == 1 ? 127.0f : digits == 2 ? 127.0f * 256 : 127.0f * 65536;
   __shared__ unsigned largest;
   __shared__ unsigned long long total;
-  const int thread = static_cast<int>(threadIdx.x), slice = static_cast<int>(blockIdx.x), n = static_cast<int>(blockIdx.y);
+  const int thread = static_cast<int>(threadIdx.x), slice = static_cast<int>(blockIdx.x),
+            n = static_cast<int>(blockIdx.y);
   const int columns = to.tokens * digits, slices = static_cast<int>(gridDim.x), units = units_of(to.cols);
   const T* const row = x + Index(n) * to.cols;
   if (thread == 0) largest = 0, total = 0;
@@ -170,10 +172,9 @@ __global__ void __launch_bounds__(slice_units) digits_kernel(const T* x, bool la
 
 /// c += a b of bytes; a without signs.
 __device__ inline void multiply_bytes(int (&c)[4], const std::uint32_t (&a)[4], std::uint32_t b0, std::uint32_t b1) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+  asm volatile("mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+               : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 [[nodiscard]] __device__ inline std::uint32_t dword(const uint4& of, int m) {
   return m == 0 ? of.x : m == 1 ? of.y : m == 2 ? of.z : of.w;
@@ -356,13 +357,15 @@ void with_sign_cut(int row_blocks, const F& f) {
 
 /// Bytes of working memory of the product.
 [[nodiscard]] constexpr Index few_tokens_workspace(Index cols, int digits) {
-  const Index chunks = (cols + detail::chunk_cols - 1) / detail::chunk_cols, slices = cols / (8 * detail::slice_units) + 1;
+  const Index chunks = (cols + detail::chunk_cols - 1) / detail::chunk_cols,
+              slices = cols / (8 * detail::slice_units) + 1;
   return few_tokens * (chunks * detail::chunk_cols * digits + slices * Index{sizeof(long long)} + Index{sizeof(float)});
 }
 
 /// The products of up to few_tokens tokens x (tokens, cols) with up to few_matrices matrices, which read the same digits.
 template <int digits, class T>
-void multiply_few_tokens(const T* x, int tokens, int cols, std::span<const SignRows<T>> matrices, std::uint8_t* memory) {
+void multiply_few_tokens(const T* x, int tokens, int cols, std::span<const SignRows<T>> matrices,
+                         std::uint8_t* memory) {
   const auto of = detail::Digits::in(memory, tokens, cols, digits);
   detail::write_digits<digits>(x, of);
   int row_blocks = 0;
