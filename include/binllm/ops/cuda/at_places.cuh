@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-/// The ops of ops/at_places.hpp on the GPU. Attention divides the keys of a sequence among warps, with the softmax taken
-/// along (Dao et al., "Flash-Decoding for long-context inference"):
+/// The ops of ops/at_places.hpp on the GPU. Attention divides the keys of a sequence among warps, with the softmax
+/// taken along (Dao et al., "Flash-Decoding for long-context inference"):
 ///   m = max_j s_j,   l = sum_j e^{s_j - m},   o = sum_j e^{s_j - m} v_j        of the keys j of a warp
 ///   y = sum_w e^{m_w - M} o_w / sum_w e^{m_w - M} l_w,   M = max_w m_w           of all warps
-/// in base 2. How many blocks share a sequence depends on the capacity alone, so that a recording serves all lengths; the
-/// order of sums depends on that and on the length. Heads that read the same keys are computed together.
+/// in base 2. How many blocks share a sequence does not depend on its length, so that a recording serves all lengths.
+/// Heads that read the same keys are computed together.
 /// Errors   shape_mismatch for head sizes over 256.
 #pragma once
 #include <binllm/core/check.hpp>

@@ -4,14 +4,14 @@
 ///   s_n = max_j |x[n,j]| / top,   q = nearest(x / s_n),  top = 127 * 256^(digits - 1)
 ///   q = sum_d 256^(digits - 1 - d) q_d,                  each digit q_d one byte
 /// One digit is eight bits an activation, as Int8Activations defines them; two hold a bf16 and three a float, up to
-/// 2^-16 and 2^-24 of the largest magnitude of the token. All sums are those of whole numbers, exact: the results depend
-/// neither on how the work is cut nor on the tokens beside.
+/// 2^-16 and 2^-24 of the largest magnitude of the token. All sums are those of whole numbers, exact: the results
+/// depend neither on how the work is cut nor on the tokens beside.
 ///
-/// Two kernels. The first writes the digits, a block a token. The second adds them up on tensor cores, by
-/// mma.m16n8k32 of bytes: the left factor are 16 rows of 32 bits, each as a byte of 0 or 2^m, the right one 32
-/// activations of 8 columns, a column for each digit of a token. A sign costs an eighth of an instruction: of a dword of
-/// 32 signs (SignTiles) `dword & 0x01010101 << m` gives four bytes, and what they add up to is divided by 2^m once, at
-/// the end. The order of columns within a product is free, so thread t of four takes column block t.
+/// Two kernels. The first writes the digits of each token. The second adds them up on tensor cores, by mma.m16n8k32
+/// of bytes: the left factor are 16 rows of 32 bits, each as a byte of 0 or 2^m, the right one 32 activations of 8
+/// columns, a column for each digit of a token. A sign costs an eighth of an instruction: of a dword of 32 signs
+/// (SignTiles) `dword & 0x01010101 << m` gives four bytes, and what they add up to is divided by 2^m once, at the end.
+/// The order of columns within a product is free, so thread t of four takes column block t.
 #pragma once
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
@@ -32,14 +32,14 @@ namespace detail {
 inline constexpr int chunk_cols = 128;
 [[nodiscard]] constexpr int chunks_of(int cols) { return (cols + chunk_cols - 1) / chunk_cols; }
 
-/// Groups of eight columns of a row, with those that fill up the last chunk; a thread brings one of them into digits, so
-/// a row is that of several blocks of threads.
+/// Groups of eight columns of a row, with those that fill up the last chunk; a thread brings one of them into digits,
+/// so a row is that of several blocks of threads.
 inline constexpr int slice_units = 512;
 [[nodiscard]] constexpr int units_of(int cols) { return chunks_of(cols) * chunk_cols / 8; }
 [[nodiscard]] constexpr int slices_of(int cols) { return (units_of(cols) + slice_units - 1) / slice_units; }
 
 /// The digits of a few tokens. A chunk of `bytes` is
-///   (half h of a dword of signs, column of the factor, block of 32 columns t): 16 bytes, dword m of them for bits 8b+4h+m
+///   (half h of a dword of signs, column of the factor, block of 32 columns t): 16 bytes, dword m for bits 8b + 4h + m
 struct Digits {
   uint4* bytes;
   long long* totals;  ///< (slices, tokens): sum_j q[n,j] over a slice of the row
@@ -362,7 +362,8 @@ void with_sign_cut(int row_blocks, const F& f) {
   return few_tokens * (chunks * detail::chunk_cols * digits + slices * Index{sizeof(long long)} + Index{sizeof(float)});
 }
 
-/// The products of up to few_tokens tokens x (tokens, cols) with up to few_matrices matrices, which read the same digits.
+/// The products of up to few_tokens tokens x (tokens, cols) with up to few_matrices matrices, which read the same
+/// digits.
 template <int digits, class T>
 void multiply_few_tokens(const T* x, int tokens, int cols, std::span<const SignRows<T>> matrices,
                          std::uint8_t* memory) {

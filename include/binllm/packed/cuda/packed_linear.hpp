@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Products with packed matrices on a GPU, for every compiler: nvcc defines what runs (packed_linear.cuh). A private tail
-/// of packed/packed_linear.hpp.
-/// Few tokens read the bits: activations become whole numbers of one byte (Int8Activations), or, of floats, of two bytes
-/// in models of bf16 and of three in models of float (packed/cuda/few_tokens.cuh). For more tokens of floats the weights
-/// are unpacked for the length of a product, their scales rounded to T. Those of eight bits never are: their sums are
-/// the CPU's.
+/// Products with packed matrices on a GPU, for every compiler: nvcc defines what runs (packed_linear.cuh). A private
+/// tail of packed/packed_linear.hpp. Few tokens read the bits: activations become whole numbers of one byte
+/// (Int8Activations), or, of floats, of two bytes in models of bf16 and of three in models of float
+/// (packed/cuda/few_tokens.cuh). For more tokens of floats the weights are unpacked for the length of a product, their
+/// scales rounded to T. Those of eight bits never are: their sums are the CPU's.
 #pragma once
 #include <binllm/device/cuda/kernel.hpp>
 #include <binllm/packed/cuda/sign_rows.hpp>
@@ -17,6 +16,7 @@
 namespace binllm {
 
 namespace cuda {
+
 template <class Activations>
 inline constexpr bool shipped<PackedLinear<Activations>> = true;
 
