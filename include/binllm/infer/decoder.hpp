@@ -2,6 +2,7 @@
 /// A model that reads tokens one after the other: several sequences, each with the keys and values of what it has seen.
 #pragma once
 #include <binllm/device/host.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/causal_lm.hpp>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -30,16 +32,21 @@ struct SharedBeginning {
   Index sequence = 0, tokens = 0;
 };
 
-/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
-template <class F>
+/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say: what
+/// the format says, where the device has that, else float.
+template <class Matrix, class F>
 [[nodiscard]] VocabularyPrecision default_vocabulary(const F& format) {
+  const auto has = [](VocabularyPrecision wanted) {
+    if constexpr (requires { Matrix::has(wanted); }) return Matrix::has(wanted);
+    return true;
+  };
+  VocabularyPrecision said = VocabularyPrecision::float32;
   if constexpr (requires { format.chosen_vocabulary(); }) {
-    return format.chosen_vocabulary();
+    said = format.chosen_vocabulary();
   } else if constexpr (requires { F::vocabulary; }) {
-    return F::vocabulary;
-  } else {
-    return VocabularyPrecision::float32;
+    said = F::vocabulary;
   }
+  return has(said) ? said : VocabularyPrecision::float32;
 }
 
 /// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
@@ -132,8 +139,9 @@ class Decoder {
     DecoderMemory memory = detail::memory_of_model(model_);
     memory.vocabulary = embedding_.bytes() + head_.bytes();
     memory.key_value_cache = cache_.bytes();
-    memory.working = tape_.value_bytes() + detail::bytes_of(ids_) + detail::bytes_of(logits_) +
-                     detail::bytes_of(host_logits_) + StepScalars<Device>::capacity * sizeof(double);
+    memory.working = tape_.value_bytes() + (recorded_ ? recorded_->tape.value_bytes() : 0) + detail::bytes_of(ids_) +
+                     detail::bytes_of(logits_) + detail::bytes_of(host_logits_) +
+                     StepScalars<Device>::capacity * sizeof(double);
     return memory;
   }
 
@@ -149,7 +157,8 @@ class Decoder {
         cache_precision_(options.cache),
         cache_(model_.cache(checked_capacity(model_.config, options), options.sequences, options.cache)),
         prefilled_(static_cast<std::size_t>(options.sequences)),
-        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary(model_.format))),
+        embedding_(read(model_.embed_tokens.value),
+                   options.vocabulary.value_or(default_vocabulary<VocabularyMatrix<T, Device>>(model_.format))),
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
@@ -178,17 +187,62 @@ class Decoder {
     cache_.activate(sequences);
     cache_.check_room(rows, of_each);
     for (const Index sequence : sequences) forget_prefilled(sequence);
-    tape_.reset();
-    const NoGrad<Device> pause(tape_);
     const View<std::int32_t, Device> ids(ids_.view().data, given.shape);
     copy_to_device(given, ids);
-    Pass<T, Device> pass{tape_, scalars_, &cache_};
-    const auto entered = tape_.template compute<T>(
-        {rows, of_each, config().hidden_size},
-        [&embedding = embedding_, ids](View<T, Device> out) { embedding.gather(read(ids), out); });
-    const auto h = model_.transform(pass, entered);
+    make_room_for_logits(rows * wanted);
+    if (recordable && of_each == 1) {
+      replay_step(sequences, ids);
+    } else {
+      read_ids(tape_, ids, rows * wanted);
+    }
     if (rows == 1) note_prefilled(sequences.front(), tokens);
-    return logits_of(read(h.value().middle_rows(count - rows * wanted, rows * wanted)));
+    return logits_on_host(rows * wanted);
+  }
+  /// The logits after the last `wanted` of some tokens that have been copied to the device.
+  void read_ids(Tape<Device>& tape, View<const std::int32_t, Device> ids, Index wanted) {
+    tape.reset();
+    const NoGrad<Device> pause(tape);
+    Pass<T, Device> pass{tape, scalars_, &cache_};
+    const auto entered =
+        tape.template compute<T>({ids.shape[0], ids.shape[1], config().hidden_size},
+                                 [&embedding = embedding_, ids](View<T, Device> out) { embedding.gather(ids, out); });
+    const auto h = model_.transform(pass, entered);
+    const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
+    const Temporary<std::byte, Device> memory(tape, Shape{head.workspace(wanted)});
+    head.logits(read(h.value().middle_rows(ids.size() - wanted, wanted)), memory.view(),
+                logits_.view().middle_rows(0, wanted));
+  }
+
+  /// A step of one token for each of `rows` sequences, as it is recorded: with memory of its own, which stays where it is.
+  struct RecordedStep {
+    Index rows;
+    const Logit* logits;
+    Tensor<Place, Device> places;
+    Tape<Device> tape{};
+    Replay<Device> replay{};
+  };
+  static constexpr bool recordable = records<Device> && Model::architecture::template Positions<T, Device>::rotary;
+
+  /// The same for one token of each sequence, on a device that records: what a step asks for does not change, but for
+  /// tokens and lengths, which it reads from the device.
+  void replay_step(std::span<const Index> sequences, View<const std::int32_t, Device> ids) {
+    if constexpr (recordable) {
+      const auto rows = static_cast<Index>(sequences.size());
+      const Logit* const logits = logits_.view().data;
+      if (!recorded_ || recorded_->rows != rows || recorded_->logits != logits)
+        recorded_.reset(new RecordedStep{rows, logits, Tensor<Place, Device>(Shape{rows})});
+      std::vector<Place> places;
+      for (const Index s : sequences)
+        places.push_back({static_cast<std::int32_t>(s), static_cast<std::int32_t>(cache_.length(s))});
+      copy_to_device(View<const Place>(places.data(), Shape{rows}), recorded_->places.view());
+      const struct Placed {
+        KeyValueCache<T, Device>& cache;
+        ~Placed() { cache.place_by(nullptr); }
+      } placed{cache_};
+      cache_.place_by(recorded_->places.view().data);
+      recorded_->replay([&] { read_ids(recorded_->tape, ids, rows); });
+      for (const Place& place : places) cache_.keep(place.sequence, place.length + 1);  // a replay does not count
+    }
   }
   /// What stands behind the tokens that a sequence has read is about to go.
   void forget_prefilled(Index sequence) {
@@ -202,15 +256,13 @@ class Decoder {
     if (in_tiles && std::ssize(own) + std::ssize(tokens) == cache_.length(sequence))
       own.insert(own.end(), tokens.begin(), tokens.end());
   }
-  View<const Logit> logits_of(View<const T, Device> h) {
-    const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
-    if (h.rows() > logits_.shape().rows()) {
-      logits_ = Tensor<Logit, Device>(Shape{h.rows(), config().vocab_size});
-      if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
-    }
-    const Temporary<std::byte, Device> memory(tape_, Shape{head.workspace(h.rows())});
-    const View<Logit, Device> made = logits_.view().middle_rows(0, h.rows());
-    head.logits(h, memory.view(), made);
+  void make_room_for_logits(Index rows) {
+    if (rows <= logits_.shape().rows()) return;
+    logits_ = Tensor<Logit, Device>(Shape{rows, config().vocab_size});
+    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
+  }
+  View<const Logit> logits_on_host(Index rows) {
+    const View<Logit, Device> made = logits_.view().middle_rows(0, rows);
     if constexpr (host_accessible<Device>) {
       return {made.data, made.shape};
     } else {
@@ -231,6 +283,7 @@ class Decoder {
   Tensor<Logit> host_logits_;  ///< where the host cannot read the device's
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
+  std::unique_ptr<RecordedStep> recorded_{};
 };
 
 }  // namespace binllm

@@ -78,6 +78,8 @@ class AnyFormat {
   /// Name and words of the stored form of its kind; an empty name where there is none.
   [[nodiscard]] virtual std::string_view stored_name() const = 0;
   [[nodiscard]] virtual Words stored_words() const = 0;
+  /// Of a stored form: whether a GPU has its product.
+  [[nodiscard]] virtual bool multiplies_on_gpus() const = 0;
   /// Of a stored form: whether each layer multiplies with a weight and does no more.
   [[nodiscard]] virtual bool one_weight() const = 0;
   [[nodiscard]] virtual bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const = 0;

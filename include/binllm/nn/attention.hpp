@@ -4,6 +4,7 @@
 /// HeadNorm<T, D>.
 #pragma once
 #include <binllm/autodiff/stage.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/nn/architecture.hpp>
 #include <binllm/nn/joint_products.hpp>
 #include <binllm/nn/key_value_cache.hpp>
@@ -115,6 +116,12 @@ struct SelfAttention {
                                                     Variable<T, Device> k, Variable<T, Device> v) const {
     cache.check_room(q.shape()[0], q.shape()[1]);
     auto& stored = cache.layer(layer);
+    if constexpr (records<Device>) {
+      if (cache.places() != nullptr) {
+        const AttentionAtPlaces a{q.shape()[0], shape.heads, shape.kv_heads, shape.head_dim, cache.capacity()};
+        return attention_at_places(a, q, k, v, stored.keys.view(), stored.values.view(), cache.places());
+      }
+    }
     cache.append(stored.keys, read(k.value()));
     cache.append(stored.values, read(v.value()));
     if (cache.fresh()) return attention(q, k, v, shape.heads, shape.kv_heads);

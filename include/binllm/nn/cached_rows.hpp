@@ -47,6 +47,7 @@ class CachedRows {
   }
 
   /// Of float32.
+  [[nodiscard]] View<T, Device> view() { return values_.view(); }
   [[nodiscard]] View<const T, Device> view() const { return read(values_.view()); }
   [[nodiscard]] ReducedRows<std::uint16_t, Device> halves() const { return {read(halves_.view()), {}}; }
   [[nodiscard]] ReducedRows<std::int8_t, Device> integers() const { return {read(bytes_.view()), read(scale_.view())}; }

@@ -149,6 +149,10 @@ class FormatOf final : public AnyFormat<T, Device> {
     }
     return {};
   }
+  bool multiplies_on_gpus() const override {
+    if constexpr (requires { F::template multiplies_on<Cuda>; }) return F::template multiplies_on<Cuda>;
+    return false;
+  }
   bool one_weight() const override {
     if constexpr (requires { F::one_weight; }) return F::one_weight;
     return true;

@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/core/check.hpp>
 #include <binllm/nn/cached_rows.hpp>
+#include <binllm/ops/at_places.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -66,6 +67,10 @@ class KeyValueCache {
     active_.assign(chosen.begin(), chosen.end());
   }
   [[nodiscard]] std::span<const Index> active() const noexcept { return active_; }
+  /// While a pass is recorded that reads one token for each active sequence: where device memory holds their places, so
+  /// that the recording serves at any length. Null: the host's lengths count.
+  void place_by(const Place* places) noexcept { places_ = places; }
+  [[nodiscard]] const Place* places() const noexcept { return places_; }
   /// None of the active sequences has seen anything: attention may read fresh keys and values as they are. Not so where
   /// the cache rounds them, so that a token gets the same from it however many are read at a time.
   [[nodiscard]] bool fresh() const noexcept {
@@ -100,6 +105,7 @@ class KeyValueCache {
   std::vector<Layer> layers_;
   Index capacity_;
   std::vector<Index> lengths_, active_;
+  const Place* places_ = nullptr;
 };
 
 }  // namespace binllm

@@ -19,6 +19,7 @@ namespace binllm {
 ///     dense(w)                writes one weight that does all of this, or throws config_inconsistent where none does;
 ///                             optional where restore(w) is that weight
 ///   one_weight            optional: false where a layer does more than multiply with a weight, so that dense refuses
+///   multiplies_on<D>      optional: whether a device other than the host has `product`
 ///   layout                optional: the name of the layout of its tensors in files, with a version
 ///   describe(put), named(get)            optional, as of a kind: the words of config.json, and the form of them
 template <class S>

@@ -22,7 +22,7 @@ struct PackedLinear {};
 /// One of several products with the same x: y (...,O) of its matrix (O,I).
 template <class T, class Device = Cpu>
 struct PackedProduct {
-  const PackedMatrix<T, Device>* matrix = nullptr;
+  const PackedMatrix<master_t<T>, Device>* matrix = nullptr;
   View<T, Device> y{};
 };
 
@@ -64,6 +64,11 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     const auto& kernel = sign_sum_kernel<Value<T>, Sum<T>>(instruction_set(), tokens);
     const Index at_once = std::min(tokens, kernel.tokens_at_once);
     return aligned(static_cast<Index>(kernel.prepared_bytes(at_once, cols))) + at_once * static_cast<Index>(sizeof(T));
+  }
+  /// The same of forward_each.
+  template <class T>
+  static Index workspace(Index tokens, std::span<const PackedProduct<T>> products) {
+    return workspace<T>(tokens, products.front().matrix->cols);
   }
 
   template <class T>
@@ -148,3 +153,8 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
 };
 
 }  // namespace binllm
+
+#include <binllm/packed/cuda/packed_linear.hpp>
+#if defined(__CUDACC__)
+#include <binllm/packed/cuda/packed_linear.cuh>
+#endif
