@@ -13,10 +13,12 @@ aarch64-linux-gnu-g++-12 "${flags[@]}" bench/arm/instructions.cpp -o "$folder/ne
 g++-12 "${flags[@]}" bench/arm/instructions.cpp -o "$folder/avx2"
 gcc -O2 -shared -fPIC bench/arm/count.c -o "$folder/count.so"
 
+# On one processor, the first of ours: with more there are threads, which wait in loops.
+processor=$(taskset --cpu-list --pid $$ | sed -E 's/.*: ([0-9]+).*/\1/')
 count() {  # set, activations, tokens, times
   local qemu=qemu-aarch64
   [ "$1" = neon ] || qemu=qemu-x86_64
-  "$qemu" -cpu max -plugin "$folder/count.so" "$folder/$1" "$@" 2>&1
+  taskset --cpu-list "$processor" "$qemu" -cpu max -plugin "$folder/count.so" "$folder/$1" "$@" 2>&1
 }
 echo '| activations, tokens | NEON | AVX2 | NEON over AVX2 |'
 echo '| --- | --- | --- | --- |'
