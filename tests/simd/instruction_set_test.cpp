@@ -28,7 +28,7 @@ TEST_CASE("an unknown name is refused, and the error lists the known ones") {
   }
 }
 
-TEST_CASE("plain C++ is supported everywhere, and with a set those before it") {
+TEST_CASE("plain C++ is supported everywhere, and with a set those before it of the same kind of processor") {
   CHECK(is_supported(InstructionSet::plain));
   CHECK(is_supported(best_instruction_set()));
   bool before = true;
@@ -40,6 +40,11 @@ TEST_CASE("plain C++ is supported everywhere, and with a set those before it") {
     CHECK((before || !is_supported(set)));
     before = is_supported(set);
   }
+#if defined(__aarch64__)
+  CHECK(best_instruction_set() == InstructionSet::neon);
+#else
+  CHECK(!is_supported(InstructionSet::neon));
+#endif
 }
 
 TEST_CASE("a set is used once it is set; one that the processor does not have is refused, and the one in use stays") {

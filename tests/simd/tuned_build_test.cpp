@@ -11,6 +11,7 @@ TEST_CASE("tuned_build: the reason why a program is slow") {
   CHECK(slow_build_reason({true, 32}, InstructionSet::avx2).empty());
   CHECK(slow_build_reason({true, 64}, InstructionSet::avx2).empty());
   CHECK(slow_build_reason({true, 16}, InstructionSet::plain).empty());
+  CHECK(slow_build_reason({true, 16}, InstructionSet::neon).empty());
   CHECK(slow_build_reason({false, 64}, InstructionSet::avx512).find("without optimisation") != std::string::npos);
   CHECK(slow_build_reason({true, 16}, InstructionSet::amx) ==
         "compiled for vectors of 16 bytes where this machine has 64: link binllm::native, or compile with "

@@ -10,6 +10,9 @@
 #include <binllm/packed/kernels/avx512_float.hpp>
 #include <binllm/packed/kernels/avx512_integer.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>
+#include <binllm/packed/kernels/neon_float.hpp>
+#include <binllm/packed/kernels/neon_integer.hpp>
+#include <binllm/packed/kernels/neon_quantize.hpp>
 #include <binllm/packed/kernels/simd128_float.hpp>
 #include <binllm/packed/kernels/simd128_integer.hpp>
 #include <binllm/packed/kernels/simd128_quantize.hpp>
@@ -37,6 +40,12 @@ const SignSumKernel<X, Sum>& sign_sum_kernel([[maybe_unused]] InstructionSet set
   } else if constexpr (std::is_same_v<X, float>) {
     if (set == InstructionSet::simd128) return Simd128FloatSums::kernel;
   }
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<X, std::int8_t>) {
+    if (set == InstructionSet::neon) return NeonIntegerSums::kernel;
+  } else if constexpr (std::is_same_v<X, float>) {
+    if (set == InstructionSet::neon) return NeonFloatSums::kernel;
+  }
 #endif
   return PlainSignSums<X, Sum>::kernel;
 }
@@ -52,6 +61,10 @@ T load_activations([[maybe_unused]] InstructionSet set, const T* x, Index cols,
 #elif defined(__wasm_simd128__)
   if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
     if (set == InstructionSet::simd128) return Simd128Quantize::load(x, cols, to);
+  }
+#elif defined(__aarch64__)
+  if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
+    if (set == InstructionSet::neon) return NeonQuantize::load(x, cols, to);
   }
 #endif
   return Activations::load(x, cols, to);
