@@ -40,16 +40,20 @@ server=$!
 for _ in $(seq 50); do [ -s "$work/port" ] || sleep 0.1; done
 wishes="model=model&tokens=$tokens&sharpness=520&prompt=${prompt// /%20}"
 address="http://127.0.0.1:$(cat "$work/port")/index.html?$wishes"
-browse() {
+# Virtual time does not wait for WebAssembly to be compiled, so a visit may end before the text does.
+visit() {
   timeout 120 "$browser" --headless=new --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$work/browser" \
-    --window-size=1000,1420 --virtual-time-budget=60000 "$@" "$address" 2>"$work/log" ||
-    { cat "$work/log" >&2; exit 1; }
+    --window-size=1000,1420 --virtual-time-budget=60000 --screenshot="$page/try.png" --dump-dom "$address" \
+    >"$work/page.html" 2>"$work/log" || { cat "$work/log" >&2; exit 1; }
+  grep -q '<body data-done="yes">' "$work/page.html"
 }
-browse --dump-dom >"$work/page.html"
+for attempt in 1 2 3 4 5; do
+  visit && break
+  [ "$attempt" != 5 ] || { echo "the page in $browser did not come to an end" >&2; exit 1; }
+done
 node -e '
   const text = require("fs").readFileSync(0, "utf8").match(/<pre id="text">([^]*?)<\/pre>/)[1].replace(/<[^>]*>/g, "");
   const letters = { "&lt;": "<", "&gt;": ">", "&nbsp;": "\u00a0", "&amp;": "&" };
   console.log(text.replace(/&\w+;/g, (name) => letters[name]));' <"$work/page.html" >"$work/browser.text"
 compare "the page in $browser" "$work/browser.text"
-browse --screenshot="$page/try.png" >/dev/null
 echo "a picture of the page: $page/try.png"
