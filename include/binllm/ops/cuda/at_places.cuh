@@ -36,9 +36,9 @@ struct PlacesExtents {
   [[nodiscard]] static PlacesExtents of(const AttentionAtPlaces& a) {
     PlacesExtents e{static_cast<int>(a.heads), static_cast<int>(a.kv_heads), static_cast<int>(a.head_dim),
                     static_cast<int>(a.capacity), 1};
-    constexpr Index device_blocks = 2 * 132, warp_keys = 16, most = 64;
+    constexpr Index device_blocks = 2 * 132, warp_keys = 16, most = 64;  // no second wave of blocks
     const Index by_length = (a.capacity + place_warps * warp_keys - 1) / (place_warps * warp_keys);
-    const Index by_device = device_blocks / std::max<Index>(1, a.rows * a.kv_heads * e.head_blocks()) + 1;
+    const Index by_device = device_blocks / std::max<Index>(1, a.rows * a.kv_heads * e.head_blocks());
     e.splits = static_cast<int>(std::clamp<Index>(std::min(by_length, by_device), 1, most));
     return e;
   }
