@@ -140,7 +140,7 @@ class Decoder {
     memory.vocabulary = embedding_.bytes() + head_.bytes();
     memory.key_value_cache = cache_.bytes();
     memory.working = tape_.value_bytes() + (recorded_ ? recorded_->tape.value_bytes() : 0) + detail::bytes_of(ids_) +
-                     detail::bytes_of(logits_) + detail::bytes_of(host_logits_) +
+                     detail::bytes_of(logits_) + static_cast<std::size_t>(host_logits_.size()) * sizeof(Logit) +
                      StepScalars<Device>::capacity * sizeof(double);
     return memory;
   }
@@ -162,7 +162,7 @@ class Decoder {
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
-    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
+    if constexpr (!host_accessible<Device>) host_logits_ = Landing<Logit, Device>(logits_.shape());
     scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
   }
   [[nodiscard]] static Index checked_capacity(const ModelConfig& config, const DecoderOptions& options) {
@@ -259,7 +259,7 @@ class Decoder {
   void make_room_for_logits(Index rows) {
     if (rows <= logits_.shape().rows()) return;
     logits_ = Tensor<Logit, Device>(Shape{rows, config().vocab_size});
-    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
+    if constexpr (!host_accessible<Device>) host_logits_ = Landing<Logit, Device>(logits_.shape());
   }
   View<const Logit> logits_on_host(Index rows) {
     const View<Logit, Device> made = logits_.view().middle_rows(0, rows);
@@ -280,7 +280,7 @@ class Decoder {
   VocabularyMatrix<T, Device> embedding_, head_;      ///< one where they are tied
   Tensor<std::int32_t, Device> ids_;
   Tensor<Logit, Device> logits_;
-  Tensor<Logit> host_logits_;  ///< where the host cannot read the device's
+  Landing<Logit, Device> host_logits_;  ///< where the host cannot read the device's
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
   std::unique_ptr<RecordedStep> recorded_{};

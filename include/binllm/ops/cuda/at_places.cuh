@@ -4,7 +4,7 @@
 ///   m = max_j s_j,   l = sum_j e^{s_j - m},   o = sum_j e^{s_j - m} v_j        of the keys j of a warp
 ///   y = sum_w e^{m_w - M} o_w / sum_w e^{m_w - M} l_w,   M = max_w m_w           of all warps
 /// in base 2. How many blocks share a sequence does not depend on its length, so that a recording serves all lengths.
-/// Heads that read the same keys are computed together.
+/// Heads that read the same keys are computed together, and several keys by a warp at a time.
 /// Errors   shape_mismatch for head sizes over 256.
 #pragma once
 #include <binllm/core/check.hpp>
@@ -21,7 +21,8 @@ namespace binllm::cuda {
 
 namespace detail {
 
-inline constexpr int place_warps = 8, place_heads = 4, keys_at_once = 4;
+/// A lane holds eight numbers of a row, so that few lanes share a key and a warp reads several keys at a time, twice.
+inline constexpr int place_warps = 8, place_heads = 4, lane_numbers = 8, keys_ahead = 2;
 
 struct PlacesExtents {
   int heads, kv_heads, head_dim, capacity, splits;
@@ -35,22 +36,22 @@ struct PlacesExtents {
   [[nodiscard]] static PlacesExtents of(const AttentionAtPlaces& a) {
     PlacesExtents e{static_cast<int>(a.heads), static_cast<int>(a.kv_heads), static_cast<int>(a.head_dim),
                     static_cast<int>(a.capacity), 1};
-    constexpr Index device_blocks = 2 * 132, warp_keys = 16, most = 64;
+    constexpr Index device_blocks = 2 * 132, warp_keys = 16, most = 64;  // no second wave of blocks
     const Index by_length = (a.capacity + place_warps * warp_keys - 1) / (place_warps * warp_keys);
-    const Index by_device = device_blocks / std::max<Index>(1, a.rows * a.kv_heads * e.head_blocks()) + 1;
+    const Index by_device = device_blocks / std::max<Index>(1, a.rows * a.kv_heads * e.head_blocks());
     e.splits = static_cast<int>(std::clamp<Index>(std::min(by_length, by_device), 1, most));
     return e;
   }
 };
 
-/// Numbers lane * stripes .. of a row of head_dim, zeros beyond.
-template <int stripes, class T>
-[[nodiscard]] __device__ inline Lanes<float, stripes> row_part(const T* row, int head_dim, bool lanes, bool there) {
-  const int first = static_cast<int>(threadIdx.x % 32) * stripes;
-  if (lanes && there && first < head_dim) return widened(load<stripes>(row + first));
-  Lanes<float, stripes> part;
+using RowPart = Lanes<float, lane_numbers>;
+/// Eight numbers of a row of head_dim, from `first` on; zeros beyond it.
+template <class T>
+[[nodiscard]] __device__ inline RowPart row_part(const T* row, int first, int head_dim, bool lanes, bool there) {
+  if (lanes && there && first < head_dim) return widened(load<lane_numbers>(row + first));
+  RowPart part;
 #pragma unroll
-  for (int c = 0; c < stripes; ++c)
+  for (int c = 0; c < lane_numbers; ++c)
     part.lane[c] = there && first + c < head_dim ? static_cast<float>(row[first + c]) : 0.0f;
   return part;
 }
@@ -58,85 +59,86 @@ template <int stripes, class T>
 /// e^{m - top} in base 2; nothing of what saw no key.
 [[nodiscard]] __device__ inline float share_of(float m, float top) { return m == -INFINITY ? 0.0f : exp2f(m - top); }
 
-template <int stripes, class T>
+/// `key_lanes` lanes share a key, and those of a warp are its readers.
+template <int key_lanes, class T>
 __global__ void __launch_bounds__(32 * place_warps)
     places_attention_kernel(PlacesExtents e, const T* q, const T* keys, const T* values, const Place* places,
                             bool lanes, float* parts, T* y) {
-  extern __shared__ float places_memory[];  // (warp, head): m, l, o
+  constexpr int readers = 32 / key_lanes, block_readers = readers * place_warps;
+  extern __shared__ float places_memory[];  // (reader, head): m, l, o
   const int row = static_cast<int>(blockIdx.z), kv = static_cast<int>(blockIdx.y) / e.head_blocks();
   const int group_first = static_cast<int>(blockIdx.y) % e.head_blocks() * place_heads;
   const int first_head = kv * e.group() + group_first, count = min(place_heads, e.group() - group_first);
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const int reader = lane / key_lanes, column = lane % key_lanes * lane_numbers;
   const Place place = places[row];
-  const int seen = place.length + 1, readers = e.splits * place_warps;
-  const int share = (seen + readers - 1) / readers;
+  const int seen = place.length + 1, warps = e.splits * place_warps, share = (seen + warps - 1) / warps;
   const int first = (static_cast<int>(blockIdx.x) * place_warps + warp) * share, end = min(seen, first + share);
   const Index head = (Index(place.sequence) * e.kv_heads + kv) * e.capacity * e.head_dim;
   const float scale = std::numbers::log2e_v<float> * rsqrtf(static_cast<float>(e.head_dim));
 
-  Lanes<float, stripes> query[place_heads], o[place_heads] = {};
+  RowPart query[place_heads], o[place_heads] = {};
   float m[place_heads], l[place_heads] = {};
 #pragma unroll
   for (int h = 0; h < place_heads; ++h) {
-    query[h] =
-        row_part<stripes>(q + (Index(row) * e.heads + first_head + h) * e.head_dim, e.head_dim, lanes, h < count);
+    const T* const own = q + (Index(row) * e.heads + first_head + h) * e.head_dim;
+    query[h] = row_part(own, column, e.head_dim, lanes, h < count);
     m[h] = -INFINITY;
   }
-  for (int key = first; key < end; key += keys_at_once) {
-    Lanes<float, stripes> k[keys_at_once], v[keys_at_once];
+  for (int key = first + reader; key - reader < end; key += keys_ahead * readers) {
+    RowPart k[keys_ahead], v[keys_ahead];
 #pragma unroll
-    for (int i = 0; i < keys_at_once; ++i) {
-      k[i] = row_part<stripes>(keys + head + Index(key + i) * e.head_dim, e.head_dim, lanes, key + i < end);
-      v[i] = row_part<stripes>(values + head + Index(key + i) * e.head_dim, e.head_dim, lanes, key + i < end);
+    for (int i = 0; i < keys_ahead; ++i) {
+      const int at = key + i * readers;
+      k[i] = row_part(keys + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
+      v[i] = row_part(values + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
     }
 #pragma unroll
     for (int h = 0; h < place_heads; ++h) {
-      float s[keys_at_once] = {};
+      float s[keys_ahead] = {}, top = m[h];
 #pragma unroll
-      for (int i = 0; i < keys_at_once; ++i) {
+      for (int i = 0; i < keys_ahead; ++i) {
 #pragma unroll
-        for (int c = 0; c < stripes; ++c) s[i] += query[h].lane[c] * k[i].lane[c];
-      }
-      warp_sum(s);
-      float top = m[h];
+        for (int c = 0; c < lane_numbers; ++c) s[i] += query[h].lane[c] * k[i].lane[c];
 #pragma unroll
-      for (int i = 0; i < keys_at_once; ++i) {
-        s[i] = key + i < end ? s[i] * scale : -INFINITY;
+        for (int distance = 1; distance < key_lanes; distance *= 2)
+          s[i] += __shfl_xor_sync(all_threads, s[i], distance);
+        s[i] = key + i * readers < end ? s[i] * scale : -INFINITY;
         top = fmaxf(top, s[i]);
       }
       const float shrink = share_of(m[h], top);
       l[h] *= shrink;
 #pragma unroll
-      for (int c = 0; c < stripes; ++c) o[h].lane[c] *= shrink;
+      for (int c = 0; c < lane_numbers; ++c) o[h].lane[c] *= shrink;
 #pragma unroll
-      for (int i = 0; i < keys_at_once; ++i) {
-        const float p = exp2f(s[i] - top);
+      for (int i = 0; i < keys_ahead; ++i) {
+        const float p = share_of(s[i], top);
         l[h] += p;
 #pragma unroll
-        for (int c = 0; c < stripes; ++c) o[h].lane[c] += p * v[i].lane[c];
+        for (int c = 0; c < lane_numbers; ++c) o[h].lane[c] += p * v[i].lane[c];
       }
       m[h] = top;
     }
   }
 #pragma unroll
   for (int h = 0; h < place_heads; ++h) {
-    float* const mine = places_memory + (warp * place_heads + h) * e.of_head();
-    if (lane == 0) mine[0] = m[h], mine[1] = l[h];
+    float* const mine = places_memory + ((warp * readers + reader) * place_heads + h) * e.of_head();
+    if (column == 0) mine[0] = m[h], mine[1] = l[h];
 #pragma unroll
-    for (int c = 0; c < stripes; ++c) {
-      if (lane * stripes + c < e.head_dim) mine[2 + lane * stripes + c] = o[h].lane[c];
+    for (int c = 0; c < lane_numbers; ++c) {
+      if (column + c < e.head_dim) mine[2 + column + c] = o[h].lane[c];
     }
   }
   __syncthreads();
   for (int i = static_cast<int>(threadIdx.x); i < count * e.head_dim; i += 32 * place_warps) {
     const int h = i / e.head_dim, d = i % e.head_dim;
-    const auto of_warp = [&](int w) { return places_memory + (w * place_heads + h) * e.of_head(); };
+    const auto of_reader = [&](int r) { return places_memory + (r * place_heads + h) * e.of_head(); };
     float top = -INFINITY, sum = 0, number = 0;
-    for (int w = 0; w < place_warps; ++w) top = fmaxf(top, of_warp(w)[0]);
-    for (int w = 0; w < place_warps; ++w) {
-      const float part = share_of(of_warp(w)[0], top);
-      sum += part * of_warp(w)[1];
-      number += part * of_warp(w)[2 + d];
+    for (int r = 0; r < block_readers; ++r) top = fmaxf(top, of_reader(r)[0]);
+    for (int r = 0; r < block_readers; ++r) {
+      const float part = share_of(of_reader(r)[0], top);
+      sum += part * of_reader(r)[1];
+      number += part * of_reader(r)[2 + d];
     }
     const Index at = Index(row) * e.heads + first_head + h;
     if (e.splits == 1) {
@@ -156,7 +158,9 @@ __global__ void __launch_bounds__(256) join_places_kernel(PlacesExtents e, const
   const float* const first = parts + at * e.splits * e.of_head();
   for (int d = static_cast<int>(threadIdx.x); d < e.head_dim; d += static_cast<int>(blockDim.x)) {
     float top = -INFINITY, sum = 0, number = 0;
+#pragma unroll 8
     for (int split = 0; split < e.splits; ++split) top = fmaxf(top, first[split * e.of_head()]);
+#pragma unroll 8
     for (int split = 0; split < e.splits; ++split) {
       const float* const part = first + split * e.of_head();
       const float share = share_of(part[0], top);
@@ -239,19 +243,20 @@ struct Implementation<AttentionAtPlaces> {
     const auto e = detail::PlacesExtents::of(a);
     const dim3 grid(static_cast<unsigned>(e.splits), static_cast<unsigned>(a.kv_heads * e.head_blocks()),
                     static_cast<unsigned>(a.rows));
-    const std::size_t bytes =
-        sizeof(float) * static_cast<std::size_t>(detail::place_warps * detail::place_heads * e.of_head());
-    const auto run = [&](auto stripes) {
-      constexpr int n = stripes;
-      const bool lanes = lies_in_lanes<n>(q.data, a.head_dim) && lies_in_lanes<n>(keys.data, a.head_dim) &&
-                         lies_in_lanes<n>(values.data, a.head_dim);
+    const bool lanes = lies_in_lanes<detail::lane_numbers>(q.data, a.head_dim) &&
+                       lies_in_lanes<detail::lane_numbers>(keys.data, a.head_dim) &&
+                       lies_in_lanes<detail::lane_numbers>(values.data, a.head_dim);
+    const auto run = [&](auto key_lanes) {
+      constexpr int n = key_lanes, readers = 32 / n * detail::place_warps;
+      const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(readers * detail::place_heads * e.of_head());
       launch("attention", detail::places_attention_kernel<n, T>, grid, dim3(32 * detail::place_warps), bytes, e, q.data,
              keys.data, values.data, places, lanes, memory.data, y.data);
     };
-    a.head_dim <= 32    ? run(std::integral_constant<int, 1>{})
-    : a.head_dim <= 64  ? run(std::integral_constant<int, 2>{})
-    : a.head_dim <= 128 ? run(std::integral_constant<int, 4>{})
-                        : run(std::integral_constant<int, 8>{});
+    a.head_dim <= 16    ? run(std::integral_constant<int, 2>{})
+    : a.head_dim <= 32  ? run(std::integral_constant<int, 4>{})
+    : a.head_dim <= 64  ? run(std::integral_constant<int, 8>{})
+    : a.head_dim <= 128 ? run(std::integral_constant<int, 16>{})
+                        : run(std::integral_constant<int, 32>{});
     if (e.splits == 1) return;
     launch("attention", detail::join_places_kernel<T>, dim3(static_cast<unsigned>(a.rows * a.heads)),
            dim3(static_cast<unsigned>((std::min<Index>(a.head_dim, 256) + 31) / 32 * 32)), 0, e,
