@@ -16,9 +16,9 @@ using Model = bl::Llama<float, bl::Cpu, bl::Packed>;
 using Product = bl::Kernel<bl::PackedLinear<bl::Int8Activations>, bl::Cpu>;
 
 /// SmolLM-135M, Llama-3.2-1B and Llama-2-7B.
-bl::LlamaConfig shape_named(const std::string& name, bl::bench::Arguments& arguments) {
+bl::LlamaConfig shape_named(const std::string& name, bl::Index capacity, bl::bench::Arguments& arguments) {
   bl::LlamaConfig c;
-  c.max_position_embeddings = 2048;
+  c.max_position_embeddings = std::max<bl::Index>(2048, capacity);
   const auto set = [&c](bl::Index vocabulary, bl::Index hidden, bl::Index intermediate, bl::Index layers,
                         bl::Index heads, bl::Index kv_heads, bool tied) {
     c.vocab_size = vocabulary, c.hidden_size = hidden, c.intermediate_size = intermediate;
@@ -109,9 +109,9 @@ struct Result {
   double prefill = 0, decode = 0, products = 0;  ///< seconds of the prompt, of a token, of its products
 };
 
-Result measure(Model& model, bl::VocabularyPrecision precision, bl::Index prompt, bl::Index tokens, int rounds) {
-  bl::Decoder decoder(model, {.capacity = prompt + tokens, .vocabulary = precision});
-  Products products(model, precision);
+Result measure(Model& model, const bl::DecoderOptions& options, bl::Index prompt, bl::Index tokens, int rounds) {
+  bl::Decoder decoder(model, options);
+  Products products(model, *options.vocabulary);
   std::vector<std::int32_t> ids(static_cast<std::size_t>(prompt));
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i * 37 % 1000);
   std::vector<double> prefill, decode, alone;
@@ -142,38 +142,43 @@ Result measure(Model& model, bl::VocabularyPrecision precision, bl::Index prompt
 int main(int count, char** words) {
   bl::bench::Arguments arguments(
       count, words,
-      "bench_decode [--shape 135M|1B|7B] [--threads T] [--head float|bf16|int8] [--prompt N] [--tokens N] [--rounds R] "
-      "[--isa NAME] [--json]");
-  const std::string shape = arguments.text("--shape", "135M"), head = arguments.text("--head", "bf16");
+      "bench_decode [--shape 135M|1B|7B] [--threads T] [--head float|bf16|int8] [--cache float|bf16|int8] "
+      "[--prompt N] [--tokens N] [--capacity N] [--rounds R] [--isa NAME] [--json]");
+  const std::string shape = arguments.text("--shape", "135M"), head = arguments.text("--head", "bf16"),
+                    cache = arguments.text("--cache", "float");
   const int threads = arguments.number("--threads", 2), rounds = arguments.number("--rounds", 5);
   const bl::Index prompt = arguments.number("--prompt", 128), tokens = arguments.number("--tokens", 32);
+  const bl::Index capacity =
+      std::max<bl::Index>(prompt + tokens, arguments.number("--capacity", static_cast<int>(prompt + tokens)));
   const std::string isa = arguments.text("--isa", "");
   const bool json = arguments.flag("--json");
-  const bl::LlamaConfig config = shape_named(shape, arguments);
+  const bl::LlamaConfig config = shape_named(shape, capacity, arguments);
   arguments.end();
   try {
     if (!isa.empty()) bl::set_instruction_set(bl::instruction_set_named(isa));
     bl::set_thread_count(threads);
-    const auto precision = bl::vocabulary_precision_named(head);
+    const bl::DecoderOptions options{.capacity = capacity,
+                                     .vocabulary = bl::vocabulary_precision_named(head),
+                                     .cache = bl::vocabulary_precision_named(cache)};
     Model model = random_model(config);
-    const Result r = measure(model, precision, prompt, tokens, rounds);
-    const bl::DecoderMemory memory =
-        bl::Decoder(std::move(model), {.capacity = prompt + tokens, .vocabulary = precision}).memory();
+    const Result r = measure(model, options, prompt, tokens, rounds);
+    const bl::DecoderMemory memory = bl::Decoder(std::move(model), options).memory();
     const double read = static_cast<double>(prompt) / r.prefill, share = r.products / r.decode;
     const auto isa_name = bl::name_of(bl::instruction_set());
     if (json) {
       fmt::print(
-          "{{\"shape\": \"{}\", \"threads\": {}, \"head\": \"{}\", \"isa\": \"{}\", \"prompt\": {}, \"tokens\": {}, "
+          "{{\"shape\": \"{}\", \"threads\": {}, \"head\": \"{}\", \"cache\": \"{}\", \"capacity\": {}, \"isa\": "
+          "\"{}\", \"prompt\": {}, \"tokens\": {}, "
           "\"prefill_tokens_per_second\": {:.1f}, \"decode_tokens_per_second\": {:.2f}, \"decode_microseconds\": "
           "{:.1f}, "
           "\"product_microseconds\": {:.1f}, \"share_of_products\": {:.3f}, \"linear_bytes\": {}, "
           "\"vocabulary_bytes\": {}, \"cache_bytes\": {}, \"bytes\": {}}}\n",
-          shape, threads, head, isa_name, prompt, tokens, read, 1 / r.decode, r.decode * 1e6, r.products * 1e6, share,
-          memory.linear_layers, memory.vocabulary, memory.key_value_cache, memory.total());
+          shape, threads, head, cache, capacity, isa_name, prompt, tokens, read, 1 / r.decode, r.decode * 1e6,
+          r.products * 1e6, share, memory.linear_layers, memory.vocabulary, memory.key_value_cache, memory.total());
       return 0;
     }
-    fmt::print("{} shape, {} threads, head in {}, {}: a prompt of {}, then {} tokens\n", shape, threads, head, isa_name,
-               prompt, tokens);
+    fmt::print("{} shape, {} threads, head in {}, cache in {}, {}: a prompt of {}, then {} tokens\n", shape, threads,
+               head, cache, isa_name, prompt, tokens);
     fmt::print("prefill  {:9.1f} tokens/s\ndecode   {:9.1f} tokens/s, {:.0f} us a token\n", read, 1 / r.decode,
                r.decode * 1e6);
     fmt::print("products {:9.0f} us a token: decoding runs at {:.2f} of their speed\n", r.products * 1e6, share);

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """GPTQ of one linear layer in PyTorch, in our own words, step by step as the authors' code goes (IST-DASLab/gptq,
-gptq.py and quant.py): what bench/gptq.cpp is measured beside. On a GPU with --device cuda.
+gptq.py and quant.py), or with --package by the package GPTQModel: what bench/gptq.cpp is measured beside. On a GPU with
+--device cuda.
 
     gptq_torch.py [--in 4096] [--out 4096] [--windows 128] [--context 2048] [--bits 4] [--group 128] [--order]
-                  [--threads 2] [--device cpu] [--json]
+                  [--package] [--threads 2] [--device cpu] [--json]
 
-Exit status 3: there is no torch.
+Exit status 3: there is no torch, or no GPTQModel.
 """
 import argparse
+import contextlib
 import json
 import resource
 import sys
@@ -94,6 +96,42 @@ def quantise(weight, hessian, bits, group, order, block=128, damping=0.01):
     return q[:, back] if order else q
 
 
+class Script:
+    """The two parts of the work, one after the other."""
+
+    def __init__(self, weight, o):
+        self.weight, self.o, self.hessian = weight, o, Hessian(weight.shape[1], o.device)
+
+    def add(self, x):
+        self.hessian.add(x)
+
+    def quantise(self):
+        return quantise(self.weight, self.hessian.sum, self.o.bits, self.o.group, self.o.order)
+
+
+class Package:
+    def __init__(self, weight, o):
+        try:
+            from gptqmodel.quantization import QuantizeConfig
+            from gptqmodel.quantization.gptq import GPTQ
+        except ImportError:
+            sys.exit(3)
+        self.layer = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, device=o.device).requires_grad_(False)
+        self.layer.weight.data = weight.clone()
+        self.o = o
+        self.method = GPTQ(self.layer, QuantizeConfig(bits=o.bits, group_size=o.group, sym=False, desc_act=o.order,
+                                                      static_groups=o.order, act_group_aware=False))
+        self.method.quantizer.configure(perchannel=True)
+
+    def add(self, x):
+        self.method.add_batch(x.unsqueeze(0), None)
+
+    def quantise(self):
+        o = self.o
+        self.method.hf_quantize(128, 0.01, 0.0015, o.group, o.order, o.order, act_group_aware=False)
+        return self.layer.weight
+
+
 def main():
     parser = argparse.ArgumentParser()
     for name, value in dict(windows=128, context=2048, bits=4, group=128, threads=2, out=4096).items():
@@ -101,6 +139,7 @@ def main():
     parser.add_argument("--in", dest="channels", type=int, default=4096)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--order", action="store_true")
+    parser.add_argument("--package", action="store_true")
     parser.add_argument("--json", action="store_true")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
@@ -114,23 +153,21 @@ def main():
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    with torch.no_grad():
-        if o.device != "cpu":  # libraries load themselves at their first call
-            small = Hessian(256, o.device)
-            small.add(inputs[0][:, :256])
-            quantise(weight[:, :256], small.sum, o.bits, o.group, o.order)
+    method = Package if o.package else Script
+    with torch.no_grad(), contextlib.redirect_stdout(sys.stderr):  # the package greets
+        small = method(weight[:, :256], o)  # libraries load themselves at their first call
+        small.add(inputs[0][:, :256])
+        small.quantise()
         start = now()
-        hessian = Hessian(o.channels, o.device)
+        work = method(weight, o)
         for i in range(o.windows):
-            hessian.add(inputs[i % 4])
+            work.add(inputs[i % 4])
         summed = now()
-        before = hessian.sum.clone()
-        copied = now()
-        q = quantise(weight, hessian.sum, o.bits, o.group, o.order)
+        q = work.quantise()
         solved = now()
         d = weight - q
-        error = (d @ before * d).sum() / (weight @ before * weight).sum()
-    result = dict(hessian_seconds=round(summed - start, 3), solver_seconds=round(solved - copied, 3),
+        error = sum((x @ d.T).square().sum() for x in inputs) / sum((x @ weight.T).square().sum() for x in inputs)
+    result = dict(hessian_seconds=round(summed - start, 3), solver_seconds=round(solved - summed, 3),
                   output_error=float(error), peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
     print(json.dumps(result) if o.json else "Hessian {hessian_seconds} s, solver {solver_seconds} s, output error "
           "{output_error:.6f}".format(**result))

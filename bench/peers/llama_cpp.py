@@ -28,7 +28,7 @@ except ImportError as error:
     print(f"llama_cpp.py: no {error.name}: pip install llama-cpp-python gguf", file=sys.stderr)
     sys.exit(MISSING)
 
-TYPES = ("Q1_0", "TQ1_0", "TQ2_0", "Q4_0")
+TYPES = ("Q1_0", "TQ1_0", "TQ2_0", "Q2_K", "Q4_0")
 SHAPES = {  # vocabulary, hidden, intermediate, layers, heads, kv heads, tied
     "135M": (49152, 576, 1536, 30, 9, 3, True),
     "1B": (128256, 2048, 8192, 16, 32, 8, True),
@@ -36,7 +36,9 @@ SHAPES = {  # vocabulary, hidden, intermediate, layers, heads, kv heads, tied
 }
 # By weights of a block, what stands for 135M: (hidden, heads, kv heads, share). The shares make 576, 9 and 3 of them.
 NEIGHBOURS = {128: ((512, 8, 4, 0.5), (640, 10, 2, 0.5)), 256: ((512, 8, 2, 0.75), (768, 12, 6, 0.25))}
-SCALE_FIRST = {"Q1_0": True, "TQ1_0": False, "TQ2_0": False, "Q4_0": True, "Q8_0": True}
+# Where in a block its 16-bit scales stand.
+SCALES = {"Q1_0": slice(0, 2), "TQ1_0": slice(-2, None), "TQ2_0": slice(-2, None), "Q2_K": slice(-4, None),
+          "Q4_0": slice(0, 2), "Q8_0": slice(0, 2)}
 
 
 def type_named(name):
@@ -115,7 +117,8 @@ class File:
         block, size = gguf.GGML_QUANT_SIZES[kind]
         blocks = self.random.integers(0, 256, (rows, columns // block, size), numpy.uint8)
         scale = numpy.float16(0.05 / 127 if kind.name == "Q8_0" else columns ** -0.5)
-        blocks[..., slice(0, 2) if SCALE_FIRST[kind.name] else slice(-2, None)] = scale.reshape(1).view(numpy.uint8)
+        scales = blocks[..., SCALES[kind.name]]
+        scales[...] = numpy.tile(scale.reshape(1).view(numpy.uint8), scales.shape[-1] // 2)
         return blocks.reshape(rows, -1)
 
 

@@ -12,7 +12,7 @@ namespace program {
 
 struct DecodingFlags {
   binllm::GenerateOptions options;
-  std::string head{};
+  std::string head{}, cache{"float"};
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
@@ -20,6 +20,9 @@ struct DecodingFlags {
     binllm::SamplingOptions::visit(without("seed", v), o);
     v("stop", o.stop, "text at which to end, not printed; again for another", repeated_texts());
     v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
+    v("cache", self.cache, "precision of the key-value cache: float, bf16, int8", cache_precisions());
+    v("speculate", o.speculate, "tokens looked up in the text and read ahead at most, while one text runs; 0: off",
+      between(0, binllm::GenerateOptions::most_proposed));
     v("sharpness", o.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
   }
   void check() const { options.check(); }
@@ -34,6 +37,7 @@ struct DecodingFlags {
   [[nodiscard]] binllm::GenerateOptions chosen(std::uint64_t seed) const {
     binllm::GenerateOptions all = options;
     all.seed = seed;
+    all.cache = binllm::vocabulary_precision_named(cache);
     if (!head.empty()) all.vocabulary = binllm::vocabulary_precision_named(head);
     return all;
   }

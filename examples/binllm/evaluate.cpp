@@ -28,7 +28,7 @@ struct EvaluateOptions {
   std::string tasks;
   fs::path tasks_data, out;
   binllm::Index items = all, max_length = 0;
-  std::string bos = "none";
+  std::string bos = "none", cache{"float"};
   double sharpness = infinity;
   std::string tokenizer;
   DeviceChoice device;
@@ -47,6 +47,8 @@ struct EvaluateOptions {
       count_from(0));
     v("windows", self.windows, "only the first so many windows", shown_as("all", at_least(1)));
     v("batch", self.batch, "windows computed at a time", count_from(1));
+    v("cache", self.cache, "say also the perplexity with a key-value cache in this precision: bf16, int8",
+      cache_precisions());
     v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven", any);
     v("tasks_data", self.tasks_data, "folder of the tasks' files NAME.jsonl", any);
     v("items", self.items, "only the first so many items of each task", shown_as("all", at_least(1)));
@@ -66,7 +68,7 @@ struct EvaluateOptions {
 
   void refuse_idle(const GivenFlags& given) const {
     if (!tasks.empty())
-      given.refuse({"protocol", "context", "windows", "batch"}, "a text: --text or --built-in", "--tasks");
+      given.refuse({"protocol", "context", "windows", "batch", "cache"}, "a text: --text or --built-in", "--tasks");
     if (tasks.empty()) given.refuse({"items", "max_length", "bos", "out"}, "--tasks", "a text");
     if (!built_in) given.refuse({"seed"}, "--built-in, of which it chooses the stories", "none");
   }
@@ -99,11 +101,14 @@ void evaluate_text(EvaluateOptions& o) {
           : binllm::TokenStream::from_string(binllm::read_protocol_text(protocol, o.text.front()), tokenizer);
   const auto model = o.model.open(o.device);
   if (o.context == 0) o.context = std::min(protocol.context, model.config().max_position_embeddings);
-  const auto [result, speed] = judge(model, stream,
-                                     {.context = o.context,
-                                      .batch = o.batch,
-                                      .max_windows = std::min(o.windows, protocol.most_windows(o.context)),
-                                      .sharpness = o.sharpness});
+  binllm::PerplexityOptions options{.context = o.context,
+                                    .batch = o.batch,
+                                    .max_windows = std::min(o.windows, protocol.most_windows(o.context)),
+                                    .sharpness = o.sharpness};
+  const auto [result, speed] = judge(model, stream, options);
+  options.cache = binllm::vocabulary_precision_named(o.cache);
+  const bool other_cache = options.cache != binllm::CachePrecision::float32;
+  const double cached = other_cache ? model.evaluate(stream, options).perplexity : result.perplexity;
   const std::string described = fmt::format("{}; {}", protocol.summary, binllm::Perplexity::protocol);
   const bool bos = tokenizer.bos().has_value();
   if (!o.common.json) {
@@ -113,6 +118,8 @@ void evaluate_text(EvaluateOptions& o) {
     fmt::print("scored         {}, which stand for {} bytes\n", result.scored, result.bytes);
     fmt::print("nll            {:.4f}\n", result.nll);
     fmt::print("perplexity     {:.3f}\n", result.perplexity);
+    if (other_cache)
+      fmt::print("cache in {:<5} {:.3f}, {:+.3f} %\n", o.cache, cached, 100 * (cached / result.perplexity - 1));
     fmt::print("bits per byte  {:.4f}\n", result.bits_per_byte);
     fmt::print("tokens/s       {:.0f}\n", speed);
     fmt::print("device         {}\n", o.device.description());
@@ -131,6 +138,7 @@ void evaluate_text(EvaluateOptions& o) {
             {"nll", result.nll},
             {"perplexity", result.perplexity}};
   line["bits_per_byte"] = std::isfinite(result.bits_per_byte) ? Json(result.bits_per_byte) : Json(nullptr);
+  if (other_cache) line["cached"] = {{"cache", o.cache}, {"perplexity", cached}};
   line["tokens_per_second"] = speed;
   line["protocol_name"] = protocol.name;
   line["protocol"] = described;

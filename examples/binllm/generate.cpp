@@ -103,6 +103,9 @@ Json to_json(const binllm::GenerationStatistics& s) {
           {"generated_tokens", s.generated_tokens},
           {"steps", s.steps},
           {"step_tokens", s.step_tokens},
+          {"shared_tokens", s.shared_tokens},
+          {"proposed_tokens", s.proposed_tokens},
+          {"accepted_tokens", s.accepted_tokens},
           {"prefill_seconds", s.prefill_seconds},
           {"decode_seconds", s.decode_seconds},
           {"prefill_tokens_per_second", s.prefill_tokens_per_second()},
@@ -149,8 +152,11 @@ void print_json(const std::vector<std::string>& prompts, const binllm::Generatio
 void print_statistics(const binllm::GenerationStatistics& s, const DeviceChoice& device) {
   fmt::print(stderr, "prefill             {} tokens in {:.3f} s: {:.1f} tokens/s\n", s.prompt_tokens, s.prefill_seconds,
              s.prefill_tokens_per_second());
+  if (s.shared_tokens > 0) fmt::print(stderr, "shared              {} tokens that were read before\n", s.shared_tokens);
   fmt::print(stderr, "decode              {} tokens in {} steps in {:.3f} s: {:.1f} tokens/s\n", s.step_tokens, s.steps,
              s.decode_seconds, s.decode_tokens_per_second());
+  if (s.proposed_tokens > 0)
+    fmt::print(stderr, "speculation         {} of {} proposed tokens were right\n", s.accepted_tokens, s.proposed_tokens);
   fmt::print(stderr, "generated           {} tokens\n", s.generated_tokens);
   fmt::print(stderr, "device              {}\n", device.description());
   fmt::print(stderr, "instructions        {}\n", binllm::name_of(binllm::instruction_set()));

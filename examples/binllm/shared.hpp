@@ -82,6 +82,13 @@ struct DeviceChoice {
   [[nodiscard]] std::string peaks() const;
 };
 
+/// The precisions that a key-value cache may have.
+[[nodiscard]] inline Flag cache_precisions() {
+  Flag names{any, false, false, {}, {}};
+  for (const auto precision : binllm::vocabulary_precisions) names.one_of.emplace_back(name_of(precision));
+  return names;
+}
+
 /// The model that a subcommand runs: a folder of any format.
 struct ChosenModel {
   fs::path model;
@@ -92,7 +99,7 @@ struct ChosenModel {
     v("model", self.model, "model folder: full precision, binary or packed", required());
     Flag words = shown_as("int8, on a GPU float");
     words.one_of = {"int8", "float"};
-    v("activations", self.activations, "of a packed model: int8 or float; a GPU has float alone", words);
+    v("activations", self.activations, "of a packed model: int8 or float", words);
   }
   /// Refuses flags that do nothing for a model of this format: --activations, --sharpness. Errors: those of read_config,
   /// config_inconsistent.

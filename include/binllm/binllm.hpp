@@ -54,6 +54,7 @@
 #include <binllm/ops/prelu.hpp>
 #include <binllm/ops/progressive_sign.hpp>
 #include <binllm/ops/quantise_activations.hpp>
+#include <binllm/ops/reduced_cached_attention.hpp>
 #include <binllm/ops/relu.hpp>
 #include <binllm/ops/rms_norm.hpp>
 #include <binllm/ops/rotary.hpp>

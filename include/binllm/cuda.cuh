@@ -27,6 +27,7 @@
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/sgd.hpp>
+#include <binllm/packed/packed_linear.hpp>
 
 namespace binllm::cuda {
 
@@ -43,6 +44,8 @@ struct Shipped {
   using MasterIn = View<const M, Cuda>;
   using MasterOut = View<M, Cuda>;
   using Bytes = View<std::byte, Cuda>;
+  using Packed = std::array<SignRows<T>, few_matrices>;
+  using Working = View<std::uint8_t, Cuda>;
   using Head = HeadArguments<T, Cuda>;
   using HeadMemory = HeadWorkspace<T, Cuda>;
 
@@ -108,6 +111,8 @@ const Function Shipped<T>::functions[] = {
     kernel<Linear, backward, In, In, In, To, MasterOut>(),
     kernel<LinearWithBias, forward, In, In, MasterIn, Out>(),
     kernel<LinearWithBias, backward, In, In, In, To, MasterOut, MasterOut>(),
+    kernel<PackedLinear<FloatActivations>, forward, In, Packed, Index, Working>(),
+    kernel<PackedLinear<Int8Activations>, forward, In, Packed, Index, Working>(),
     kernel<Matmul, forward, In, In, Out>(),
     kernel<Matmul, backward, In, In, In, To, To>(),
     kernel<ChannelScaling, forward, In, MasterIn, Out>(),
@@ -117,6 +122,9 @@ const Function Shipped<T>::functions[] = {
     kernel<Attention, forward, Attention, In, In, In, MasterOut, MasterOut, Out>(),
     kernel<Attention, backward, Attention, In, In, In, In, MasterIn, In, MasterOut, To, To, To>(),
     kernel<CachedAttention, forward, CachedAttention, In, In, In, MasterOut, Out>(),
+    kernel<RotaryAtPlaces, forward, In, MasterIn, MasterIn, const Place*, Index, Out>(),
+    kernel<WriteAtPlaces, forward, In, In, Out, Out, const Place*>(),
+    kernel<AttentionAtPlaces, forward, AttentionAtPlaces, In, In, In, const Place*, MasterOut, Out>(),
     kernel<ChunkedHead<CrossEntropyRows>, forward, CrossEntropyRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<CrossEntropyRows>, backward, CrossEntropyRows, Head, MasterIn, HeadMemory, MasterOut, To,
            MasterOut>(),
@@ -153,6 +161,7 @@ const Function ShippedOnce<M>::functions[] = {
     kernel<Elementwise<FastProgressiveSign<float>>, backward, FastProgressiveSign<float>, In, In, Out>(),
     room<Attention, Attention>(),
     room<CachedAttention, CachedAttention>(),
+    room<AttentionAtPlaces, AttentionAtPlaces>(),
     room<CrossEntropyRows, Index>(),
     room<DistillationRows, Index>(),
     room<TopDistillationRows, Index>(),
@@ -160,6 +169,8 @@ const Function ShippedOnce<M>::functions[] = {
     room<Embedding, Index>(),
     room<Hadamard, Index>(),
     room<LayerNorm, Shape>(),
+    room<PackedLinear<FloatActivations>, Index, Index, Index, Index>(),
+    room<PackedLinear<Int8Activations>, Index, Index, Index, Index>(),
     room<RmsNorm, Shape>(),
     product<float, float>(),
     product<bf16, bf16>(),

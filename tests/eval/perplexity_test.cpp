@@ -89,3 +89,17 @@ TEST_CASE("a loss that is not finite is an error, and no perplexity") {
   }
   CHECK(id == ErrorId::value_not_finite);
 }
+
+TEST_CASE("a cache in fewer bits costs a little perplexity, whatever the batch") {
+  auto model = small_llama<float>();
+  const auto stream = toy_stream(100);
+  const auto exact = evaluate_perplexity(model, stream, {.context = 16});
+  for (const CachePrecision cache : {CachePrecision::bfloat16, CachePrecision::int8}) {
+    const auto found = evaluate_perplexity(model, stream, {.context = 16, .batch = 4, .cache = cache});
+    CHECK(found.nll != exact.nll);
+    CHECK(found.nll == doctest::Approx(exact.nll).epsilon(0.02));
+    CHECK(found.scored == exact.scored);
+    const auto one_by_one = evaluate_perplexity(model, stream, {.context = 16, .batch = 1, .cache = cache});
+    CHECK(found.nll == doctest::Approx(one_by_one.nll).epsilon(1e-6));
+  }
+}

@@ -259,3 +259,67 @@ TEST_CASE("a text receiver ends a text, or does not let it begin") {
   CHECK(made.texts[1].text() == "b");
   CHECK(made.texts[2].continuation_tokens == 6);
 }
+
+namespace {
+
+/// Has room for long texts, and gives the same bits for a token whatever is read beside it.
+Llama<float, Cpu, Packed> long_packed() {
+  auto config = small_config();
+  config.max_position_embeddings = 300;
+  return pack(binarize<PaperRecipe<float>>(small_llama<float>(config)));
+}
+
+}  // namespace
+
+TEST_CASE("proposed tokens change how many are read at a time, and nothing else") {
+  auto model = long_packed();
+  const Prompts prompts{{3, 1, 4, 1, 5, 3, 1, 4, 1, 5, 3, 1}};
+  const auto check = [&](GenerateOptions options) {
+    options.speculate = 0;
+    const auto wanted = generate_batch(model, prompts, options);
+    for (const Index proposed : {1, 2, 3}) {
+      CAPTURE(proposed);
+      options.speculate = proposed;
+      Notes notes;
+      const auto found = generate_batch(model, prompts, options, &notes);
+      CHECK(found.sequences[0].tokens == wanted.sequences[0].tokens);
+      CHECK(found.sequences[0].finish == wanted.sequences[0].finish);
+      CHECK(std::ssize(notes.tokens[0]) == found.statistics.generated_tokens);
+      const auto& s = found.statistics;
+      CHECK(s.step_tokens == wanted.statistics.step_tokens);
+      CHECK(s.accepted_tokens <= s.proposed_tokens);
+      CHECK(s.steps + s.accepted_tokens == s.step_tokens);
+    }
+    return wanted;
+  };
+  for (const CachePrecision cache : vocabulary_precisions) {
+    for (const double temperature : {0.0, 0.8}) {
+      const auto free = check({.max_tokens = 80, .temperature = temperature, .seed = 3, .cache = cache});
+      check({.max_tokens = 80, .temperature = temperature, .repetition_penalty = 1.2, .cache = cache});
+      check({.max_tokens = 80, .temperature = temperature, .seed = 3, .context = 40, .cache = cache});  // last_position
+      model.config.eos_token_ids = {free.sequences[0].tokens[50]};
+      check({.max_tokens = 80, .temperature = temperature, .seed = 3, .cache = cache});
+      model.config.eos_token_ids = {};
+    }
+  }
+  for (const Index tokens : {0, 1, 2, 3}) check({.max_tokens = tokens});
+  const auto greedy = generate_batch(model, prompts, {.max_tokens = 200, .speculate = 3});
+  CHECK(greedy.statistics.accepted_tokens > 0);  // a tiny model repeats itself
+}
+
+TEST_CASE("the beginning of a prompt that was read in another is not read again") {
+  auto model = long_packed();
+  const auto shared = random_ids({140}, 37, 8);
+  Prompts prompts;
+  for (const std::int32_t last : {1, 2, 3, 4, 5}) {
+    prompts.emplace_back(shared.view().data, shared.view().data + 140);
+    prompts.back().insert(prompts.back().end(), {last, 7, last, 9, 11});
+  }
+  for (const Index slots : {1, 2, 5}) {
+    const auto made = generate_batch(model, prompts, {.max_tokens = 12, .sequences = slots});
+    CHECK(made.statistics.shared_tokens == 4 * 128);
+    CHECK(made.statistics.prompt_tokens == 5 * 145 - 4 * 128);
+    for (std::size_t i = 0; i < prompts.size(); ++i)
+      CHECK(made.sequences[i].tokens == generate_tokens(model, prompts[i], {.max_tokens = 12}));
+  }
+}

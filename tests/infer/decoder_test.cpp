@@ -9,6 +9,7 @@
 
 #include <array>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 using namespace binllm;
@@ -245,4 +246,74 @@ TEST_CASE("the memory report adds up to what a device has handed out") {
   };
   check(Dense{});
   check(Binary<PaperRecipe<float>>{});
+}
+
+TEST_CASE("a few tokens at once get what they get one by one, bit for bit, whatever the cache") {
+  const Tokens tokens = random_tokens(24, 3);
+  auto model = small_packed();
+  for (const CachePrecision cache : vocabulary_precisions) {
+    const DecoderOptions options{.vocabulary = VocabularyPrecision::bfloat16, .cache = cache};
+    Decoder one(model, options), four(model, options);
+    const auto single = read_in_parts(one, 0, tokens, 1);
+    for (Index i = 0; i < 24; i += 4) {
+      const auto rows = host(four.prefill_each(0, std::span(tokens).subspan(static_cast<std::size_t>(i), 4)));
+      for (Index t = 0; t < 4; ++t)
+        CHECK(same_bits(rows.view().middle_rows(t, 1), single[static_cast<std::size_t>(i + t)].view()));
+    }
+  }
+}
+
+TEST_CASE("a cache in fewer bits changes logits a little and memory a lot") {
+  const Tokens tokens = random_tokens(30, 3);
+  auto model = small_packed();
+  Decoder exact(model);
+  const auto wanted = read_in_parts(exact, 0, tokens, 6);
+  for (const CachePrecision cache : {CachePrecision::bfloat16, CachePrecision::int8}) {
+    Decoder decoder(model, {.cache = cache});
+    CHECK(decoder.cache_precision() == cache);
+    const auto found = read_in_parts(decoder, 0, tokens, 6);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CHECK(!same_bits(found[i].view(), wanted[i].view()));
+      CHECK(largest_difference(found[i].view(), wanted[i].view()) < 1);
+    }
+    CHECK(2 * decoder.memory().key_value_cache <= exact.memory().key_value_cache);
+  }
+}
+
+TEST_CASE("a sequence starts from what another has read of the same text, and gets the same bits") {
+  auto config = small_config();
+  config.max_position_embeddings = 200;
+  const Tokens first = random_tokens(150, 5), own = random_tokens(66, 6);
+  Tokens text(first.begin(), first.begin() + 100);
+  text.insert(text.end(), own.begin(), own.end());
+  const std::span all(text);
+  const auto check = [&](auto model, const DecoderOptions& options, double tolerance) {
+    DecoderOptions several = options;
+    several.sequences = 2;
+    Decoder whole(model, options), decoder(model, several);
+    const auto wanted = host(whole.prefill(0, text));
+    CHECK(decoder.longest_beginning(text).tokens == 0);
+    decoder.prefill(0, first);
+    for (const auto& [into, shared] : {std::pair<Index, Index>{1, 64}, {0, 128}}) {  // whole tiles; of the text itself
+      const SharedBeginning known = decoder.longest_beginning(text);
+      CHECK(known.tokens == shared);
+      decoder.start_from(into, known);
+      CHECK(decoder.length(into) == shared);
+      const auto rest = all.subspan(static_cast<std::size_t>(shared));
+      CHECK(largest_difference(decoder.prefill(into, rest), read(wanted.view())) <= tolerance);
+    }
+    CHECK(decoder.longest_beginning(all.first(68)).tokens == 0);  // too few would be left
+    decoder.restart(0);
+    CHECK(decoder.longest_beginning(text).tokens == 128);  // forgotten, but still there
+    const std::int32_t other = 1;
+    for (const Index sequence : {0, 1}) {
+      decoder.restart(sequence);
+      decoder.prefill(sequence, {&other, 1});
+    }
+    CHECK(decoder.longest_beginning(text).tokens == 0);
+    CHECK(id_of([&] { decoder.start_from(0, {1, 1}); }) == ErrorId::index_out_of_range);
+  };
+  for (const CachePrecision cache : vocabulary_precisions)
+    check(small_packed(config), {.vocabulary = VocabularyPrecision::int8, .cache = cache}, 0);
+  check(small_llama<float>(config), in_float, 2e-5);
 }

@@ -58,6 +58,8 @@ void on_bf16_rows(const Check& check) {
 #if defined(__x86_64__)
   if (is_supported(InstructionSet::avx2)) check(cpu::Avx2Bf16Rows{});
   if (is_supported(InstructionSet::avx512)) check(cpu::Avx512Bf16Rows{});
+#elif defined(__wasm_simd128__)
+  check(cpu::Simd128Bf16Rows{});
 #endif
 }
 template <class Check>
@@ -66,6 +68,8 @@ void on_int8_rows(const Check& check) {
 #if defined(__x86_64__)
   if (is_supported(InstructionSet::avx2)) check(cpu::Avx2Int8Rows{});
   if (is_supported(InstructionSet::avx512)) check(cpu::Avx512Int8Rows{});
+#elif defined(__wasm_simd128__)
+  check(cpu::Simd128Int8Rows{});
 #endif
 }
 

@@ -66,7 +66,8 @@ constexpr std::array<std::array<Index, 3>, 5> shapes{
 }  // namespace
 
 TEST_CASE("int8 products are the bits of the definition, whatever instructions, threads and tokens beside") {
-  for (const auto [tokens, rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index tokens = shape[0], rows = shape[1], cols = shape[2];
     CAPTURE(tokens);
     CAPTURE(rows);
     CAPTURE(cols);
@@ -89,7 +90,8 @@ TEST_CASE("int8 products are the bits of the definition, whatever instructions, 
 }
 
 TEST_CASE("float products are within a few roundings of the definition, with the same bits at any number of threads") {
-  for (const auto [tokens, rows, cols] : shapes) {
+  for (const auto& shape : shapes) {
+    const Index tokens = shape[0], rows = shape[1], cols = shape[2];
     CAPTURE(tokens);
     CAPTURE(rows);
     CAPTURE(cols);
@@ -131,4 +133,31 @@ TEST_CASE("a product of known signs") {
     const auto found = by_kernel<FloatActivations>(View<const float>(x.view().data, Shape{1, 3}), matrix);
     CHECK(largest_difference(found.view(), {2.0 * (1 - 10 + 100), 0.5 * (-1 + 10 - 100)}) == 0);
   });
+}
+
+TEST_CASE("several products with one input are the bits of each alone, whatever instructions and threads") {
+  const auto check = [&]<class Policy>(Policy, Index tokens) {
+    constexpr Index cols = 201;
+    const auto x = normal_tensor<float>({tokens, cols}, 1);
+    std::vector<PackedMatrix<float>> matrices;
+    for (const Index rows : {130, 64, 7}) matrices.push_back(packed_normal<float>(rows, cols, 2));
+    std::vector<Tensor<float>> made;
+    std::vector<PackedProduct<float>> products;
+    for (const auto& matrix : matrices) made.emplace_back(Shape{tokens, matrix.rows()});
+    for (std::size_t i = 0; i < made.size(); ++i) products.push_back({&matrices[i], made[i].view()});
+    with_each_instruction_set([&] {
+      for (const int threads : {1, 2, 3}) {
+        const Threads use(threads);
+        using Fast = Kernel<PackedLinear<Policy>, Cpu>;
+        Tensor<std::uint8_t> memory({Fast::template workspace<float>(tokens, cols)});
+        Fast::template forward_each<float>(read(x.view()), products, memory.view());
+        for (std::size_t i = 0; i < made.size(); ++i)
+          CHECK(same_bits(made[i].view(), by_kernel<Policy>(read(x.view()), matrices[i]).view()));
+      }
+    });
+  };
+  for (const Index tokens : {1, 3, 150}) {
+    check(Int8Activations{}, tokens);
+    check(FloatActivations{}, tokens);
+  }
 }

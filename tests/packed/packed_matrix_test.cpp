@@ -73,8 +73,8 @@ TEST_CASE("known bytes: block, row and bit of a sign in the stream of tiles") {
 }
 
 TEST_CASE("rows go in and come out again, for any size; what fills up the last tile and block is zero") {
-  for (const auto [rows, cols] :
-       {std::array<Index, 2>{1, 1}, {3, 31}, {64, 32}, {65, 33}, {130, 300}, {7, 8}, {63, 97}}) {
+  for (const auto& shape : {std::array<Index, 2>{1, 1}, {3, 31}, {64, 32}, {65, 33}, {130, 300}, {7, 8}, {63, 97}}) {
+    const Index rows = shape[0], cols = shape[1];
     CAPTURE(rows);
     CAPTURE(cols);
     PackedMatrix<float> matrix(rows, cols);

@@ -73,6 +73,10 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
     nll[i] = line.at("nll").get<double>();
   }
   CHECK(nll[1] == doctest::Approx(nll[2]).epsilon(1e-5));  // the binary folder with Sign, and its packed form
+  const auto cached = run(folder, "evaluate --built-in --context 32 --windows 20 --cache int8 --json --model " + model);
+  const auto told = nlohmann::json::parse(cached.out);
+  CHECK(told.at("nll") == doctest::Approx(nll[0]));
+  CHECK(told.at("cached").at("perplexity") == doctest::Approx(told.at("perplexity").get<double>()).epsilon(0.05));
   const auto rounded = run(folder, "evaluate --built-in --context 32 --windows 20 --json --model " + folders[2]);
   CHECK(nlohmann::json::parse(rounded.out).at("nll") == results[5].at("nll"));
 
@@ -93,7 +97,7 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   }
   const auto unknown = run(folder, exact, "BINLLM_FORCE_ISA=sse9");
   CHECK(unknown.code == 1);
-  CHECK(unknown.error.find("plain, neon, avx2, avx512 or amx") != std::string::npos);
+  CHECK(unknown.error.find("plain, simd128, neon, avx2, avx512 or amx") != std::string::npos);
   const auto shown = run(folder, "inspect --model " + made + "/packed --json");
   REQUIRE(shown.code == 0);
   CHECK(nlohmann::json::parse(shown.out).at("bits").at("signs_only") == 1);
@@ -344,7 +348,14 @@ TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics"
     CHECK((found.at("vocabulary") > 0) == (head != "float"));
   }
 
+  const auto in_float = key_value_cache("").get<std::size_t>();
+  CHECK(key_value_cache(" --cache bf16") == in_float / 2);
+  CHECK(key_value_cache(" --cache int8") < in_float / 2);
+
   const auto greedy = nlohmann::json::parse(run(folder, job + " --json").out);
+  const auto ahead = nlohmann::json::parse(run(folder, job + " --json --speculate 3").out);
+  CHECK(ahead.at("text") == greedy.at("text"));
+  CHECK(ahead.at("statistics").contains("accepted_tokens"));
   const auto continuation = greedy.at("results").at(0).at("continuation").get<std::string>();
   CHECK(greedy.at("text") == "One day" + continuation);
   CHECK(run(folder, job + " --temperature 9 --top-k 1").out == "One day" + continuation + "\n");
@@ -649,10 +660,8 @@ TEST_CASE("on a GPU every command gives what it gives on the CPU") {
   CHECK(results[4].at("nll").get<double>() == doctest::Approx(packed).epsilon(1e-4));
   for (const std::string of : {"/binary", "/packed"})
     CHECK(nll_of(folder, made + of + " --device cuda") == doctest::Approx(packed).epsilon(1e-4));
-  const auto refused =
-      run(folder, "evaluate --built-in --context 32 --device cuda --activations int8 --model " + made + "/packed");
-  CHECK(refused.code == 1);
-  CHECK(refused.error.find("float on a GPU") != std::string::npos);
+  CHECK(nll_of(folder, made + "/packed --device cuda --activations int8") ==
+        doctest::Approx(nll_of(folder, made + "/packed --activations int8")).epsilon(1e-4));
 
   for (const std::string& of : {model, made + "/binary", made + "/packed --activations float --head float"}) {
     const std::string job = "generate --max-tokens 12 --prompt 'One day' --prompt Two --model " + of;

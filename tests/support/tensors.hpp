@@ -102,9 +102,14 @@ bool same_bits(View<A> a, View<B> b) {
   return a.size() == b.size() && std::memcmp(a.data, b.data, static_cast<std::size_t>(a.size()) * sizeof(A)) == 0;
 }
 
-/// A number of threads for the length of a scope; one afterwards.
+/// A number of threads for the length of a scope, where the system has threads; one afterwards.
 struct Threads {
-  explicit Threads(int count) { set_thread_count(count); }
+  explicit Threads(int count) {
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+    count = 1;
+#endif
+    set_thread_count(count);
+  }
   ~Threads() { set_thread_count(1); }
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;

@@ -53,6 +53,9 @@ struct Runtime {
   static void copy(void* to, const void* from, std::size_t bytes);
   static void zero(void* pointer, std::size_t bytes);
   static void synchronise();
+  /// Host memory that the GPU may write without a stop on the way; where the system refuses, copies stop as before.
+  static void lock_pages(void* pointer, std::size_t bytes) noexcept;
+  static void unlock_pages(void* pointer) noexcept;
 
   // a recording of work: between begin and end nothing runs; `replay` runs all of it
   static void begin_recording();
@@ -103,6 +106,9 @@ struct Backend<Cuda> {
   static void zero(void* pointer, std::size_t bytes) { R::zero(pointer, bytes); }
   /// Waits for all work. Errors: device_failed, also for what failed earlier.
   static void synchronise() { R::synchronise(); }
+  /// For host memory that is copied to again and again.
+  static void lock_pages(void* pointer, std::size_t bytes) noexcept { R::lock_pages(pointer, bytes); }
+  static void unlock_pages(void* pointer) noexcept { R::unlock_pages(pointer); }
 
   // ---- formulas over blocks
   template <Write mode = Write::assign, class T, class F, class... In>

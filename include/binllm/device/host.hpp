@@ -4,6 +4,7 @@
 #include <binllm/device/cpu.hpp>
 
 #include <type_traits>
+#include <utility>
 
 namespace binllm {
 
@@ -39,6 +40,36 @@ class OnHost {
  private:
   Tensor<T> copy_;
   View<const T> view_;
+};
+
+/// A tensor of the host that a device's blocks are copied to often: its pages stay in memory where the device can use
+/// that, so that a copy needs no other one on the way.
+template <class T, class Device>
+class Landing {
+ public:
+  Landing() = default;
+  explicit Landing(const Shape& shape) : block_(shape) {
+    if constexpr (locks)
+      Backend<Device>::lock_pages(block_.view().data, static_cast<std::size_t>(block_.size()) * sizeof(T));
+  }
+  Landing(Landing&&) noexcept = default;
+  Landing& operator=(Landing&& other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Landing() {
+    if constexpr (locks) {
+      if (block_.size() > 0) Backend<Device>::unlock_pages(block_.view().data);
+    }
+  }
+  [[nodiscard]] Index size() const noexcept { return block_.size(); }
+  [[nodiscard]] View<T> view() noexcept { return block_.view(); }
+
+ private:
+  static constexpr bool locks = requires(void* pointer, std::size_t bytes) {
+    Backend<Device>::lock_pages(pointer, bytes);
+  };
+  Tensor<T> block_;
 };
 
 }  // namespace binllm

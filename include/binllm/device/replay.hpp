@@ -5,6 +5,12 @@
 
 namespace binllm {
 
+/// Whether a device records work.
+template <class Device>
+inline constexpr bool records = false;
+template <>
+inline constexpr bool records<Cuda> = true;
+
 /// Runs a body that asks a device for the same work at every call: all that differs from call to call must be data on
 /// the device. A device that can record work does not need the body again. The primary runs it every time.
 template <class Device>

@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <optional>
 #include <string_view>
+#include <vector>
 
 namespace binllm {
 
@@ -31,6 +34,8 @@ struct PerplexityOptions {
   Index batch = 8;  ///< windows computed at a time; changes memory, and bits of the sum only
   Index max_windows = std::numeric_limits<Index>::max();       ///< the first so many
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models; infinity is Sign
+  /// Attention reads keys and values as a decoder's cache of this precision keeps them, those of the token itself too.
+  CachePrecision cache = CachePrecision::float32;
 };
 
 /// What evaluate_perplexity asks of its arguments, to be found out before a long run rather than after it.
@@ -49,6 +54,18 @@ inline void check_perplexity(const ModelConfig& config, const TokenStream& strea
               fmt::format("at least {} tokens", options.context), fmt::format("{}", stream.size()));
 }
 
+namespace detail {
+/// The first `count` sequences are active and have seen nothing.
+template <class T, class Device>
+[[nodiscard]] KeyValueCache<T, Device>& begun_afresh(KeyValueCache<T, Device>& cache, Index count) {
+  std::vector<Index> sequences(static_cast<std::size_t>(count));
+  std::iota(sequences.begin(), sequences.end(), Index{0});
+  cache.activate(sequences);
+  for (const Index sequence : sequences) cache.restart(sequence);
+  return cache;
+}
+}  // namespace detail
+
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
 /// below 2, or beyond the model's positions), token_out_of_range, value_not_finite.
 template <LanguageModel Model>
@@ -66,6 +83,8 @@ template <LanguageModel Model>
   const Index batch = std::min(options.batch, windows);
   Tensor<std::int32_t> ids(Shape{batch, n - 1}), targets(Shape{batch, n - 1});
   Tensor<std::int32_t, Device> device_ids(ids.shape()), device_targets(ids.shape());
+  std::optional<KeyValueCache<T, Device>> cache;
+  if (options.cache != CachePrecision::float32) cache.emplace(model.cache(n - 1, batch, options.cache));
   double sum = 0;
   std::uint64_t bytes = 0;
   for (Index first = 0; first < windows; first += batch) {
@@ -84,6 +103,7 @@ template <LanguageModel Model>
     copy_to_device(read(ids.view()), device_ids.view());
     copy_to_device(read(targets.view()), device_targets.view());
     Pass<T, Device> pass{tape, scalars};
+    if (cache) pass.cache = &detail::begun_afresh(*cache, count);
     const auto loss = model.loss(pass, read(device_ids.view().middle_rows(0, count)),
                                  read(device_targets.view().middle_rows(0, count)));
     sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);

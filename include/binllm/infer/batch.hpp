@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/infer/decoder.hpp>
 #include <binllm/infer/generation.hpp>
+#include <binllm/infer/look_up.hpp>
 #include <binllm/infer/sampling.hpp>
 
 #include <algorithm>
@@ -44,21 +45,36 @@ class BatchRun {
   [[nodiscard]] GeneratedSequence& sequence(Index prompt) { return made_.sequences[static_cast<std::size_t>(prompt)]; }
 
   void begin(Index prompt) {
-    const Running entered{free_slots_.back(), prompt, std::ssize(sequence(prompt).tokens)};
-    free_slots_.pop_back();
+    const std::span<const std::int32_t> text(sequence(prompt).tokens);
+    const SharedBeginning known = decoder_.longest_beginning(text);
+    const Running entered{take_slot(known), prompt, std::ssize(text)};
     if (!receiver_.on_begin(prompt)) return static_cast<void>(end(entered, FinishReason::stopped));
     if (options_.max_tokens == 0) return static_cast<void>(end(entered, FinishReason::max_tokens));
     const auto start = Clock::now();
-    decoder_.keep(entered.slot, read_);
-    const auto fresh = std::span<const std::int32_t>(sequence(prompt).tokens).subspan(static_cast<std::size_t>(read_));
+    if (known.tokens > read_) {
+      decoder_.start_from(entered.slot, known);
+      made_.statistics.shared_tokens += known.tokens - read_;
+    } else {
+      decoder_.keep(entered.slot, read_);
+    }
+    const auto fresh = text.subspan(static_cast<std::size_t>(decoder_.length(entered.slot)));
     const std::int32_t token = choose(prompt, decoder_.prefill(entered.slot, fresh));
     made_.statistics.prompt_tokens += std::ssize(fresh);
     made_.statistics.prefill_seconds += seconds_since(start);
     if (take(entered, token)) running_.push_back(entered);
   }
-  /// One token for each running sequence.
+  /// A free slot: the one that has the beginning already, if it is free.
+  [[nodiscard]] Index take_slot(const SharedBeginning& known) {
+    auto slot = std::find(free_slots_.begin(), free_slots_.end(), known.sequence);
+    if (known.tokens == 0 || slot == free_slots_.end()) slot = free_slots_.end() - 1;
+    const Index taken = *slot;
+    free_slots_.erase(slot);
+    return taken;
+  }
+  /// One token for each running sequence; or for the only one as many as were proposed rightly, and one.
   void step() {
     if (running_.empty()) return;
+    if (running_.size() == 1 && options_.speculate > 0 && speculate(running_.front())) return;
     const auto start = Clock::now();
     slots_.clear(), tokens_.clear();
     for (const Running& running : running_) {
@@ -75,6 +91,37 @@ class BatchRun {
     for (std::size_t i = 0; i < running_.size(); ++i)
       if (take(running_[i], tokens_[i])) running_[kept++] = running_[i];
     running_.resize(kept);
+  }
+  /// Reads what is proposed behind the last token in the same pass, and takes tokens as long as they are those. False:
+  /// nothing was proposed.
+  [[nodiscard]] bool speculate(const Running running) {
+    const auto start = Clock::now();
+    const auto& text = sequence(running.prompt).tokens;
+    const Index read = std::ssize(text) - 1, wanted = options_.max_tokens - (std::ssize(text) - running.prompt_tokens);
+    const Index room = std::min({options_.speculate, decoder_.capacity() - read - 1, wanted - 1});
+    const auto proposed = look_up(text, room);
+    if (proposed.empty()) return false;
+    tokens_.assign(1, text.back());
+    tokens_.insert(tokens_.end(), proposed.begin(), proposed.end());
+    const auto logits = decoder_.prefill_each(running.slot, tokens_);
+    auto& statistics = made_.statistics;
+    ++statistics.steps;
+    statistics.proposed_tokens += std::ssize(tokens_) - 1;
+    statistics.decode_seconds += seconds_since(start);
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      const auto choosing = Clock::now();
+      const std::int32_t token = choose(running.prompt, logits.middle_rows(static_cast<Index>(i), 1));
+      const bool right = i + 1 < tokens_.size() && token == tokens_[i + 1];
+      ++statistics.step_tokens;
+      statistics.accepted_tokens += right ? 1 : 0;
+      statistics.decode_seconds += seconds_since(choosing);
+      const bool goes_on = take(running, token);
+      if (!goes_on) running_.clear();
+      if (goes_on && right) continue;
+      decoder_.keep(running.slot, read + 1 + static_cast<Index>(i));
+      break;
+    }
+    return true;
   }
   [[nodiscard]] std::int32_t choose(Index prompt, View<const Logit> logits) {
     const auto& history = sequence(prompt).tokens;
@@ -100,7 +147,7 @@ class BatchRun {
     if (!receiver_.on_token(running.prompt, token)) return end(running, FinishReason::stopped);
     if (std::ssize(tokens) - running.prompt_tokens >= options_.max_tokens)
       return end(running, FinishReason::max_tokens);
-    return decoder_.length(running.slot) < decoder_.capacity() || end(running, FinishReason::last_position);
+    return std::ssize(tokens) <= decoder_.capacity() || end(running, FinishReason::last_position);
   }
   bool end(const Running& running, FinishReason reason) {
     sequence(running.prompt).finish = reason;

@@ -2,6 +2,7 @@
 /// A model that reads tokens one after the other: several sequences, each with the keys and values of what it has seen.
 #pragma once
 #include <binllm/device/host.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/infer/decoder_memory.hpp>
 #include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/causal_lm.hpp>
@@ -10,9 +11,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace binllm {
 
@@ -21,18 +24,29 @@ struct DecoderOptions {
   Index capacity = 0;  ///< tokens of one sequence at most; 0: the model's positions
   double sharpness = std::numeric_limits<double>::infinity();  ///< t of binary models
   std::optional<VocabularyPrecision> vocabulary{};             ///< empty: what the format says, else float
+  CachePrecision cache = CachePrecision::float32;              ///< of keys and values
 };
 
-/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say.
-template <class F>
+/// The beginning of a text that a sequence of a decoder has read.
+struct SharedBeginning {
+  Index sequence = 0, tokens = 0;
+};
+
+/// The precision in which a decoder keeps the vocabulary of a model of this format, where its options do not say: what
+/// the format says, where the device has that, else float.
+template <class Matrix, class F>
 [[nodiscard]] VocabularyPrecision default_vocabulary(const F& format) {
+  const auto has = [](VocabularyPrecision wanted) {
+    if constexpr (requires { Matrix::has(wanted); }) return Matrix::has(wanted);
+    return true;
+  };
+  VocabularyPrecision said = VocabularyPrecision::float32;
   if constexpr (requires { format.chosen_vocabulary(); }) {
-    return format.chosen_vocabulary();
+    said = format.chosen_vocabulary();
   } else if constexpr (requires { F::vocabulary; }) {
-    return F::vocabulary;
-  } else {
-    return VocabularyPrecision::float32;
+    said = F::vocabulary;
   }
+  return has(said) ? said : VocabularyPrecision::float32;
 }
 
 /// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
@@ -58,6 +72,8 @@ class Decoder {
   [[nodiscard]] Index capacity() const noexcept { return cache_.capacity(); }
   /// In which embedding and head are kept.
   [[nodiscard]] VocabularyPrecision precision() const noexcept { return embedding_.precision(); }
+  /// In which keys and values are kept.
+  [[nodiscard]] CachePrecision cache_precision() const noexcept { return cache_precision_; }
   /// Tokens that a sequence has read. Errors: index_out_of_range.
   [[nodiscard]] Index length(Index sequence) const { return cache_.length(checked(sequence)); }
   /// Forgets what a sequence has read. Errors: index_out_of_range.
@@ -70,18 +86,52 @@ class Decoder {
     cache_.keep(sequence, tokens);
   }
 
+  /// The longest beginning of a text that some sequence has read in one prefill, also where it was restarted since, as
+  /// long as no other token was read in its place. A sequence that starts from it and reads the rest in one prefill gets
+  /// what it gets from reading the whole text in one: bit for bit where what it gets does not depend on the others that
+  /// are read beside it. That is why only whole tiles of attention count, and more than a few tokens are left to read.
+  [[nodiscard]] SharedBeginning longest_beginning(std::span<const std::int32_t> text) const {
+    SharedBeginning longest;
+    constexpr Index tile = Attention::tile_queries;
+    const Index most = std::max<Index>(0, std::ssize(text) - Attention::few_queries - 1);
+    for (Index s = 0; s < sequences(); ++s) {
+      const auto& read = prefilled_[static_cast<std::size_t>(s)];
+      const Index limit = std::min<Index>(most, std::ssize(read));
+      const Index alike = std::mismatch(read.begin(), read.begin() + limit, text.begin()).first - read.begin();
+      if (alike / tile * tile > longest.tokens) longest = {s, alike / tile * tile};
+    }
+    return longest;
+  }
+  /// A sequence has read what `beginning` says and nothing else. Errors: index_out_of_range.
+  void start_from(Index sequence, const SharedBeginning& beginning) {
+    auto& own = prefilled_[static_cast<std::size_t>(checked(sequence))];
+    const auto& from = prefilled_[static_cast<std::size_t>(checked(beginning.sequence))];
+    if (beginning.tokens < 0 || beginning.tokens > std::ssize(from))
+      throw Error(ErrorId::index_out_of_range, "Decoder", "beginning", fmt::format("at most {} tokens", from.size()),
+                  fmt::format("{}", beginning.tokens));
+    if (sequence == beginning.sequence) return cache_.keep(sequence, beginning.tokens);
+    cache_.copy(beginning.sequence, sequence, beginning.tokens);
+    own.assign(from.begin(), from.begin() + beginning.tokens);
+  }
+
   /// Reads the tokens of one sequence in one pass; the logits (1, V) after its last token, valid until the next call.
   /// Errors, before anything is read: empty_tensor, index_out_of_range (no such sequence, or beyond the capacity),
   /// token_out_of_range.
   View<const Logit> prefill(Index sequence, std::span<const std::int32_t> tokens) {
-    return read_tokens({&sequence, 1}, tokens, static_cast<Index>(tokens.size()));
+    return read_tokens({&sequence, 1}, tokens, static_cast<Index>(tokens.size()), 1);
+  }
+  /// The same, with the logits (tokens, V) after each of them. Up to Attention::few_queries tokens get what they get one
+  /// by one, as far as several sequences in one step get what each alone gets.
+  View<const Logit> prefill_each(Index sequence, std::span<const std::int32_t> tokens) {
+    const auto count = static_cast<Index>(tokens.size());
+    return read_tokens({&sequence, 1}, tokens, count, count);
   }
   /// Reads one token for each of several different sequences, in one pass; the logits (sequences, V), valid until the
   /// next call. Errors as above, and shape_mismatch for more or fewer tokens than sequences.
   View<const Logit> step(std::span<const Index> sequences, std::span<const std::int32_t> tokens) {
     check_shape("Decoder", "tokens", Shape{static_cast<Index>(tokens.size())},
                 Shape{static_cast<Index>(sequences.size())});
-    return read_tokens(sequences, tokens, 1);
+    return read_tokens(sequences, tokens, 1, 1);
   }
 
   /// Bytes that model and decoder hold at present.
@@ -89,8 +139,9 @@ class Decoder {
     DecoderMemory memory = detail::memory_of_model(model_);
     memory.vocabulary = embedding_.bytes() + head_.bytes();
     memory.key_value_cache = cache_.bytes();
-    memory.working = tape_.value_bytes() + detail::bytes_of(ids_) + detail::bytes_of(logits_) +
-                     detail::bytes_of(host_logits_) + StepScalars<Device>::capacity * sizeof(double);
+    memory.working = tape_.value_bytes() + (recorded_ ? recorded_->tape.value_bytes() : 0) + detail::bytes_of(ids_) +
+                     detail::bytes_of(logits_) + static_cast<std::size_t>(host_logits_.size()) * sizeof(Logit) +
+                     StepScalars<Device>::capacity * sizeof(double);
     return memory;
   }
 
@@ -103,12 +154,15 @@ class Decoder {
   Decoder(std::optional<Model> owned, const Model* borrowed, const DecoderOptions& options)
       : owned_(std::move(owned)),
         model_(owned_ ? *owned_ : *borrowed),
-        cache_(model_.cache(checked_capacity(model_.config, options), options.sequences)),
-        embedding_(read(model_.embed_tokens.value), options.vocabulary.value_or(default_vocabulary(model_.format))),
+        cache_precision_(options.cache),
+        cache_(model_.cache(checked_capacity(model_.config, options), options.sequences, options.cache)),
+        prefilled_(static_cast<std::size_t>(options.sequences)),
+        embedding_(read(model_.embed_tokens.value),
+                   options.vocabulary.value_or(default_vocabulary<VocabularyMatrix<T, Device>>(model_.format))),
         ids_(Shape{std::max(cache_.capacity(), cache_.sequences())}),
         logits_(Shape{cache_.sequences(), model_.config.vocab_size}) {
     if (!config().tie_word_embeddings) head_ = VocabularyMatrix<T, Device>(read(model_.lm_head.value), precision());
-    if constexpr (!host_accessible<Device>) host_logits_ = Tensor<Logit>(logits_.shape());
+    if constexpr (!host_accessible<Device>) host_logits_ = Landing<Logit, Device>(logits_.shape());
     scalars_.set(StepScalars<Device>::sharpness, options.sharpness);
   }
   [[nodiscard]] static Index checked_capacity(const ModelConfig& config, const DecoderOptions& options) {
@@ -122,30 +176,93 @@ class Decoder {
                 fmt::format("{}, {}", options.sequences, options.capacity));
   }
 
-  /// As many tokens of each sequence, sequence by sequence; the logits after the last one of each.
-  View<const Logit> read_tokens(std::span<const Index> sequences, std::span<const std::int32_t> tokens, Index of_each) {
+  /// As many tokens of each sequence, sequence by sequence; the logits after the last `wanted` of each. Of several
+  /// sequences one token is read.
+  View<const Logit> read_tokens(std::span<const Index> sequences, std::span<const std::int32_t> tokens, Index of_each,
+                                Index wanted) {
     const auto rows = static_cast<Index>(sequences.size()), count = static_cast<Index>(tokens.size());
     const View<const std::int32_t> given(tokens.data(), Shape{rows, of_each});
     check_not_empty("Decoder", "tokens", Shape{count});
     check_token_ids("Decoder", given, config().vocab_size);
     cache_.activate(sequences);
     cache_.check_room(rows, of_each);
-    tape_.reset();
-    const NoGrad<Device> pause(tape_);
+    for (const Index sequence : sequences) forget_prefilled(sequence);
     const View<std::int32_t, Device> ids(ids_.view().data, given.shape);
     copy_to_device(given, ids);
-    Pass<T, Device> pass{tape_, scalars_, &cache_};
-    const auto entered = tape_.template compute<T>(
-        {rows, of_each, config().hidden_size},
-        [&embedding = embedding_, ids](View<T, Device> out) { embedding.gather(read(ids), out); });
-    const auto h = model_.transform(pass, entered);
-    return logits_of(read(h.value().middle_rows(count - rows, rows)));
+    make_room_for_logits(rows * wanted);
+    if (recordable && of_each == 1) {
+      replay_step(sequences, ids);
+    } else {
+      read_ids(tape_, ids, rows * wanted);
+    }
+    if (rows == 1) note_prefilled(sequences.front(), tokens);
+    return logits_on_host(rows * wanted);
   }
-  View<const Logit> logits_of(View<const T, Device> h) {
+  /// The logits after the last `wanted` of some tokens that have been copied to the device.
+  void read_ids(Tape<Device>& tape, View<const std::int32_t, Device> ids, Index wanted) {
+    tape.reset();
+    const NoGrad<Device> pause(tape);
+    Pass<T, Device> pass{tape, scalars_, &cache_};
+    const auto entered =
+        tape.template compute<T>({ids.shape[0], ids.shape[1], config().hidden_size},
+                                 [&embedding = embedding_, ids](View<T, Device> out) { embedding.gather(ids, out); });
+    const auto h = model_.transform(pass, entered);
     const VocabularyMatrix<T, Device>& head = config().tie_word_embeddings ? embedding_ : head_;
-    const Temporary<std::byte, Device> memory(tape_, Shape{head.workspace(h.rows())});
-    const View<Logit, Device> made = logits_.view().middle_rows(0, h.rows());
-    head.logits(h, memory.view(), made);
+    const Temporary<std::byte, Device> memory(tape, Shape{head.workspace(wanted)});
+    head.logits(read(h.value().middle_rows(ids.size() - wanted, wanted)), memory.view(),
+                logits_.view().middle_rows(0, wanted));
+  }
+
+  /// A step of one token for each of `rows` sequences, as it is recorded: with memory of its own, which stays where it is.
+  struct RecordedStep {
+    Index rows;
+    const Logit* logits;
+    Tensor<Place, Device> places;
+    Tape<Device> tape{};
+    Replay<Device> replay{};
+  };
+  static constexpr bool recordable = records<Device> && Model::architecture::template Positions<T, Device>::rotary;
+
+  /// The same for one token of each sequence, on a device that records: what a step asks for does not change, but for
+  /// tokens and lengths, which it reads from the device.
+  void replay_step(std::span<const Index> sequences, View<const std::int32_t, Device> ids) {
+    if constexpr (recordable) {
+      const auto rows = static_cast<Index>(sequences.size());
+      const Logit* const logits = logits_.view().data;
+      if (!recorded_ || recorded_->rows != rows || recorded_->logits != logits)
+        recorded_.reset(new RecordedStep{rows, logits, Tensor<Place, Device>(Shape{rows})});
+      std::vector<Place> places;
+      for (const Index s : sequences)
+        places.push_back({static_cast<std::int32_t>(s), static_cast<std::int32_t>(cache_.length(s))});
+      copy_to_device(View<const Place>(places.data(), Shape{rows}), recorded_->places.view());
+      const struct Placed {
+        KeyValueCache<T, Device>& cache;
+        ~Placed() { cache.place_by(nullptr); }
+      } placed{cache_};
+      cache_.place_by(recorded_->places.view().data);
+      recorded_->replay([&] { read_ids(recorded_->tape, ids, rows); });
+      for (const Place& place : places) cache_.keep(place.sequence, place.length + 1);  // a replay does not count
+    }
+  }
+  /// What stands behind the tokens that a sequence has read is about to go.
+  void forget_prefilled(Index sequence) {
+    auto& own = prefilled_[static_cast<std::size_t>(sequence)];
+    own.resize(std::min(own.size(), static_cast<std::size_t>(cache_.length(sequence))));
+  }
+  /// A sequence has read tokens in one pass: in tiles that begin where those of its whole text do, if at all.
+  void note_prefilled(Index sequence, std::span<const std::int32_t> tokens) {
+    auto& own = prefilled_[static_cast<std::size_t>(sequence)];
+    const bool in_tiles = std::ssize(tokens) > Attention::few_queries && own.size() % Attention::tile_queries == 0;
+    if (in_tiles && std::ssize(own) + std::ssize(tokens) == cache_.length(sequence))
+      own.insert(own.end(), tokens.begin(), tokens.end());
+  }
+  void make_room_for_logits(Index rows) {
+    if (rows <= logits_.shape().rows()) return;
+    logits_ = Tensor<Logit, Device>(Shape{rows, config().vocab_size});
+    if constexpr (!host_accessible<Device>) host_logits_ = Landing<Logit, Device>(logits_.shape());
+  }
+  View<const Logit> logits_on_host(Index rows) {
+    const View<Logit, Device> made = logits_.view().middle_rows(0, rows);
     if constexpr (host_accessible<Device>) {
       return {made.data, made.shape};
     } else {
@@ -157,13 +274,16 @@ class Decoder {
 
   std::optional<Model> owned_;
   const Model& model_;
+  CachePrecision cache_precision_;
   KeyValueCache<T, Device> cache_;
-  VocabularyMatrix<T, Device> embedding_, head_;  ///< one where they are tied
+  std::vector<std::vector<std::int32_t>> prefilled_;  ///< of each sequence: what stands at its beginning, of prefills
+  VocabularyMatrix<T, Device> embedding_, head_;      ///< one where they are tied
   Tensor<std::int32_t, Device> ids_;
   Tensor<Logit, Device> logits_;
-  Tensor<Logit> host_logits_;  ///< where the host cannot read the device's
+  Landing<Logit, Device> host_logits_;  ///< where the host cannot read the device's
   StepScalars<Device> scalars_;
   Tape<Device> tape_;
+  std::unique_ptr<RecordedStep> recorded_{};
 };
 
 }  // namespace binllm

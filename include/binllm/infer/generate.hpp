@@ -56,11 +56,13 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   chosen.capacity = options.context > 0 ? limit : longest;
   chosen.sharpness = options.sharpness;
   chosen.vocabulary = options.vocabulary;
+  chosen.cache = options.cache;
   return chosen;
 }
 
 /// The same with a decoder, whose sequences are begun afresh; its own options stand for `sequences`, `context`,
-/// `sharpness` and `vocabulary`. Errors: as of a model.
+/// `sharpness`, `vocabulary` and `cache`. What a prompt shares with one that the decoder has read is not read again.
+/// Errors: as of a model.
 template <LanguageModel Model>
 [[nodiscard]] GeneratedTokens generate_batch(Decoder<Model>& decoder,
                                              const std::vector<std::vector<std::int32_t>>& prompts,

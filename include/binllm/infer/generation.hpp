@@ -34,6 +34,11 @@ struct GenerateOptions {
   Index choosable = 0;                     ///< only tokens with lower ids are chosen; 0: all
   std::vector<std::int32_t> never{};       ///< tokens that are not chosen either
   std::optional<VocabularyPrecision> vocabulary{};  ///< of embedding and head while decoding; empty: the format's
+  CachePrecision cache = CachePrecision::float32;   ///< of keys and values while decoding
+  /// Tokens that are proposed at most while one sequence runs, and read with its last one in one step: those that once
+  /// followed what the text now ends with. What is chosen does not depend on it, as far as logits do not on what is
+  /// read beside a token.
+  Index speculate = 0;
 
   [[nodiscard]] SamplingOptions sampling() const {
     return {temperature, top_k, top_p, repetition_penalty, repetition_window, seed};
@@ -45,7 +50,10 @@ struct GenerateOptions {
     v("sequences", self.sequences, "prompts continued at the same time at most", at_least(1));
     v("context", self.context, "tokens that a text may have; 0: as many as are needed", at_least(0));
     v("sharpness", self.sharpness, "t of a binary model; inf is Sign", at_least_or_infinite(0));
+    v("speculate", self.speculate, "tokens looked up in the text and read ahead at most, while one text runs; 0: off",
+      between(0, most_proposed));
   }
+  static constexpr Index most_proposed = Attention::few_queries - 1;
   /// Errors: option_out_of_range.
   void check() const;
 };
@@ -71,6 +79,9 @@ struct GenerationStatistics {
   Index generated_tokens = 0;  ///< made: the first of each sequence by reading its prompt, the others by steps
   Index steps = 0;             ///< each makes a token for every running sequence
   Index step_tokens = 0;       ///< chosen in steps, end tokens included
+  Index shared_tokens = 0;     ///< of prompts, not read since the decoder had read them in another text
+  Index proposed_tokens = 0;   ///< looked up and read ahead
+  Index accepted_tokens = 0;   ///< of those, what was then chosen
   double prefill_seconds = 0, decode_seconds = 0;
 
   [[nodiscard]] double prefill_tokens_per_second() const { return rate(prompt_tokens, prefill_seconds); }

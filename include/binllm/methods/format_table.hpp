@@ -33,9 +33,14 @@ template <class F, class T, class Device>
   }
 }
 
-/// Stored forms compute on the host alone: elsewhere a model of one runs with the weights that it stands for.
+/// Stored forms compute on the host, and where they say so: elsewhere a model of one runs with the weights that it stands
+/// for.
 template <class F, class Device>
 inline constexpr bool has_layers = F::trainable || std::is_same_v<Device, Cpu>;
+template <class F, class Device>
+requires requires { F::template multiplies_on<Device>; }
+inline constexpr bool has_layers<F, Device> =
+    F::trainable || std::is_same_v<Device, Cpu> || F::template multiplies_on<Device>;
 
 template <std::size_t unit, std::size_t units, class T, class Device>
 struct FormatUnit {

@@ -24,9 +24,9 @@ template <class T, class Device>
 
 /// A format of another device or scalar type.
 template <class T, class Device, class From, class FromDevice>
-[[nodiscard]] AnyKind<T, Device> same_format(const AnyKind<From, FromDevice>& format) {
+[[nodiscard]] AnyKind<T, Device> same_format(const AnyKind<From, FromDevice>& format, bool float_activations = false) {
   const auto words = format.chosen->words();
-  return format_named<T, Device>(format.chosen->name(), FormatWords(words.begin(), words.end()));
+  return format_named<T, Device>(format.chosen->name(), FormatWords(words.begin(), words.end()), float_activations);
 }
 /// The stored form of a quantised format. The format says whether there is one: an empty stored_name.
 [[nodiscard]] inline AnyKind<float, Cpu> stored_format(const AnyKind<float, Cpu>& format, bool float_activations) {

@@ -139,8 +139,9 @@ struct CausalLm {
                                          View<const std::int32_t, D> targets) const {
     return cross_entropy(hidden(pass, ids), head(pass), targets);
   }
-  [[nodiscard]] KeyValueCache<T, D> cache(Index capacity, Index sequences = 1) const {
-    return {config.num_hidden_layers, sequences, capacity, config.num_key_value_heads, config.head_dim};
+  [[nodiscard]] KeyValueCache<T, D> cache(Index capacity, Index sequences = 1,
+                                          CachePrecision precision = CachePrecision::float32) const {
+    return {config.num_hidden_layers, sequences, capacity, config.num_key_value_heads, config.head_dim, precision};
   }
   /// Calls what a kind of linear layer does after an update of the optimiser, where it does anything.
   void after_update([[maybe_unused]] Index step, [[maybe_unused]] double t) {

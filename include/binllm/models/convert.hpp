@@ -27,6 +27,13 @@ inline constexpr bool borrows = false;
 template <ChannelSharing sharing>
 inline constexpr bool borrows<ChannelSearch<sharing>> = true;
 
+template <class F, class ToDevice>
+inline constexpr bool moves_to = F::trainable;
+template <class F, class ToDevice>
+requires requires { F::template multiplies_on<ToDevice>; }
+inline constexpr bool moves_to<F, ToDevice> =
+    F::trainable || std::is_same_v<ToDevice, Cpu> || F::template multiplies_on<ToDevice>;
+
 /// Everything outside the weights of linear layers: embedding, norms, head, biases.
 template <class From, class To>
 void copy_outer(const From& from, To& to) {
@@ -35,7 +42,36 @@ void copy_outer(const From& from, To& to) {
 }
 }  // namespace detail
 
-/// Copies parameters and buffers into a model of the same parts on another device, or computing in another type.
+namespace detail {
+/// The packed matrices of a model, in visit order.
+template <class Model>
+[[nodiscard]] auto packed_matrices(Model& model) {
+  using Matrix = PackedMatrix<typename Model::Master, typename Model::device>;
+  std::vector<std::conditional_t<std::is_const_v<Model>, const Matrix, Matrix>*> list;
+  for_each_leaf(
+      "",
+      [&](const std::string&, auto& leaf) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(leaf)>, Matrix>) list.push_back(&leaf);
+      },
+      model);
+  return list;
+}
+template <class Mover, class T, class From, class To>
+void copy_packed(const PackedMatrix<T, From>& from, PackedMatrix<T, To>& to) {
+  const auto move = [](const auto& source, auto& target) {
+    if (source.size() > 0)
+      Mover::copy(target.view().data, source.view().data,
+                  static_cast<std::size_t>(source.size()) * sizeof(*source.view().data));
+  };
+  if (from.input_scale) to.input_scale = Tensor<T, To>(from.input_scale.shape());
+  move(from.tiles, to.tiles);
+  move(from.scale, to.scale);
+  move(from.input_scale, to.input_scale);
+}
+}  // namespace detail
+
+/// Copies parameters, buffers and packed matrices into a model of the same parts on another device, or computing in
+/// another type.
 template <class From, class To>
 void copy_model(const From& model, To& moved) {
   static_assert(std::is_same_v<typename From::Master, typename To::Master>,
@@ -52,15 +88,20 @@ void copy_model(const From& model, To& moved) {
   const auto kept = buffers(model);
   const auto moved_buffers = buffers(moved);
   for (std::size_t i = 0; i < kept.size(); ++i) Mover::copy(moved_buffers[i].data, kept[i].data, kept[i].bytes);
+  const auto packed = detail::packed_matrices(model);
+  const auto moved_packed = detail::packed_matrices(moved);
+  for (std::size_t i = 0; i < packed.size(); ++i) detail::copy_packed<Mover>(*packed[i], *moved_packed[i]);
   Mover::synchronise();
 }
 
-/// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. A packed model is
-/// unpacked first; the view of stage 1 is made where its model is. Errors: out_of_memory.
+/// The same model on another device, or computing in another type: `on_device<Cuda, bf16>(model)`. A stored model
+/// moves to devices that have its product, else it is unpacked first; the view of stage 1 is made where its model is.
+/// Errors: out_of_memory.
 template <class ToDevice, class To, class A, class T, class Device, class F>
 [[nodiscard]] CausalLm<A, To, ToDevice, F> on_device(const CausalLm<A, T, Device, F>& model) {
   static_assert(std::is_same_v<master_t<To>, master_t<T>>, "a model moves between types with one master type");
-  static_assert(F::trainable, "bits are not parameters: unpack the model, then move it");
+  static_assert(detail::moves_to<F, ToDevice>,
+                "this device multiplies with no such form: unpack the model, then move it");
   static_assert(!detail::borrows<F>, "a model that borrows its weights does not move: move the one that owns them");
   CausalLm<A, To, ToDevice, F> moved(model.config, model.format);
   copy_model(model, moved);

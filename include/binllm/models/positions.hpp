@@ -6,6 +6,7 @@
 #pragma once
 #include <binllm/autodiff/stage.hpp>
 #include <binllm/device/host.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/models/config.hpp>
 #include <binllm/nn/key_value_cache.hpp>
 #include <binllm/nn/module.hpp>
@@ -122,6 +123,9 @@ struct RotaryPositions {
     for (const Index sequence : cache.active()) end = std::max(end, cache.length(sequence) + tokens);
     // A table as long as the cache serves until that is full: decoding asks for no memory as it goes on.
     const Table& table = tables.of(std::max(end, std::min(cache.capacity(), tables.limit())));
+    if constexpr (records<Device>) {
+      if (cache.places() != nullptr) return rotary_at_places(x, table, cache.places(), head_dim);
+    }
     return x.tape().template compute<T>(x.shape(), [=, &cache, &table](View<T, Device> out) {
       const auto seen = [&cache](Index b) { return cache.length(cache.active()[static_cast<std::size_t>(b)]); };
       for (Index first = 0, last = 0; first < rows; first = last) {  // neighbours of the same length turn together

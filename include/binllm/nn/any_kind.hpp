@@ -4,7 +4,9 @@
 #pragma once
 #include <binllm/nn/any_linear.hpp>
 
+#include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -77,6 +79,16 @@ struct AnyKind {
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x,
                                                  Variable<T, Device> residual) const {
       return any->run(pass, x, &residual);
+    }
+    template <class Layer>
+    [[nodiscard]] static bool multiply_together(Pass<T, Device>& pass, Variable<T, Device> x,
+                                                std::span<JointProduct<Layer, T, Device>> products) {
+      std::array<JointProduct<AnyLinear<T, Device>, T, Device>, most_joint_products> erased{};
+      for (std::size_t i = 0; i < products.size(); ++i) erased[i].layer = products[i].layer->any.get();
+      const AnyLinear<T, Device>& first = *erased.front().layer;
+      if (!first.run_together(pass, x, std::span(erased).first(products.size()))) return false;
+      for (std::size_t i = 0; i < products.size(); ++i) products[i].y = erased[i].y;
+      return true;
     }
     void after_update(Index step, double t) { any->after_update(step, t); }
     void add_progress(double t, BitProgress& sum) const { any->add_progress(t, sum); }

@@ -2,12 +2,14 @@
 /// What is asked of a linear layer, and of a format of such layers, whose kind is known at run time alone.
 #pragma once
 #include <binllm/nn/bit_progress.hpp>
+#include <binllm/nn/joint_products.hpp>
 #include <binllm/nn/linear.hpp>
 #include <binllm/nn/packed.hpp>
 #include <binllm/nn/training_progress.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +40,11 @@ class AnyLinear {
   [[nodiscard]] virtual Variable<T, Device> run(Pass<T, Device>& pass, Variable<T, Device> x,
                                                 const Variable<T, Device>* residual) const = 0;
   virtual void visit(LeafVisitor<T, Device>& visitor) = 0;
+  /// The products of this layer and others that share its input, at once: nn/joint_products.hpp.
+  [[nodiscard]] virtual bool run_together(Pass<T, Device>& /*pass*/, Variable<T, Device> /*x*/,
+                                          std::span<JointProduct<AnyLinear, T, Device>> /*products*/) const {
+    return false;
+  }
 
   // What a format does not have does nothing.
   /// Values from those of a dense weight (out,in).
@@ -71,6 +78,8 @@ class AnyFormat {
   /// Name and words of the stored form of its kind; an empty name where there is none.
   [[nodiscard]] virtual std::string_view stored_name() const = 0;
   [[nodiscard]] virtual Words stored_words() const = 0;
+  /// Of a stored form: whether a GPU has its product.
+  [[nodiscard]] virtual bool multiplies_on_gpus() const = 0;
   /// Of a stored form: whether each layer multiplies with a weight and does no more.
   [[nodiscard]] virtual bool one_weight() const = 0;
   [[nodiscard]] virtual bool agrees(std::string_view key, std::string_view wanted, std::string_view found) const = 0;

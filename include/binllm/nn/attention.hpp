@@ -4,7 +4,9 @@
 /// HeadNorm<T, D>.
 #pragma once
 #include <binllm/autodiff/stage.hpp>
+#include <binllm/device/replay.hpp>
 #include <binllm/nn/architecture.hpp>
+#include <binllm/nn/joint_products.hpp>
 #include <binllm/nn/key_value_cache.hpp>
 #include <binllm/nn/linear.hpp>
 #include <binllm/nn/norm.hpp>
@@ -61,8 +63,9 @@ struct SelfAttention {
     Stage<Device> stage(pass.tape);
     pass.observe(layer, Role::attention_in, x);
     const auto entered = input(pass, x);
-    const auto q = placed(pass, positions, q_proj, q_norm, entered),
-               k = placed(pass, positions, k_proj, k_norm, entered), v = v_proj(pass, input, entered);
+    const auto projected = products_of_input(pass, input, entered, q_proj, k_proj, v_proj);
+    const auto q = placed(pass, positions, projected, 0, q_norm), k = placed(pass, positions, projected, 1, k_norm),
+               v = projected(2);
     stage.keep(q, k, v);
     const auto heads = stage.keep(attend(pass, layer, q, k, v));
     pass.observe(layer, Role::attention_out, heads);
@@ -87,12 +90,12 @@ struct SelfAttention {
     return {out, in, Role::attention_in, Architecture::attention_bias || bias,
             !folds<Architecture>(Role::attention_in)};
   }
-  /// The heads of a projection, normalised where the architecture does that, turned to the positions of their tokens.
-  template <class Positions>
-  [[nodiscard]] Variable<T, Device> placed(Pass<T, Device>& pass, const Positions& positions, const Linear& projection,
-                                           const HeadNorm& norm, Variable<T, Device> x) const {
+  /// The heads of the projection of that number, normalised where the architecture does that, turned to the positions of their tokens.
+  template <class Positions, class Projected>
+  [[nodiscard]] Variable<T, Device> placed(Pass<T, Device>& pass, const Positions& positions,
+                                           const Projected& projected, std::size_t number, const HeadNorm& norm) const {
     Stage<Device> stage(pass.tape);
-    return stage.keep(positions.rotate(pass, normalised(pass, norm, projection(pass, input, x)), shape.head_dim));
+    return stage.keep(positions.rotate(pass, normalised(pass, norm, projected(number)), shape.head_dim));
   }
   [[nodiscard]] Variable<T, Device> normalised(Pass<T, Device>& pass, const HeadNorm& norm,
                                                Variable<T, Device> x) const {
@@ -113,12 +116,18 @@ struct SelfAttention {
                                                     Variable<T, Device> k, Variable<T, Device> v) const {
     cache.check_room(q.shape()[0], q.shape()[1]);
     auto& stored = cache.layer(layer);
+    if constexpr (records<Device>) {
+      if (cache.places() != nullptr) {
+        const AttentionAtPlaces a{q.shape()[0], shape.heads, shape.kv_heads, shape.head_dim, cache.capacity()};
+        return attention_at_places(a, q, k, v, stored.keys.view(), stored.values.view(), cache.places());
+      }
+    }
     cache.append(stored.keys, read(k.value()));
     cache.append(stored.values, read(v.value()));
     if (cache.fresh()) return attention(q, k, v, shape.heads, shape.kv_heads);
     const CachedAttention a{q.shape()[0],   q.shape()[1],     shape.heads,           shape.kv_heads,
                             shape.head_dim, cache.capacity(), cache.active().data(), cache.lengths().data()};
-    return cached_attention(a, q, read(stored.keys.view()), read(stored.values.view()));
+    return cached_attention(a, q, stored.keys, stored.values);
   }
 };
 

@@ -3,7 +3,9 @@
 #pragma once
 #include <binllm/nn/any_kind.hpp>
 
+#include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -29,6 +31,23 @@ class LinearOf final : public AnyLinear<T, Device> {
       return layer(pass, Site(), x, *residual);
     } else {
       return add(*residual, layer(pass, Site(), x));
+    }
+  }
+  bool run_together([[maybe_unused]] Pass<T, Device>& pass, [[maybe_unused]] Variable<T, Device> x,
+                    [[maybe_unused]] std::span<JointProduct<AnyLinear<T, Device>, T, Device>> products) const override {
+    using Own = JointProduct<Layer, T, Device>;
+    if constexpr (requires(std::span<Own> own) { Layer::multiply_together(pass, x, own); }) {
+      std::array<Own, most_joint_products> own{};
+      for (std::size_t i = 0; i < products.size(); ++i) {
+        const auto* const alike = dynamic_cast<const LinearOf*>(products[i].layer);
+        if (alike == nullptr) return false;
+        own[i].layer = &alike->layer;
+      }
+      if (!Layer::multiply_together(pass, x, std::span(own).first(products.size()))) return false;
+      for (std::size_t i = 0; i < products.size(); ++i) products[i].y = own[i].y;
+      return true;
+    } else {
+      return false;
     }
   }
   void visit(LeafVisitor<T, Device>& visitor) override {
@@ -129,6 +148,10 @@ class FormatOf final : public AnyFormat<T, Device> {
       return words_of(Stored<Form>{detail::form_of<Form>(format)});
     }
     return {};
+  }
+  bool multiplies_on_gpus() const override {
+    if constexpr (requires { F::template multiplies_on<Cuda>; }) return F::template multiplies_on<Cuda>;
+    return false;
   }
   bool one_weight() const override {
     if constexpr (requires { F::one_weight; }) return F::one_weight;

@@ -2,8 +2,8 @@
 /// What attention has seen while decoding: the keys and values of earlier tokens.
 #pragma once
 #include <binllm/core/check.hpp>
-#include <binllm/core/tensor.hpp>
-#include <binllm/device/assign.hpp>
+#include <binllm/nn/cached_rows.hpp>
+#include <binllm/ops/at_places.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -18,12 +18,13 @@ template <class T, class Device>
 class KeyValueCache {
  public:
   struct Layer {
-    Tensor<T, Device> keys, values;  ///< (sequences, KV, capacity, D): what a head reads is one stream
+    CachedRows<T, Device> keys, values;  ///< (sequences, KV, capacity, D): what a head reads is one stream
   };
-  KeyValueCache(Index layers, Index sequences, Index capacity, Index kv_heads, Index head_dim)
+  KeyValueCache(Index layers, Index sequences, Index capacity, Index kv_heads, Index head_dim,
+                CachePrecision precision = CachePrecision::float32)
       : capacity_(capacity), lengths_(static_cast<std::size_t>(sequences)), active_(lengths_.size()) {
     const Shape shape{sequences, kv_heads, capacity, head_dim};
-    for (Index i = 0; i < layers; ++i) layers_.push_back({Tensor<T, Device>(shape), Tensor<T, Device>(shape)});
+    for (Index i = 0; i < layers; ++i) layers_.push_back({{shape, precision}, {shape, precision}});
     active_.resize(1);
   }
   [[nodiscard]] Index sequences() const noexcept { return static_cast<Index>(lengths_.size()); }
@@ -34,29 +35,23 @@ class KeyValueCache {
   [[nodiscard]] std::span<const Index> lengths() const noexcept { return lengths_; }
   /// Forgets what a sequence has seen.
   void restart(Index sequence) noexcept { keep(sequence, 0); }
-  /// The same but for the first `tokens`, of which it has seen as many or more.
+  /// The same but for the first `tokens`, whose keys and values stand there.
   void keep(Index sequence, Index tokens) noexcept { lengths_[static_cast<std::size_t>(sequence)] = tokens; }
   /// Sequence `to` has seen what sequence `from` has.
-  void copy(Index from, Index to) {
-    using K = Kernel<StridedCopy, Device>;
-    const Index used = length(from);
+  void copy(Index from, Index to) { copy(from, to, length(from)); }
+  /// The same of the first `tokens` whose keys and values stand there: those that were forgotten too, until others are
+  /// written over them.
+  void copy(Index from, Index to, Index tokens) {
     for (Layer& one : layers_) {
-      for (Tensor<T, Device>* const store : {&one.keys, &one.values}) {
-        const Index heads = store->shape()[1], of_head = capacity_ * store->shape()[3],
-                    taken = used * store->shape()[3];
-        T* const data = store->view().data;
-        if (used > 0)
-          K::forward(Elements<T>{data + from * heads * of_head, of_head},
-                     Target<T>(data + to * heads * of_head, heads, taken, of_head));
-      }
+      for (CachedRows<T, Device>* const store : {&one.keys, &one.values}) store->copy(from, to, tokens);
     }
-    keep(to, used);
+    keep(to, tokens);
   }
   [[nodiscard]] Layer& layer(Index index) { return layers_[static_cast<std::size_t>(index)]; }
   /// Bytes of all keys and values.
   [[nodiscard]] std::size_t bytes() const noexcept {
     std::size_t total = 0;
-    for (const Layer& one : layers_) total += static_cast<std::size_t>(one.keys.size() + one.values.size()) * sizeof(T);
+    for (const Layer& one : layers_) total += one.keys.bytes() + one.values.bytes();
     return total;
   }
 
@@ -72,8 +67,14 @@ class KeyValueCache {
     active_.assign(chosen.begin(), chosen.end());
   }
   [[nodiscard]] std::span<const Index> active() const noexcept { return active_; }
-  /// None of the active sequences has seen anything.
+  /// While a pass is recorded that reads one token for each active sequence: where device memory holds their places, so
+  /// that the recording serves at any length. Null: the host's lengths count.
+  void place_by(const Place* places) noexcept { places_ = places; }
+  [[nodiscard]] const Place* places() const noexcept { return places_; }
+  /// None of the active sequences has seen anything: attention may read fresh keys and values as they are. Not so where
+  /// the cache rounds them, so that a token gets the same from it however many are read at a time.
   [[nodiscard]] bool fresh() const noexcept {
+    if (!layers_.empty() && layers_.front().keys.precision() != CachePrecision::float32) return false;
     return std::all_of(active_.begin(), active_.end(), [&](Index sequence) { return length(sequence) == 0; });
   }
 
@@ -90,19 +91,10 @@ class KeyValueCache {
   }
   /// Stores the keys or values (B, tokens, KV*D) of new tokens behind those of the active sequences, where `check_room`
   /// has found room.
-  void append(Tensor<T, Device>& store, View<const T, Device> fresh) const {
-    using K = Kernel<StridedCopy, Device>;
-    const Index tokens = fresh.shape[1], width = fresh.shape[2], heads = store.shape()[1], dim = store.shape()[3];
-    for (std::size_t b = 0; b < active_.size(); ++b) {
-      const T* const from = fresh.data + static_cast<Index>(b) * tokens * width;
-      T* const to = store.view().data + (active_[b] * heads * capacity_ + length(active_[b])) * dim;
-      if (tokens == 1) {  // heads are rows then, and one copy serves all
-        K::forward(Elements<T>{from, dim}, Target<T>(to, heads, dim, capacity_ * dim));
-        continue;
-      }
-      for (Index h = 0; h < heads; ++h)
-        K::forward(Elements<T>{from + h * dim, width}, Target<T>(to + h * capacity_ * dim, tokens, dim, dim));
-    }
+  void append(CachedRows<T, Device>& store, View<const T, Device> fresh) const {
+    const Index tokens = fresh.shape[1];
+    for (std::size_t b = 0; b < active_.size(); ++b)
+      store.write(active_[b], length(active_[b]), fresh.middle_rows(static_cast<Index>(b) * tokens, tokens));
   }
   /// The active sequences have seen as many tokens more.
   void advance(Index tokens) noexcept {
@@ -113,6 +105,7 @@ class KeyValueCache {
   std::vector<Layer> layers_;
   Index capacity_;
   std::vector<Index> lengths_, active_;
+  const Place* places_ = nullptr;
 };
 
 }  // namespace binllm

@@ -46,7 +46,8 @@ struct NoInput {
 ///   Input<T, Device>    what stands where one activation enters linear layers, the site: built from (format,
 ///                       InputShape), called with (pass, x); a module that names `is_input_site`
 ///   trainable, name
-/// A Linear may also be called with (pass, site, x, residual), for residual + layer(x). A format may say with
+/// A Linear may also be called with (pass, site, x, residual), for residual + layer(x), and may multiply together with
+/// others that share its input (nn/joint_products.hpp). A format may say with
 /// `vocabulary` in which precision a Decoder keeps embedding and head, if not in float.
 template <class F, class T, class Device>
 concept Format = requires(F format, Index n) {
@@ -116,15 +117,17 @@ struct LinearLayer : F::template Linear<T, Device> {
   }
 
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const auto& site, Variable<T, Device> x) const {
-    const auto y = Base::operator()(pass, site, x);
+    return biased(pass, Base::operator()(pass, site, x));
+  }
+  /// y + b, where the layer has a bias.
+  [[nodiscard]] Variable<T, Device> biased(Pass<T, Device>& pass, Variable<T, Device> y) const {
     return shape.bias ? add(y, pass.tape.use(bias)) : y;
   }
   /// residual + layer(x): in one product where the format's linear layer can do that.
   [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const auto& site, Variable<T, Device> x,
                                                Variable<T, Device> residual) const {
     if constexpr (requires(const Base& layer) { layer(pass, site, x, residual); }) {
-      const auto y = Base::operator()(pass, site, x, residual);
-      return shape.bias ? add(y, pass.tape.use(bias)) : y;
+      return biased(pass, Base::operator()(pass, site, x, residual));
     } else {
       return add(residual, (*this)(pass, site, x));
     }

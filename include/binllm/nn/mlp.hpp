@@ -3,6 +3,7 @@
 #pragma once
 #include <binllm/autodiff/stage.hpp>
 #include <binllm/nn/architecture.hpp>
+#include <binllm/nn/joint_products.hpp>
 #include <binllm/nn/linear.hpp>
 #include <binllm/ops/elementwise.hpp>
 #include <binllm/ops/multiply.hpp>
@@ -38,8 +39,8 @@ struct GatedMlp {
                                                Variable<T, Device> residual) const {
     Stage<Device> stage(pass.tape);
     pass.observe(layer, Role::mlp_in, x);
-    const auto entered = input(pass, x);
-    const auto gate = gate_proj(pass, input, entered), up = up_proj(pass, input, entered);
+    const auto products = products_of_input(pass, input, input(pass, x), gate_proj, up_proj);
+    const auto gate = products(0), up = products(1);
     stage.keep(gate, up);
     const auto gated = product(gate, up);
     pass.observe(layer, Role::mlp_out, gated);

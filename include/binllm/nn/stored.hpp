@@ -14,10 +14,12 @@ namespace binllm {
 ///                         tensors (names and values are what files hold) or describe their own tensors; and
 ///     restore(w)              writes the weight (out,in) that the layer multiplies with; or
 ///     product(pass, x)        y = x W^T without making W
+///     multiply_together(pass, x, products)      optional: of several layers with one input (nn/joint_products.hpp)
 ///     before(pass, x), after(pass, y) or after(pass, y, x)      optional, as of its kind
 ///     dense(w)                writes one weight that does all of this, or throws config_inconsistent where none does;
 ///                             optional where restore(w) is that weight
 ///   one_weight            optional: false where a layer does more than multiply with a weight, so that dense refuses
+///   multiplies_on<D>      optional: whether a device other than the host has `product`
 ///   layout                optional: the name of the layout of its tensors in files, with a version
 ///   describe(put), named(get)            optional, as of a kind: the words of config.json, and the form of them
 template <class S>

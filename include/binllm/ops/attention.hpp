@@ -23,6 +23,11 @@ namespace binllm {
 
 struct Attention {
   Index batch, queries, keys, heads, kv_heads, head_dim;
+
+  /// Of up to so many queries, as in decoding, the CPU adds up in the same order whatever their number; more go in tiles
+  /// of this many, counted from the first.
+  static constexpr Index few_queries = 4, tile_queries = 64;
+
   [[nodiscard]] constexpr Index group() const { return heads / kv_heads; }
   [[nodiscard]] constexpr Index offset() const { return keys - queries; }
   /// First element of head h of row b; consecutive tokens are heads * head_dim (or kv_heads * head_dim) apart.

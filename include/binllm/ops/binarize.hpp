@@ -239,7 +239,7 @@ struct GenericKernel<Binarize<E, S>, Device> {
       B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale),
              elements(learned.reshaped(group.scale.shape)));
     } else {
-      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), Constant{T(1)});
+      B::map(numbers, typename Op::GroupNumbers{}, elements(group.scale), Constant<T>{T(1)});
     }
     return group;
   }

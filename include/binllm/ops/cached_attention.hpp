@@ -71,16 +71,21 @@ struct GenericKernel<CachedAttention, Device> {
   static Index queries_of(const Attention& a) { return a.queries * a.heads * a.head_dim; }
 };
 
-template <class T, class Device>
-[[nodiscard]] Variable<T, Device> cached_attention(const CachedAttention& a, Variable<T, Device> q,
-                                                   View<const T, Device> keys, View<const T, Device> values) {
-  check_shape("cached_attention", "q", q.shape(), Shape{a.rows, a.queries, a.heads * a.head_dim});
-  check_shape("cached_attention", "keys", keys.shape, Shape{keys.shape[0], a.kv_heads, a.capacity, a.head_dim});
-  check_shape("cached_attention", "values", values.shape, keys.shape);
+/// What attention to a cache asks of its arguments.
+inline void check_cached_attention(const CachedAttention& a, const Shape& q, const Shape& keys, const Shape& values) {
+  check_shape("cached_attention", "q", q, Shape{a.rows, a.queries, a.heads * a.head_dim});
+  check_shape("cached_attention", "keys", keys, Shape{keys[0], a.kv_heads, a.capacity, a.head_dim});
+  check_shape("cached_attention", "values", values, keys);
   if (a.most_keys() > a.capacity) {
     throw Error(ErrorId::index_out_of_range, "cached_attention", "tokens", fmt::format("at most {}", a.capacity),
                 fmt::format("{}", a.most_keys()));
   }
+}
+
+template <class T, class Device>
+[[nodiscard]] Variable<T, Device> cached_attention(const CachedAttention& a, Variable<T, Device> q,
+                                                   View<const T, Device> keys, View<const T, Device> values) {
+  check_cached_attention(a, q.shape(), keys.shape, values.shape);
   const auto memory = working<master_t<T>>({Kernel<CachedAttention, Device>::workspace(a)});
   return operation<CachedAttention>("cached_attention", q.shape(), forward(a, q, keys, values, memory));
 }

@@ -13,6 +13,9 @@
 #include <binllm/packed/kernels/neon_float.hpp>
 #include <binllm/packed/kernels/neon_integer.hpp>
 #include <binllm/packed/kernels/neon_quantize.hpp>
+#include <binllm/packed/kernels/simd128_float.hpp>
+#include <binllm/packed/kernels/simd128_integer.hpp>
+#include <binllm/packed/kernels/simd128_quantize.hpp>
 #include <binllm/packed/sign_sums.hpp>
 
 #include <type_traits>
@@ -31,11 +34,17 @@ const SignSumKernel<X, Sum>& sign_sum_kernel([[maybe_unused]] InstructionSet set
     if (set >= InstructionSet::avx512) return Avx512FloatSums::kernel;
     if (set >= InstructionSet::avx2) return Avx2FloatSums::kernel;
   }
+#elif defined(__wasm_simd128__)
+  if constexpr (std::is_same_v<X, std::int8_t>) {
+    if (set == InstructionSet::simd128) return Simd128IntegerSums::kernel;
+  } else if constexpr (std::is_same_v<X, float>) {
+    if (set == InstructionSet::simd128) return Simd128FloatSums::kernel;
+  }
 #elif defined(__aarch64__)
   if constexpr (std::is_same_v<X, std::int8_t>) {
-    if (set >= InstructionSet::neon) return NeonIntegerSums::kernel;
+    if (set == InstructionSet::neon) return NeonIntegerSums::kernel;
   } else if constexpr (std::is_same_v<X, float>) {
-    if (set >= InstructionSet::neon) return NeonFloatSums::kernel;
+    if (set == InstructionSet::neon) return NeonFloatSums::kernel;
   }
 #endif
   return PlainSignSums<X, Sum>::kernel;
@@ -49,9 +58,13 @@ T load_activations([[maybe_unused]] InstructionSet set, const T* x, Index cols,
     if (set >= InstructionSet::avx512) return Avx512Quantize::load(x, cols, to);
     if (set >= InstructionSet::avx2) return Avx2Quantize::load(x, cols, to);
   }
+#elif defined(__wasm_simd128__)
+  if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
+    if (set == InstructionSet::simd128) return Simd128Quantize::load(x, cols, to);
+  }
 #elif defined(__aarch64__)
   if constexpr (std::is_same_v<Activations, Int8Activations> && std::is_same_v<T, float>) {
-    if (set >= InstructionSet::neon) return NeonQuantize::load(x, cols, to);
+    if (set == InstructionSet::neon) return NeonQuantize::load(x, cols, to);
   }
 #endif
   return Activations::load(x, cols, to);

@@ -11,12 +11,20 @@
 #include <binllm/packed/sign_sums.hpp>
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 namespace binllm {
 
 template <class Activations>
 struct PackedLinear {};
+
+/// One of several products with the same x: y (...,O) of its matrix (O,I).
+template <class T, class Device = Cpu>
+struct PackedProduct {
+  const PackedMatrix<master_t<T>, Device>* matrix = nullptr;
+  View<T, Device> y{};
+};
 
 /// The definition: a sign times an activation a weight.
 template <class Activations>
@@ -57,9 +65,22 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     const Index at_once = std::min(tokens, kernel.tokens_at_once);
     return aligned(static_cast<Index>(kernel.prepared_bytes(at_once, cols))) + at_once * static_cast<Index>(sizeof(T));
   }
+  /// The same of forward_each.
+  template <class T>
+  static Index workspace(Index tokens, std::span<const PackedProduct<T>> products) {
+    return workspace<T>(tokens, products.front().matrix->cols);
+  }
 
   template <class T>
   static void forward(View<const T> x, const PackedMatrix<T>& matrix, View<std::uint8_t> memory, View<T> y) {
+    const PackedProduct<T> only{&matrix, y};
+    forward_each<T>(x, {&only, 1}, memory);
+  }
+
+  /// Several products with one x: it is prepared once, and the tiles of all matrices are one list for the threads. Each
+  /// y has the bits that it has alone. All matrices have as many columns.
+  template <class T>
+  static void forward_each(View<const T> x, std::span<const PackedProduct<T>> products, View<std::uint8_t> memory) {
     const auto& kernel = sign_sum_kernel<Value<T>, Sum<T>>(instruction_set(), x.rows());
     for (Index first = 0; first < x.rows(); first += kernel.tokens_at_once) {
       const Index tokens = std::min(x.rows() - first, kernel.tokens_at_once);
@@ -67,7 +88,7 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
       T* const scales =
           reinterpret_cast<T*>(prepared + aligned(static_cast<Index>(kernel.prepared_bytes(tokens, x.cols()))));
       prepare(kernel, x.middle_rows(first, tokens), prepared, scales);
-      multiply(kernel, matrix, prepared, View<const T>(scales, Shape{tokens}), y.middle_rows(first, tokens));
+      multiply(kernel, products, x.cols(), prepared, View<const T>(scales, Shape{tokens}), first);
     }
   }
 
@@ -85,20 +106,27 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
     });
   }
 
+  /// The rows of y from the token `first` on, one for each of the scales.
   template <class T>
-  static void multiply(const SignSumKernel<Value<T>, Sum<T>>& kernel, const PackedMatrix<T>& matrix,
-                       const std::byte* prepared, View<const T> scales, View<T> y) {
-    const Index rows = matrix.rows(), cols = matrix.cols, tokens = scales.size(), tiles = SignTiles::tiles(rows);
-    const Index tile_bytes = SignTiles::blocks(cols) * SignTiles::block_bytes;
+  static void multiply(const SignSumKernel<Value<T>, Sum<T>>& kernel, std::span<const PackedProduct<T>> products,
+                       Index cols, const std::byte* prepared, View<const T> scales, Index first) {
+    const Index tokens = scales.size(), tile_bytes = SignTiles::blocks(cols) * SignTiles::block_bytes;
     const auto sums_bytes = static_cast<std::size_t>(tokens * SignTiles::rows) * sizeof(Sum<T>);
-    const std::uint8_t* const signs = matrix.tiles.view().data;
-    const View<const T> scale = matrix.scale.view();
+    Index tiles = 0;
+    for (const PackedProduct<T>& one : products) tiles += SignTiles::tiles(one.matrix->rows());
     const Index run = std::max<Index>(1, tiles / (2 * thread_pool().size()));  // a thread reads long streams
     parallel_for((tiles + run - 1) / run, sums_bytes + kernel.scratch_bytes(cols), [&](Index task, std::byte* scratch) {
       auto* const sums = reinterpret_cast<Sum<T>*>(scratch);
-      for (Index tile = task * run; tile < std::min(tiles, (task + 1) * run); ++tile) {
-        kernel.sums(signs + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes, sums);
-        finish(sums, scales, tile * SignTiles::rows, scale, y);
+      Index before = 0;  // tiles of the matrices before this one
+      for (const auto& [matrix, y] : products) {
+        const Index own = SignTiles::tiles(matrix->rows()), end = std::min(own, (task + 1) * run - before);
+        for (Index tile = std::max<Index>(0, task * run - before); tile < end; ++tile) {
+          kernel.sums(matrix->tiles.view().data + tile * tile_bytes, cols, prepared, tokens, scratch + sums_bytes,
+                      sums);
+          finish(sums, scales, tile * SignTiles::rows, View<const T>(matrix->scale.view()),
+                 y.middle_rows(first, tokens));
+        }
+        before += own;
       }
     });
   }
@@ -125,3 +153,8 @@ struct Kernel<PackedLinear<Activations>, Cpu> {
 };
 
 }  // namespace binllm
+
+#include <binllm/packed/cuda/packed_linear.hpp>
+#if defined(__CUDACC__)
+#include <binllm/packed/cuda/packed_linear.cuh>
+#endif

@@ -21,17 +21,19 @@ namespace binllm {
 
 /// In order of preference, least first. Each includes those before it of the same kind of processor.
 enum class InstructionSet : std::uint8_t {
-  plain,   ///< C++ alone
-  neon,    ///< ARM64, all of them
-  avx2,    ///< with FMA: x86-64-v3
-  avx512,  ///< F, BW, DQ, VL, VBMI and VNNI: Ice Lake, Zen 4 and later
-  amx,     ///< avx512 with AMX int8 and bf16 tiles: Sapphire Rapids and later
+  plain,    ///< C++ alone
+  simd128,  ///< WebAssembly; a program has it or not from when it is compiled (-msimd128)
+  neon,     ///< ARM64, all of them
+  avx2,     ///< with FMA: x86-64-v3
+  avx512,   ///< F, BW, DQ, VL, VBMI and VNNI: Ice Lake, Zen 4 and later
+  amx,      ///< avx512 with AMX int8 and bf16 tiles: Sapphire Rapids and later
 };
-inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionSet::neon, InstructionSet::avx2,
-                                             InstructionSet::avx512, InstructionSet::amx};
+inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionSet::simd128, InstructionSet::neon,
+                                             InstructionSet::avx2,  InstructionSet::avx512,  InstructionSet::amx};
 
 [[nodiscard]] constexpr std::string_view name_of(InstructionSet set) noexcept {
-  constexpr std::array<std::string_view, instruction_sets.size()> names{"plain", "neon", "avx2", "avx512", "amx"};
+  constexpr std::array<std::string_view, instruction_sets.size()> names{"plain", "simd128", "neon",
+                                                                        "avx2",  "avx512",  "amx"};
   return names[static_cast<std::size_t>(set)];
 }
 
@@ -40,7 +42,7 @@ inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionS
   for (const InstructionSet set : instruction_sets) {
     if (name_of(set) == name) return set;
   }
-  throw Error(ErrorId::unknown_name, "instruction_set", argument, "plain, neon, avx2, avx512 or amx", name);
+  throw Error(ErrorId::unknown_name, "instruction_set", argument, "plain, simd128, neon, avx2, avx512 or amx", name);
 }
 
 namespace detail {
@@ -48,7 +50,9 @@ namespace detail {
 /// Whether the set is one of the kind of processor that this program was compiled for.
 [[nodiscard]] constexpr bool is_of_this_kind(InstructionSet set) noexcept {
 #if defined(__x86_64__)
-  return set != InstructionSet::neon;
+  return set != InstructionSet::simd128 && set != InstructionSet::neon;
+#elif defined(__wasm_simd128__)
+  return set == InstructionSet::plain || set == InstructionSet::simd128;
 #elif defined(__aarch64__)
   return set == InstructionSet::plain || set == InstructionSet::neon;
 #else
@@ -83,6 +87,8 @@ namespace detail {
   const bool look_up = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
   if (!(vectors && look_up)) return InstructionSet::avx2;
   return InstructionSet::avx512;
+#elif defined(__wasm_simd128__)
+  return InstructionSet::simd128;
 #elif defined(__aarch64__)
   return InstructionSet::neon;
 #else

@@ -13,12 +13,17 @@ def numbers(name, *shape):
     return hashed.numbers(name, int(numpy.prod(shape))).reshape(shape)
 
 
+def inputs():
+    """Channels that differ in size and are correlated."""
+    size = 0.25 + 2 * numpy.abs(numbers("size", COLS)) ** 3
+    return size * numbers("inputs", TOKENS, COLS) + 0.2 * numbers("common", TOKENS, 1) * numbers("mix", 1, COLS)
+
+
 def example():
-    """W with heavy tails, in floats; inputs whose channels differ in size and are correlated; H = 2/N sum x x^T."""
+    """W with heavy tails, in floats; H = 2/N sum x x^T of the inputs."""
     u = numbers("weight", ROWS, COLS)
     w = (u * (0.25 + u * u)).astype(numpy.float32).astype(numpy.float64)
-    size = 0.25 + 2 * numpy.abs(numbers("size", COLS)) ** 3
-    x = size * numbers("inputs", TOKENS, COLS) + 0.2 * numbers("common", TOKENS, 1) * numbers("mix", 1, COLS)
+    x = inputs()
     return w, 2 / TOKENS * x.T @ x
 
 

@@ -44,15 +44,18 @@ constexpr GridOptions three_bits{.bits = 3, .group = 50};
 
 }  // namespace
 
-TEST_CASE("awq: the scale of the script") {
+TEST_CASE("awq: the scale of the script, and of AutoAWQ, a package in Python") {
   const ExampleLayer example;
-  const GoldenValues golden("grids");
   LinearInput input(example.layer().weight, tokens_of_script());
   Awq{.grid = three_bits}.scale_input(input);
-  const auto& wanted = golden["awq-scale"];
-  REQUIRE(input.found.size() == wanted.size());
-  for (std::size_t j = 0; j < wanted.size(); ++j)
-    CHECK(static_cast<double>(input.found[j]) == doctest::Approx(wanted[j]).epsilon(1e-6));
+  for (const char* source : {"grids", "packages"}) {
+    CAPTURE(source);
+    const GoldenValues golden(source);
+    const auto& wanted = golden["awq-scale"];
+    REQUIRE(input.found.size() == wanted.size());
+    for (std::size_t j = 0; j < wanted.size(); ++j)
+      CHECK(static_cast<double>(input.found[j]) == doctest::Approx(wanted[j]).epsilon(1e-6));
+  }
 
   LinearInput fixed(example.layer().weight, tokens_of_script());
   fixed.obstacle_ = "nothing takes a scale";

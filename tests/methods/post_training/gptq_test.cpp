@@ -58,6 +58,19 @@ TEST_CASE("gptq: the numbers of the script: rows, groups, order, one bit; any nu
   }
 }
 
+TEST_CASE("gptq: the numbers of GPTQModel, a package in Python") {
+  const ExampleLayer example;
+  const GoldenValues golden("packages");
+  const auto check = [&](const std::string& name, const Gptq& method) {
+    golden.check_matrix("gptq-" + name, restored(method, example.layer()));
+  };
+  check("4", {.grid = {.bits = 4}});
+  check("3", {.grid = {.bits = 3}});
+  check("2-group", {.grid = {.bits = 2, .group = 32}});
+  check("3-order", {.grid = {.bits = 3}, .hessian = {.activation_order = true}});
+  check("3-order-group", {.grid = {.bits = 3, .group = 32}, .hessian = {.activation_order = true}});
+}
+
 TEST_CASE("gptq: less error of the outputs than rounding to nearest; the same where no input knows another") {
   const ExampleLayer example;
   const ExampleLayer identity(example.weight(), RowMatrix::Identity(150, 150));

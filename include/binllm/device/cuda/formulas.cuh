@@ -4,6 +4,7 @@
 /// read and written is aligned, else one. All sums are in an order that depends on the shape alone. nvcc only.
 #pragma once
 #include <binllm/device/cuda/lanes.cuh>
+#include <binllm/device/cuda/rows.cuh>
 #include <binllm/device/cuda/runtime.cuh>
 
 #include <algorithm>
@@ -201,24 +202,6 @@ __global__ void column_parts_kernel(X* partial, Index rows, Index cols, F f, In.
   for (int k = 1; k < 8; ++k) total += of_threads[k][threadIdx.x];
   partial[blockIdx.y * cols + col] = total;
 }
-/// Adds the parts to out. A block takes 32 columns, with 32 threads for each: parts one after the other in one thread
-/// would wait for memory as often as there are parts.
-template <class T, class X>
-__global__ void add_parts_kernel(const X* partial, Index parts, Index cols, T* out) {
-  __shared__ X of_threads[32][32];
-  const Index col = static_cast<Index>(blockIdx.x) * 32 + threadIdx.x;
-  X total = 0;
-  if (col < cols) {
-    for (Index part = threadIdx.y; part < parts; part += 32) total += partial[part * cols + col];
-  }
-  of_threads[threadIdx.y][threadIdx.x] = total;
-  for (unsigned half = 16; half > 0; half /= 2) {
-    __syncthreads();
-    if (threadIdx.y < half) of_threads[threadIdx.y][threadIdx.x] += of_threads[threadIdx.y + half][threadIdx.x];
-  }
-  if (threadIdx.y == 0 && col < cols) out[col] = static_cast<T>(static_cast<X>(out[col]) + of_threads[0][threadIdx.x]);
-}
-
 template <class T, class F, class... In>
 void column_reduce(View<T, Cuda> out, Index rows, F f, In... in) {
   using X = master_t<T>;
@@ -231,8 +214,7 @@ void column_reduce(View<T, Cuda> out, Index rows, F f, In... in) {
   launch("column_reduce", column_parts_kernel<X, F, In...>,
          dim3(static_cast<unsigned>((cols + 31) / 32), static_cast<unsigned>(parts)), dim3(32, 8), 0, scratch<X>(),
          rows, cols, f, in...);
-  launch("column_reduce", add_parts_kernel<T, X>, static_cast<unsigned>((cols + 31) / 32), dim3(32, 32), 0,
-         scratch<X>(), parts, cols, out.data);
+  add_parts("column_reduce", scratch<X>(), parts, cols, out.data);
 }
 
 }  // namespace binllm::cuda

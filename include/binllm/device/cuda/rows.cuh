@@ -6,6 +6,7 @@
 #include <binllm/device/cuda/runtime.cuh>
 
 #include <algorithm>
+#include <string_view>
 
 namespace binllm::cuda {
 
@@ -66,6 +67,33 @@ __device__ inline void row_sum(M (&value)[count]) {
   __syncthreads();
   for (int k = 0; k < count; ++k) value[k] = lane < warps ? of_warp[k][lane] : M(0);
   detail::warp_sum(value);
+}
+
+namespace detail {
+/// A block takes 32 columns, with 32 threads for each: parts one after the other in one thread would wait for memory as
+/// often as there are parts.
+template <class T, class M>
+__global__ void __launch_bounds__(1024) add_parts_kernel(const M* parts, Index count, Index cols, T* out) {
+  __shared__ M of_threads[32][33];
+  const Index col = Index(blockIdx.x) * 32 + threadIdx.x;
+  M sum(0);
+  if (col < cols) {
+#pragma unroll 8
+    for (Index part = threadIdx.y; part < count; part += 32) sum += parts[part * cols + col];
+  }
+  of_threads[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || col >= cols) return;
+  for (int k = 1; k < 32; ++k) sum += of_threads[k][threadIdx.x];
+  out[col] = static_cast<T>(static_cast<M>(out[col]) + sum);
+}
+}  // namespace detail
+
+/// out[c] += the sum of parts[., c] over `count` parts, in fixed order.
+template <class T, class M>
+void add_parts(std::string_view operation, const M* parts, Index count, Index cols, T* out) {
+  launch(operation, detail::add_parts_kernel<T, M>, dim3(static_cast<unsigned>((cols + 31) / 32)), dim3(32, 32), 0,
+         parts, count, cols, out);
 }
 
 }  // namespace binllm::cuda

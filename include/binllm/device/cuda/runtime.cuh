@@ -193,6 +193,15 @@ void Runtime<Unused>::synchronise() {
 }
 
 template <class Unused>
+void Runtime<Unused>::lock_pages(void* pointer, std::size_t bytes) noexcept {
+  if (cudaHostRegister(pointer, bytes, cudaHostRegisterDefault) != cudaSuccess) cudaGetLastError();
+}
+template <class Unused>
+void Runtime<Unused>::unlock_pages(void* pointer) noexcept {
+  if (cudaHostUnregister(pointer) != cudaSuccess) cudaGetLastError();
+}
+
+template <class Unused>
 void Runtime<Unused>::begin_recording() {
   check(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal), "recording");
 }

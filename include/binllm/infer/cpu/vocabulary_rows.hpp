@@ -8,6 +8,7 @@
 #pragma once
 #include <binllm/packed/kernels/avx2_quantize.hpp>
 #include <binllm/packed/kernels/avx512_quantize.hpp>
+#include <binllm/packed/kernels/simd128_quantize.hpp>
 #include <binllm/simd/instruction_set.hpp>
 
 #include <algorithm>
@@ -16,6 +17,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #endif
 
 namespace binllm::cpu {
@@ -226,6 +229,56 @@ struct Avx2Int8Rows {
 #pragma GCC diagnostic pop
 #endif
 
+#elif defined(__wasm_simd128__)
+
+/// Each bf16 moves to the upper half of a float.
+struct Simd128Bf16Rows : PlainBf16Rows {
+  static void multiply(const Matrix& w, Index first, Index count, const float* x, const float*, float* y, Index,
+                       std::integer_sequence<int, 0>) {
+    const Index width = w.width();
+    const std::uint16_t* row = w.values.view().data + first * width;
+    const v128_t zero = wasm_i16x8_splat(0);
+    for (Index r = 0; r < count; ++r, row += width) {
+      v128_t low_sum = wasm_f32x4_splat(0), high_sum = low_sum;
+      for (Index j = 0; j < width; j += 8) {
+        const v128_t weights = wasm_v128_load(row + j);
+        const v128_t low = wasm_i16x8_shuffle(zero, weights, 0, 8, 1, 9, 2, 10, 3, 11);
+        const v128_t high = wasm_i16x8_shuffle(zero, weights, 4, 12, 5, 13, 6, 14, 7, 15);
+        low_sum = wasm_f32x4_add(low_sum, wasm_f32x4_mul(low, wasm_v128_load(x + j)));
+        high_sum = wasm_f32x4_add(high_sum, wasm_f32x4_mul(high, wasm_v128_load(x + j + 4)));
+      }
+      const v128_t sum = wasm_f32x4_add(low_sum, high_sum);
+      y[r] = (wasm_f32x4_extract_lane(sum, 0) + wasm_f32x4_extract_lane(sum, 1)) +
+             (wasm_f32x4_extract_lane(sum, 2) + wasm_f32x4_extract_lane(sum, 3));
+    }
+  }
+};
+
+struct Simd128Int8Rows : PlainInt8Rows {
+  static float prepare(const float* x, Index cols, std::int8_t* to, Index width) {
+    std::fill(to + cols, to + width, std::int8_t{0});
+    return Simd128Quantize::load(x, cols, to);
+  }
+  static void multiply(const Matrix& w, Index first, Index count, const std::int8_t* x, const float* scale, float* y,
+                       Index, std::integer_sequence<int, 0>) {
+    const Index width = w.width();
+    const std::int8_t* row = w.values.view().data + first * width;
+    for (Index r = 0; r < count; ++r, row += width) {
+      v128_t sum = wasm_i32x4_splat(0);
+      for (Index j = 0; j < width; j += 16) {
+        const v128_t weights = wasm_v128_load(row + j), values = wasm_v128_load(x + j);
+        sum = wasm_i32x4_add(
+            sum, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(weights), wasm_i16x8_extend_low_i8x16(values)));
+        sum = wasm_i32x4_add(
+            sum, wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(weights), wasm_i16x8_extend_high_i8x16(values)));
+      }
+      const std::int32_t all = wasm_i32x4_extract_lane(sum, 0) + wasm_i32x4_extract_lane(sum, 1) +
+                               wasm_i32x4_extract_lane(sum, 2) + wasm_i32x4_extract_lane(sum, 3);
+      y[r] = static_cast<float>(all) * (*scale * w.scale.view().data[first + r]);
+    }
+  }
+};
+
 #endif
 
 /// Calls body(rows) with those of the instruction set in use.
@@ -234,6 +287,8 @@ void with_bf16_rows(const Body& body) {
 #if defined(__x86_64__)
   if (instruction_set() >= InstructionSet::avx512) return body(Avx512Bf16Rows{});
   if (instruction_set() >= InstructionSet::avx2) return body(Avx2Bf16Rows{});
+#elif defined(__wasm_simd128__)
+  if (instruction_set() == InstructionSet::simd128) return body(Simd128Bf16Rows{});
 #endif
   body(PlainBf16Rows{});
 }
@@ -242,6 +297,8 @@ void with_int8_rows(const Body& body) {
 #if defined(__x86_64__)
   if (instruction_set() >= InstructionSet::avx512) return body(Avx512Int8Rows{});
   if (instruction_set() >= InstructionSet::avx2) return body(Avx2Int8Rows{});
+#elif defined(__wasm_simd128__)
+  if (instruction_set() == InstructionSet::simd128) return body(Simd128Int8Rows{});
 #endif
   body(PlainInt8Rows{});
 }

@@ -8,36 +8,48 @@
 
 namespace binllm {
 
-/// Master weights (V,C) are borrowed, and must outlive the matrix. Where T is smaller than they are, rows are gathered
-/// from them and rounded, and products read a copy that was rounded once.
+/// In float, master weights (V,C) are borrowed and must outlive the matrix: rows are gathered from them and rounded to T,
+/// and where T is smaller than they are, products read a copy that was rounded once. In bfloat16, which models in bf16
+/// have with the same results, rows come from that copy too, and the master weights need not live on.
 template <class T>
 class VocabularyMatrix<T, Cuda> {
  public:
   using Master = master_t<T>;
 
   VocabularyMatrix() = default;
-  /// Errors: rank_unsupported, empty_tensor, out_of_memory; option_out_of_range for another precision than float32,
-  /// "the model's own weights".
-  VocabularyMatrix(View<const Master, Cuda> weights, VocabularyPrecision precision) : borrowed_(weights) {
+  [[nodiscard]] static constexpr bool has(VocabularyPrecision precision) noexcept {
+    return precision == VocabularyPrecision::float32 ||
+           (precision == VocabularyPrecision::bfloat16 && std::is_same_v<T, bf16>);
+  }
+  /// Errors: rank_unsupported, empty_tensor, out_of_memory; option_out_of_range for a precision that it does not have.
+  VocabularyMatrix(View<const Master, Cuda> weights, VocabularyPrecision precision)
+      : precision_(precision), borrowed_(weights) {
     check_rank("VocabularyMatrix", "weights", weights.shape, 2);
     check_not_empty("VocabularyMatrix", "weights", weights.shape);
-    if (precision != VocabularyPrecision::float32) {
-      throw Error(ErrorId::option_out_of_range, "VocabularyMatrix", "precision", "float on this device",
+    if (!has(precision)) {
+      throw Error(ErrorId::option_out_of_range, "VocabularyMatrix", "precision",
+                  std::is_same_v<T, bf16> ? "float or bf16 on this device" : "float on this device",
                   name_of(precision));
     }
+    if (weights.cols() % 2 != 0) precision_ = VocabularyPrecision::float32;  // rows of bf16 are moved in pairs
     if constexpr (!std::is_same_v<T, Master>) {
       rounded_ = Tensor<T, Cuda>(weights.shape);
       Kernel<Conversion, Cuda>::forward(weights, rounded_.view());
     }
   }
-  [[nodiscard]] VocabularyPrecision precision() const noexcept { return VocabularyPrecision::float32; }
+  [[nodiscard]] VocabularyPrecision precision() const noexcept { return precision_; }
   [[nodiscard]] const Shape& shape() const noexcept { return borrowed_.shape; }
   /// Bytes of its own, none where it borrows.
   [[nodiscard]] std::size_t bytes() const noexcept { return static_cast<std::size_t>(rounded_.size()) * sizeof(T); }
 
   /// y[n,:] = W[ids[n],:]. Ids are below V.
   void gather(View<const std::int32_t, Cuda> ids, View<T, Cuda> y) const {
-    Kernel<Embedding, Cuda>::forward(ids, borrowed_, y);
+    const Index pairs = y.cols() / 2;
+    if (precision_ == VocabularyPrecision::float32) return Kernel<Embedding, Cuda>::forward(ids, borrowed_, y);
+    using Pairs = View<const float, Cuda>;  // rows are moved as they are, two numbers as one
+    Kernel<Embedding, Cuda>::forward(
+        ids, Pairs(reinterpret_cast<const float*>(rounded_.view().data), Shape{borrowed_.shape[0], pairs}),
+        View<float, Cuda>(reinterpret_cast<float*>(y.data), y.shape.with_cols(pairs)));
   }
   /// No working memory.
   [[nodiscard]] Index workspace(Index) const { return 0; }
@@ -51,6 +63,7 @@ class VocabularyMatrix<T, Cuda> {
   }
 
  private:
+  VocabularyPrecision precision_ = VocabularyPrecision::float32;
   View<const Master, Cuda> borrowed_;
   Tensor<T, Cuda> rounded_;
 };

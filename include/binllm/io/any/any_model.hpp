@@ -76,8 +76,8 @@ class AnyModel {
  public:
   struct Interface;
 
-  /// A folder of any format. Folders are read on the host, in float. On a GPU the bits of a packed model become weights
-  /// +-scale. Errors: those of load_model; config_inconsistent where options.format is another; option_out_of_range for
+  /// A folder of any format. Folders are read on the host, in float. A packed model computes with its bits, on a GPU
+  /// too; other stored forms become weights there. Errors: those of load_model; config_inconsistent where options.format is another; option_out_of_range for
   /// activations that the device does not have; out_of_memory.
   [[nodiscard]] static AnyModel open(const std::filesystem::path& folder, const OpenOptions& options = {});
   /// A full-precision model of a shipped family with random weights, the same on all devices.

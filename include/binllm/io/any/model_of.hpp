@@ -26,8 +26,9 @@ template <class T, class Device>
 }
 /// The same model on another device, computing in another type.
 template <class T, class Device, class A, class From, class FromDevice>
-[[nodiscard]] ErasedModel<A, T, Device> moved(const ErasedModel<A, From, FromDevice>& model) {
-  ErasedModel<A, T, Device> other(model.config, same_format<T, Device>(model.format));
+[[nodiscard]] ErasedModel<A, T, Device> moved(const ErasedModel<A, From, FromDevice>& model,
+                                              bool float_activations = false) {
+  ErasedModel<A, T, Device> other(model.config, same_format<T, Device>(model.format, float_activations));
   copy_model(model, other);
   return other;
 }
@@ -44,12 +45,14 @@ class ModelOf final : public AnyModel::Interface {
   /// no single weight stands for a layer, as the kind that trains it. It is saved as it was.
   ModelOf(Model&& restored, HostModel&& stored) : model_(std::move(restored)), stored_(std::move(stored)) {}
 
-  /// A model of the host, where it computes.
-  [[nodiscard]] static Made placed(HostModel&& host) {
+  /// A model of the host, where it computes. Activations are those of packed signs.
+  [[nodiscard]] static Made placed(HostModel&& host, bool float_activations = !on_host) {
     if constexpr (on_host) {
       return std::make_unique<ModelOf>(std::move(host));
     } else if (trains(host.format)) {
       return std::make_unique<ModelOf>(moved<T, Device>(host));
+    } else if (host.format.chosen->multiplies_on_gpus()) {
+      return std::make_unique<ModelOf>(moved<T, Device>(host, float_activations), std::move(host));
     } else {
       const auto kind = host.format.chosen->one_weight() ? std::nullopt : trainable_format(host.format);
       auto computes = kind ? restored_to_kind(host, *kind) : restored(host, full_precision_format<float, Cpu>());
@@ -80,7 +83,7 @@ class ModelOf final : public AnyModel::Interface {
     return {std::move(texts), decoder.memory()};
   }
   AnyDecoderPointer decoder(const GenerateOptions& options) override {
-    const DecoderOptions chosen{1, options.context, options.sharpness, options.vocabulary};
+    const DecoderOptions chosen{1, options.context, options.sharpness, options.vocabulary, options.cache};
     return std::make_unique<ErasedDecoder<Model>>(std::move(model_), chosen);
   }
   void save(const std::filesystem::path& folder, const SaveOptions& options) const override {
@@ -128,7 +131,8 @@ class ModelOf final : public AnyModel::Interface {
     if (stored_ || model_.format.chosen->stored_name().empty()) return Interface::pack(activations);
     Made made;
     with_host_model([&](const HostModel& host) {
-      made = placed(stored(host, stored_format(host.format, wants_float(activations, !on_host))));
+      const bool floats = wants_float(activations, !on_host);
+      made = placed(stored(host, stored_format(host.format, floats)), floats);
     });
     return made;
   }
@@ -170,9 +174,10 @@ auto FamilyOn<A, T, Device>::open(const std::filesystem::path& folder, const Mod
   constexpr bool on_host = std::is_same_v<Device, Cpu>;
   const bool floats = wants_float(activations, !on_host);
   auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, format_of_folder(description, floats));
-  if (!on_host && !floats && !trains(host.format))
-    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float on a GPU", Int8Activations::name);
-  return ModelOf<A, T, Device>::placed(std::move(host));
+  if (!on_host && !floats && !trains(host.format) && !host.format.chosen->multiplies_on_gpus())
+    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float for this format on a GPU",
+                Int8Activations::name);
+  return ModelOf<A, T, Device>::placed(std::move(host), floats);
 }
 template <class A, class T, class Device>
 void FamilyOn<A, T, Device>::check(const std::filesystem::path& folder, const ModelDescription& description) {

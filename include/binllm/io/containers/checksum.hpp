@@ -17,7 +17,7 @@ class Checksum {
   /// Of `size` bytes in all.
   Checksum(std::string_view name, std::size_t size) {
     mix(name.size());
-    add(std::as_bytes(std::span(name)));
+    add(std::as_bytes(std::span(name.data(), name.size())));
     flush();
     mix(size);
   }

@@ -98,7 +98,8 @@ template <PostTrainingMethod M>
       throw Error(ErrorId::option_out_of_range, M::name, name, range.text(), word->second);
   });
   if (found < words.size()) {
-    for (const auto& [name, value] : words) {
+    for (const auto& word : words) {
+      const std::string& name = word.first;
       bool has = false;
       for_each_option(
           method, [&](std::string_view own, auto&, std::string_view, const OptionRange&) { has = has || own == name; });

@@ -9,7 +9,7 @@ namespace binllm {
 
 template <>
 struct Kernel<Attention, Cpu> {
-  static constexpr Index tile_queries = 64;
+  static constexpr Index tile_queries = Attention::tile_queries;
   /// dk and dv of every query head, where several share a key-value head; or what chunks of keys leave.
   static Index workspace(const Attention& a) {
     const Index backward = a.group() == 1 ? 0 : 2 * a.batch * a.heads * a.keys * a.head_dim;

@@ -7,10 +7,13 @@
 ///   M = max m_c;   y = sum_c e^{m_c - M} a_c / sum_c e^{m_c - M} s_c        (Dao et al., arXiv 2205.14135)
 #pragma once
 #include <binllm/device/cpu.hpp>
+#include <binllm/ops/cpu/stored_lanes.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 // A packet as a template argument loses attributes that only packets in memory need; here none is stored.
@@ -20,22 +23,26 @@
 namespace binllm::cpu {
 
 /// A product that reads the keys once for many queries pays above this.
-[[nodiscard]] inline bool are_few_queries(Index queries) { return queries <= 4; }
+[[nodiscard]] inline bool are_few_queries(Index queries) { return queries <= Attention::few_queries; }
 
-/// The queries of one sequence, its keys and values from the first on, and where results go; lse may be null.
-template <class T>
+/// The queries of one sequence, its keys and values from the first on, and where results go; lse may be null. Keys and
+/// values may be stored in fewer bits, and then have a factor each, one behind the other as the keys are.
+template <class T, class Stored = T>
 struct OneSequence {
   Attention a;  ///< batch 1
-  const T *q, *keys, *values;
+  const T* q;
+  const Stored *keys, *values;
   Index key_step, head_step;  ///< from one key to the next, from one key-value head to the next
   T *lse, *y;
+  const float *key_factors = nullptr, *value_factors = nullptr;
 };
 
 /// One chunk of keys of one key-value head. Rows are the queries of the head's group: row t * group + g is query t of
 /// query head g. The number of lanes follows the compiler's flags and is part of the name.
-template <class T, int lane_count = Eigen::internal::packet_traits<T>::size>
+template <class T, class Stored = T, int lane_count = Eigen::internal::packet_traits<T>::size>
 class KeyChunk {
   using Lanes = detail::Packets<T, lane_count>;
+  using InMemory = StoredLanes<T, Stored, lane_count>;
   using Packet = typename Lanes::Packet;
   struct Vector {  // a bare packet, as the element of an array, would lose its alignment
     Packet value;
@@ -47,7 +54,7 @@ class KeyChunk {
   /// Numbers that a chunk leaves for one row: m, s, and a.
   [[nodiscard]] static Index part(Index head_dim) { return head_dim + 2; }
 
-  KeyChunk(const OneSequence<T>& problem, Index kv, Index chunk)
+  KeyChunk(const OneSequence<T, Stored>& problem, Index kv, Index chunk)
       : p_(problem),
         kv_(kv),
         first_(chunk * size),
@@ -86,11 +93,15 @@ class KeyChunk {
     const T* q[rows];
     for (int r = 0; r < rows; ++r)
       q[r] = p_.q + ((row + r) / group * p_.a.heads + kv_ * group + (row + r) % group) * dim;
-    const T* key = p_.keys + at_;
+    const Stored* key = p_.keys + at_;
     for (Index j = 0; j < last_ - first_; ++j, key += p_.key_step) score(q, key, j, weights, Rows<rows>{});
     for (int r = 0; r < rows; ++r) {
       T* const result = to + r * part(dim);
       exponentials(weights[r], (row + r) / group, result);
+      if constexpr (factors) {
+        const float* const factor = p_.value_factors + at_ / p_.key_step;
+        for (Index j = 0; j < last_ - first_; ++j) weights[r][j] *= static_cast<T>(factor[j]);
+      }
     }
     weigh(&weights[0][0], to, Rows<rows>{});
   }
@@ -98,23 +109,27 @@ class KeyChunk {
   template <int rows>
   using Rows = std::make_integer_sequence<int, rows>;
 
+  static constexpr bool factors = std::is_same_v<Stored, std::int8_t>;
+
   /// weights[r][j] = q_r . k_j / sqrt(D)
   template <int rows, int... r>
-  void score(const T* const (&q)[rows], const T* key, Index j, T (&weights)[rows][size],
+  void score(const T* const (&q)[rows], const Stored* key, Index j, T (&weights)[rows][size],
              std::integer_sequence<int, r...>) const {
     namespace simd = Eigen::internal;
     Vector sums[] = {(static_cast<void>(r), Vector{Lanes::constant(T(0))})...};
     Index d = 0;
     for (; d + Lanes::size <= p_.a.head_dim; d += Lanes::size) {
       simd::prefetch(key + d + keys_ahead * p_.key_step);
-      const Packet k = Lanes::load(key + d);
+      const Packet k = InMemory::load(key + d);
       ((sums[r].value = simd::pmadd(k, Lanes::load(q[r] + d), sums[r].value)), ...);
     }
     if (const Index rest = p_.a.head_dim - d; rest > 0) {
-      const Packet k = Lanes::load_part(key + d, rest);
+      const Packet k = InMemory::load_part(key + d, rest);
       ((sums[r].value = simd::pmadd(k, Lanes::load_part(q[r] + d, rest), sums[r].value)), ...);
     }
-    ((weights[r][j] = simd::predux(sums[r].value) * scale_), ...);
+    T scale = scale_;
+    if constexpr (factors) scale *= static_cast<T>(p_.key_factors[at_ / p_.key_step + j]);
+    ((weights[r][j] = simd::predux(sums[r].value) * scale), ...);
   }
 
   /// e^{score - m} where query t sees the key, 0 elsewhere; m and the sum go to the part.
@@ -144,11 +159,12 @@ class KeyChunk {
       return VectorRow<sizeof...(c)>{{(static_cast<void>(c), Vector{Lanes::constant(T(0))})...}};
     };
     VectorRow<sizeof...(c)> sums[] = {zeros(r)...};
-    const T* value = p_.values + at_ + d;
+    const Stored* value = p_.values + at_ + d;
     const bool whole = count == static_cast<Index>(sizeof...(c)) * Lanes::size;
     for (Index j = 0; j < last_ - first_; ++j, value += p_.key_step) {
       (Eigen::internal::prefetch(value + c * Lanes::size + keys_ahead * p_.key_step), ...);
-      const Vector v[] = {Vector{whole ? Lanes::load(value + c * Lanes::size) : Lanes::load_part(value, count)}...};
+      const Vector v[] = {
+          Vector{whole ? InMemory::load(value + c * Lanes::size) : InMemory::load_part(value, count)}...};
       (add(sums[r], weights[r * size + j], v, across), ...);
     }
     const auto store = [&](int row) {
@@ -168,14 +184,17 @@ class KeyChunk {
     ((sums.vectors[c].value = Eigen::internal::pmadd(factor, v[c].value, sums.vectors[c].value)), ...);
   }
 
-  const OneSequence<T>& p_;
+  const OneSequence<T, Stored>& p_;
   Index kv_, first_, last_, at_;
   T scale_;
 };
 
+template <class T, class Stored>
+KeyChunk(const OneSequence<T, Stored>&, Index, Index) -> KeyChunk<T, Stored>;
+
 /// Puts the parts of all chunks of one query together, in an order that does not depend on where they lie.
-template <class T>
-void join_parts(const OneSequence<T>& p, Index t, Index h, const T* parts, Index step) {
+template <class T, class Stored>
+void join_parts(const OneSequence<T, Stored>& p, Index t, Index h, const T* parts, Index step) {
   const Index dim = p.a.head_dim, chunks = KeyChunk<T>::count(p.a.keys);
   T most = parts[0], total = 0;
   for (Index c = 1; c < chunks; ++c) most = std::max(most, parts[c * step]);
@@ -196,7 +215,7 @@ void join_parts(const OneSequence<T>& p, Index t, Index h, const T* parts, Index
   return rows * most.heads * most.queries * KeyChunk<float>::count(most.keys) * KeyChunk<float>::part(most.head_dim);
 }
 
-/// problem(b), for b in [0, rows), is a OneSequence<T> of at most `most_keys` keys; all have the same heads.
+/// problem(b), for b in [0, rows), is a OneSequence<T, Stored> of at most `most_keys` keys; all have the same heads.
 template <class T, class Problem>
 void attend_few_queries(Index rows, Index most_keys, T* memory, const Problem& problem) {
   if (rows == 0) return;
@@ -204,12 +223,12 @@ void attend_few_queries(Index rows, Index most_keys, T* memory, const Problem& p
   const Index chunks = KeyChunk<T>::count(most_keys), group_rows = a.queries * a.group();
   const Index step = group_rows * KeyChunk<T>::part(a.head_dim);  // from chunk to chunk
   const auto chunk = [&](Index task) {
-    const OneSequence<T> p = problem(task / chunks / a.kv_heads);
+    const auto p = problem(task / chunks / a.kv_heads);
     const Index c = task % chunks;
-    if (c < KeyChunk<T>::count(p.a.keys)) KeyChunk<T>(p, task / chunks % a.kv_heads, c).run(memory + task * step);
+    if (c < KeyChunk<T>::count(p.a.keys)) KeyChunk(p, task / chunks % a.kv_heads, c).run(memory + task * step);
   };
   const auto join = [&](Index b) {
-    const OneSequence<T> p = problem(b);
+    const auto p = problem(b);
     for (Index h = 0; h < a.heads; ++h) {
       for (Index t = 0; t < a.queries; ++t) {
         const Index kv = h / a.group(), row = t * a.group() + h % a.group();

@@ -152,23 +152,6 @@ __global__ void __launch_bounds__(1024)
   }
 }
 
-/// out[c] += sum of partial[., c], by 32 x 32 threads for 32 columns.
-template <class M>
-__global__ void __launch_bounds__(1024) add_partials_kernel(const M* partial, int count, Index cols, M* out) {
-  __shared__ M sums[32][33];
-  const Index col = Index(blockIdx.x) * 32 + threadIdx.x;
-  M sum(0);
-  if (col < cols) {
-#pragma unroll 8
-    for (int row = threadIdx.y; row < count; row += 32) sum += partial[row * cols + col];
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || col >= cols) return;
-  for (int part = 1; part < 32; ++part) sum += sums[part][threadIdx.x];
-  out[col] += sum;
-}
-
 /// Blocks of backward: enough rows at a time to keep a large device busy, few enough that their parts of dw are small
 /// beside x.
 struct NormBlocks {
@@ -233,9 +216,7 @@ void rms_norm_backward(View<const T, Cuda> x, View<const master_t<T>, Cuda> w, V
   };
   const bool wide = detail::norm_lanes_of<T>(cols, x.data, dy.data, dx.data, w.data) > 1;
   wide ? run(std::integral_constant<int, detail::norm_lanes<T>>{}) : run(std::integral_constant<int, 1>{});
-  if (!dw) return;
-  launch("rms_norm_backward", detail::add_partials_kernel<M>, dim3(static_cast<unsigned>((cols + 31) / 32)),
-         dim3(32, 32), 0, partial, static_cast<int>(blocks), cols, dw.data);
+  if (dw) add_parts("rms_norm_backward", partial, Index(blocks), cols, dw.data);
 }
 
 }  // namespace binllm::cuda

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# A library as a folder of headers from /usr/include, by a link: /usr/include itself would bring the host's C library.
+function(binllm_header_library package target folder)
+  find_path(${package}_HEADERS ${folder} PATHS /usr/include /usr/local/include NO_DEFAULT_PATH NO_CMAKE_FIND_ROOT_PATH)
+  mark_as_advanced(${package}_HEADERS)
+  find_package_handle_standard_args(${package} REQUIRED_VARS ${package}_HEADERS)
+  set(${package}_FOUND ${${package}_FOUND} PARENT_SCOPE)
+  if(NOT ${package}_FOUND OR TARGET ${target})
+    return()
+  endif()
+  set(links "${PROJECT_BINARY_DIR}/headers")
+  file(MAKE_DIRECTORY "${links}")
+  file(CREATE_LINK "${${package}_HEADERS}/${folder}" "${links}/${folder}" SYMBOLIC)
+  add_library(${target} INTERFACE IMPORTED GLOBAL)
+  target_include_directories(${target} INTERFACE "${links}")
+  target_compile_definitions(${target} INTERFACE ${ARGN})
+endfunction()
