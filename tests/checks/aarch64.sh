@@ -17,7 +17,15 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 flags=(-std=c++20 -O1 -Wall -Wextra -Wpedantic -Wconversion -Werror -DFMT_HEADER_ONLY -I include -I tests
   -isystem /usr/include/eigen3)
-for source in tests/main.cpp tests/packed/*_test.cpp tests/simd/*_test.cpp; do
+# All tests in one unit, as in cmake/join_tests.cmake: the headers first, then each file in a namespace of its own.
+tests=(tests/packed/*_test.cpp tests/simd/*_test.cpp)
+{
+  grep -h '^#include' "${tests[@]}" | sort -u
+  for test in "${tests[@]}"; do
+    printf 'namespace %s {\n#include "%s"\n}\n' "$(basename "$test" .cpp)" "$PWD/$test"
+  done
+} >"$folder/joined.cpp"
+for source in tests/main.cpp "$folder/joined.cpp"; do
   ${CMAKE_CXX_COMPILER_LAUNCHER:-} "$compiler" "${flags[@]}" -c "$source" -o "$folder/$(basename "$source" .cpp).o"
 done
 "$compiler" -static -pthread "$folder"/*.o -o "$folder/tests"
