@@ -3,7 +3,7 @@
 # by the default target; the build tool runs them side by side and remembers which ones stand.
 file(GLOB_RECURSE headers CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/include/*.hpp")
 # The tail of an op header is a part of it that stands in a file of its own; alone it means nothing.
-list(FILTER headers EXCLUDE REGEX "(ops|infer)/(cpu|cuda)/")
+list(FILTER headers EXCLUDE REGEX "(ops|infer|packed)/(cpu|cuda)/")
 if(NOT TARGET binllm::xtensor)
   list(FILTER headers EXCLUDE REGEX "interop/(xtensor|histogram)")
 endif()

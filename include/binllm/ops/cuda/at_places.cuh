@@ -44,12 +44,12 @@ struct PlacesExtents {
   }
 };
 
-using RowPart = Lanes<float, lane_numbers>;
+using KeyPart = Lanes<float, lane_numbers>;
 /// Eight numbers of a row of head_dim, from `first` on; zeros beyond it.
 template <class T>
-[[nodiscard]] __device__ inline RowPart row_part(const T* row, int first, int head_dim, bool lanes, bool there) {
+[[nodiscard]] __device__ inline KeyPart key_part(const T* row, int first, int head_dim, bool lanes, bool there) {
   if (lanes && there && first < head_dim) return widened(load<lane_numbers>(row + first));
-  RowPart part;
+  KeyPart part;
 #pragma unroll
   for (int c = 0; c < lane_numbers; ++c)
     part.lane[c] = there && first + c < head_dim ? static_cast<float>(row[first + c]) : 0.0f;
@@ -77,21 +77,21 @@ __global__ void __launch_bounds__(32 * place_warps)
   const Index head = (Index(place.sequence) * e.kv_heads + kv) * e.capacity * e.head_dim;
   const float scale = std::numbers::log2e_v<float> * rsqrtf(static_cast<float>(e.head_dim));
 
-  RowPart query[place_heads], o[place_heads] = {};
+  KeyPart query[place_heads], o[place_heads] = {};
   float m[place_heads], l[place_heads] = {};
 #pragma unroll
   for (int h = 0; h < place_heads; ++h) {
     const T* const own = q + (Index(row) * e.heads + first_head + h) * e.head_dim;
-    query[h] = row_part(own, column, e.head_dim, lanes, h < count);
+    query[h] = key_part(own, column, e.head_dim, lanes, h < count);
     m[h] = -INFINITY;
   }
   for (int key = first + reader; key - reader < end; key += keys_ahead * readers) {
-    RowPart k[keys_ahead], v[keys_ahead];
+    KeyPart k[keys_ahead], v[keys_ahead];
 #pragma unroll
     for (int i = 0; i < keys_ahead; ++i) {
       const int at = key + i * readers;
-      k[i] = row_part(keys + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
-      v[i] = row_part(values + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
+      k[i] = key_part(keys + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
+      v[i] = key_part(values + head + Index(at) * e.head_dim, column, e.head_dim, lanes, at < end);
     }
 #pragma unroll
     for (int h = 0; h < place_heads; ++h) {
