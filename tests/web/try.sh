@@ -3,7 +3,7 @@
 # The page of docs/try says what the program says: a small model is trained and packed, and the greedy text of the
 # native program compared with that of the page's program in node, and of the page itself in a browser without a window.
 # usage: tests/web/try.sh PROGRAM PAGE [MODEL]      e.g. build/release/examples/binllm build/wasm/try
-#   MODEL     a packed model folder in place of the small one, which takes half a minute to train
+#   MODEL     a packed model folder in place of the small one, which takes a few minutes to train
 #   CHROMIUM  the browser, default chromium; skipped where there is none
 # Leaves a picture of the page: PAGE/try.png.
 set -euo pipefail
