@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Figure 4 of the paper: milliseconds a token of the shape of Llama 2 7B by threads, at 4, 2 and 1 bit. The house's
+# Figure 4 of the paper: milliseconds a token of the shape of Llama 2 7B by threads, at 4, 2 and 1 bit. Our
 # product is that of one bit; llama.cpp's Q4_0 and Q2_K stand for the others. Prints a table and draws a picture.
 # usage: bench/figure4.sh BUILD_FOLDER OUT.svg        e.g. build/release figure4.svg; 9 GB of memory, 4 GB in TMPDIR
 #   THREADS  default "1 2"; the fewest first
