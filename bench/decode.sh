@@ -123,5 +123,6 @@ for row in runs:
         for cache in ("bf16", "int8"):
             tokens = median(row, cache, "capacity")
             line(f"{row.split('.')[0]}, cache of {tokens} tokens in {cache} over float", f"{size[cache] / 1e6:.1f} MB",
-                 f"{size['float'] / 1e6:.1f} MB (ours)", f"{size[cache] / size['float']:.3f}", "≤ 0.5", "≤ 0.27" if cache == "int8" else "")
+                 f"{size['float'] / 1e6:.1f} MB (ours)", f"{size[cache] / size['float']:.3f}", "≤ 0.5",
+                 "≤ 0.27" if cache == "int8" else "")
 END
