@@ -13,10 +13,14 @@
 #include <binllm/models/llama.hpp>
 #include <binllm/nn/packed.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
+#include <cstdio>
 #include <exception>
 #include <span>
+#include <vector>
 
 #include "cuda/products.cuh"
 #include "support/arguments.hpp"

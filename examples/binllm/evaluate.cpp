@@ -105,10 +105,15 @@ void evaluate_text(EvaluateOptions& o) {
                                     .batch = o.batch,
                                     .max_windows = std::min(o.windows, protocol.most_windows(o.context)),
                                     .sharpness = o.sharpness};
+  const auto cache = binllm::vocabulary_precision_named(o.cache);
+  const bool other_cache = cache != binllm::CachePrecision::float32;
+  double cached = 0;
+  if (other_cache) {  // first, since not every device has it
+    options.cache = cache;
+    cached = model.evaluate(stream, options).perplexity;
+    options.cache = binllm::CachePrecision::float32;
+  }
   const auto [result, speed] = judge(model, stream, options);
-  options.cache = binllm::vocabulary_precision_named(o.cache);
-  const bool other_cache = options.cache != binllm::CachePrecision::float32;
-  const double cached = other_cache ? model.evaluate(stream, options).perplexity : result.perplexity;
   const std::string described = fmt::format("{}; {}", protocol.summary, binllm::Perplexity::protocol);
   const bool bos = tokenizer.bos().has_value();
   if (!o.common.json) {

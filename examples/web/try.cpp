@@ -15,6 +15,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -52,9 +53,8 @@ class Session {
   }
   /// One more token: what it adds to the text, or nothing where the text has ended.
   std::optional<std::string> next() {
-    if (std::ssize(ids_) >= decoder_->capacity()) return std::nullopt;
+    if (std::ssize(ids_) > decoder_->capacity()) return std::nullopt;  // the last token need not be read
     bl::GeneratedTokens made = decoder_->generate(ids_, options_, nullptr);
-    ++options_.first_sequence;  // the next token has draws of its own
     bl::GeneratedSequence& text = made.sequences.front();
     if (text.finish != bl::FinishReason::max_tokens) return std::nullopt;
     ids_ = std::move(text.tokens);
@@ -86,6 +86,11 @@ class Session {
 std::unique_ptr<Session> session;
 std::string message;
 
+Session& opened() {
+  if (session == nullptr) throw std::runtime_error("no model is open");
+  return *session;
+}
+
 /// Whether `body` went well; the message is what it returned, or the error.
 template <class Body>
 bool attempt(const Body& body) {
@@ -115,14 +120,14 @@ EMSCRIPTEN_KEEPALIVE bool try_open(const char* path) {
 }
 
 EMSCRIPTEN_KEEPALIVE bool try_begin(const char* prompt, double temperature, double seed) {
-  return attempt([&] { return session->begin(prompt, temperature, static_cast<std::uint64_t>(seed)); });
+  return attempt([&] { return opened().begin(prompt, temperature, static_cast<std::uint64_t>(seed)); });
 }
 
 /// 1: a token was made; 0: the text has ended; -1: an error.
 EMSCRIPTEN_KEEPALIVE int try_next() {
   int made = 1;
   const bool well = attempt([&] {
-    const std::optional<std::string> text = session->next();
+    const std::optional<std::string> text = opened().next();
     made = text ? 1 : 0;
     return text ? *text : session->finish();
   });

@@ -8,6 +8,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <span>
+#include <vector>
+
 using namespace binllm;
 using namespace binllm::test;
 
@@ -113,6 +117,26 @@ TEST_CASE("an answer ends at a marker, at the receiver's wish, and where the con
   CHECK(full.tokens() == before);
   full.restart();
   CHECK(full.say("hello").text.continuation == last.text.continuation);
+}
+
+TEST_CASE("generate_after goes on with the first sequence, whatever the others have read of the text") {
+  const auto model = model_of(128);
+  std::vector<std::int32_t> ids(80);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(1 + i * i % 17);
+  const GenerateOptions options{.max_tokens = 3};
+  const auto made = generate_tokens(model, ids, options);
+  for (const std::ptrdiff_t read_by_first : {0, 20, 70}) {
+    CAPTURE(read_by_first);
+    Decoder<Llama<float>> decoder(model, {.sequences = 2});
+    std::vector<std::int32_t> other(ids.begin(), ids.begin() + 70);
+    other.insert(other.end(), 5, 18);
+    decoder.prefill(1, other);
+    const std::array<Index, 1> first{0};
+    for (std::ptrdiff_t i = 0; i < read_by_first; ++i) decoder.step(first, std::span(ids).subspan(std::size_t(i), 1));
+    CHECK(generate_after(decoder, ids, options).sequences.front().tokens == made);
+    CHECK(decoder.length(0) == std::ssize(made) - 1);
+    CHECK(decoder.length(1) == 75);
+  }
 }
 
 TEST_CASE("a decoder forgets what it is told to, and refuses what was not read") {

@@ -101,7 +101,7 @@ struct Backend<Cuda> {
   /// Errors: out_of_memory with the bytes asked for, used and free; the process can go on.
   [[nodiscard]] static void* allocate(std::size_t bytes) { return R::allocate(bytes); }
   static void release(void* pointer) noexcept { R::release(pointer); }
-  /// Between host and device or on the device. The host may use its block as soon as this returns.
+  /// Between host and device or on the device. The host may use its block at once; a locked one after `synchronise`.
   static void copy(void* to, const void* from, std::size_t bytes) { R::copy(to, from, bytes); }
   static void zero(void* pointer, std::size_t bytes) { R::zero(pointer, bytes); }
   /// Waits for all work. Errors: device_failed, also for what failed earlier.

@@ -19,10 +19,12 @@ namespace binllm::detail {
 template <LanguageModel Model>
 class BatchRun {
  public:
-  /// `read` tokens of the only prompt has the decoder's first sequence read before.
-  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver, Index read = 0)
+  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver)
+      : BatchRun(decoder, options, receiver, 0, decoder.sequences()) {}
+  /// In the decoder's first `slots` sequences, of which the first one has read `read` tokens of the first prompt.
+  BatchRun(Decoder<Model>& decoder, const GenerateOptions& options, TokenReceiver& receiver, Index read, Index slots)
       : decoder_(decoder), options_(options), receiver_(receiver), read_(read), sampler_(options.sampling()) {
-    for (Index slot = decoder.sequences(); slot-- > 0;) free_slots_.push_back(slot);
+    for (Index slot = slots; slot-- > 0;) free_slots_.push_back(slot);
   }
 
   [[nodiscard]] GeneratedTokens operator()(const std::vector<std::vector<std::int32_t>>& prompts) {
@@ -104,6 +106,11 @@ class BatchRun {
     tokens_.assign(1, text.back());
     tokens_.insert(tokens_.end(), proposed.begin(), proposed.end());
     const auto logits = decoder_.prefill_each(running.slot, tokens_);
+    struct Kept {  // of what was read, also where choosing a token or handing it on fails
+      Decoder<Model>& decoder;
+      Index slot, tokens;
+      ~Kept() { decoder.keep(slot, tokens); }
+    } kept{decoder_, running.slot, read + 1};
     auto& statistics = made_.statistics;
     ++statistics.steps;
     statistics.proposed_tokens += std::ssize(tokens_) - 1;
@@ -115,11 +122,10 @@ class BatchRun {
       ++statistics.step_tokens;
       statistics.accepted_tokens += right ? 1 : 0;
       statistics.decode_seconds += seconds_since(choosing);
+      kept.tokens = read + 1 + static_cast<Index>(i);
       const bool goes_on = take(running, token);
       if (!goes_on) running_.clear();
-      if (goes_on && right) continue;
-      decoder_.keep(running.slot, read + 1 + static_cast<Index>(i));
-      break;
+      if (!goes_on || !right) break;
     }
     return true;
   }

@@ -49,10 +49,10 @@ template <class Matrix, class F>
   return has(said) ? said : VocabularyPrecision::float32;
 }
 
-/// After its first steps a decoder asks for no more memory, however long its sequences grow. What a sequence gets does
-/// not depend on the others that are read beside it: bit for bit with Packed linear layers (activations of eight bits)
-/// and a vocabulary in bf16 or int8; where a product of floats is involved, up to rounding, because that of one row
-/// adds up in another order.
+/// After its first steps a decoder asks for no more memory, however long its sequences grow; on a GPU, as long as steps
+/// are of the same number of sequences, for each new number is recorded anew. What a sequence gets does not depend on
+/// the others that are read beside it: bit for bit on the host with Packed linear layers (activations of eight bits) and
+/// a vocabulary in bf16 or int8; on a GPU, or where a product of floats is involved, up to rounding.
 template <LanguageModel Model>
 class Decoder {
  public:
@@ -60,7 +60,8 @@ class Decoder {
   using Device = typename Model::device;
   using Logit = typename Model::Master;
 
-  /// The model must outlive the decoder. Errors: option_out_of_range, config_inconsistent, out_of_memory.
+  /// The model must outlive the decoder, with weights that stay as they are: what was read may serve again. Errors:
+  /// option_out_of_range, config_inconsistent, out_of_memory.
   explicit Decoder(const Model& model, const DecoderOptions& options = {}) : Decoder(std::nullopt, &model, options) {}
   /// The decoder owns the model, and frees the model's float vocabulary where it has one in another precision.
   explicit Decoder(Model&& model, const DecoderOptions& options = {})
@@ -190,7 +191,7 @@ class Decoder {
     const View<std::int32_t, Device> ids(ids_.view().data, given.shape);
     copy_to_device(given, ids);
     make_room_for_logits(rows * wanted);
-    if (recordable && of_each == 1) {
+    if (recordable && of_each == 1 && rows <= most_recorded_rows) {
       replay_step(sequences, ids);
     } else {
       read_ids(tape_, ids, rows * wanted);
@@ -221,7 +222,10 @@ class Decoder {
     Tape<Device> tape{};
     Replay<Device> replay{};
   };
-  static constexpr bool recordable = records<Device> && Model::architecture::template Positions<T, Device>::rotary;
+  static constexpr bool recordable = records<Device> && requires {
+    requires Model::architecture::template Positions<T, Device>::at_places;
+  };
+  static constexpr Index most_recorded_rows = 65535;  ///< the extent of a grid of blocks
 
   /// The same for one token of each sequence, on a device that records: what a step asks for does not change, but for
   /// tokens and lengths, which it reads from the device.
@@ -266,8 +270,8 @@ class Decoder {
     if constexpr (host_accessible<Device>) {
       return {made.data, made.shape};
     } else {
-      Backend<Device>::synchronise();
       Backend<Device>::copy(host_logits_.view().data, made.data, static_cast<std::size_t>(made.size()) * sizeof(Logit));
+      Backend<Device>::synchronise();  // a copy to locked pages returns before it is done
       return {host_logits_.view().data, made.shape};
     }
   }

@@ -60,7 +60,7 @@ inline void check_prompts(const std::vector<std::vector<std::int32_t>>& prompts,
   return chosen;
 }
 
-/// The same with a decoder, whose sequences are begun afresh; its own options stand for `sequences`, `context`,
+/// The same with a decoder, whose sequences all begin again; its own options stand for `sequences`, `context`,
 /// `sharpness`, `vocabulary` and `cache`. What a prompt shares with one that the decoder has read is not read again.
 /// Errors: as of a model.
 template <LanguageModel Model>
@@ -87,7 +87,7 @@ template <LanguageModel Model>
     throw Error(ErrorId::option_out_of_range, "generate", "ids", fmt::format("more than the {} that were read", read),
                 fmt::format("{}", prompts.front().size()));
   detail::NoReceiver nobody;
-  return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver, read)(prompts);
+  return detail::BatchRun<Model>(decoder, options, receiver == nullptr ? nobody : *receiver, read, 1)(prompts);
 }
 
 template <LanguageModel Model>

@@ -4,7 +4,9 @@
 #pragma once
 #include <binllm/infer/sampling_options.hpp>
 #include <binllm/models/causal_lm.hpp>
+#include <binllm/nn/cached_rows.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
+#include <binllm/ops/attention.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
 #include <concepts>
@@ -77,7 +79,7 @@ enum class FinishReason {
 struct GenerationStatistics {
   Index prompt_tokens = 0;     ///< read
   Index generated_tokens = 0;  ///< made: the first of each sequence by reading its prompt, the others by steps
-  Index steps = 0;             ///< each makes a token for every running sequence
+  Index steps = 0;             ///< each makes a token or more for every running sequence
   Index step_tokens = 0;       ///< chosen in steps, end tokens included
   Index shared_tokens = 0;     ///< of prompts, not read since the decoder had read them in another text
   Index proposed_tokens = 0;   ///< looked up and read ahead

@@ -40,9 +40,7 @@ void copy_outer(const From& from, To& to) {
   for_each_outer([](const auto& one, auto& other) { copy_values(one, other); }, from, to);
   for_each_linear([](const auto& one, auto& other) { copy_values(one.bias, other.bias); }, from, to);
 }
-}  // namespace detail
 
-namespace detail {
 /// The packed matrices of a model, in visit order.
 template <class Model>
 [[nodiscard]] auto packed_matrices(Model& model) {

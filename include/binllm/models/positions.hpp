@@ -98,6 +98,7 @@ class RotaryTables {
 template <class T, class Device>
 struct RotaryPositions {
   static constexpr bool rotary = true;
+  static constexpr bool at_places = true;  ///< reads positions from the cache's places where it has some
   using Table = RotaryTable<master_t<T>, Device>;
   RotaryTables<master_t<T>, Device> tables;
 

@@ -9,8 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <span>
+#include <type_traits>
 
 namespace binllm {
+
+static_assert(most_joint_products <= static_cast<std::size_t>(cuda::few_matrices));
 
 /// x W^T of packed signs and their row scales. The matrix must outlive the tape's round.
 template <class Activations, class T, class Device>
@@ -42,8 +45,9 @@ struct PackedSignsMatrix {
     return packed_product<Activations>(pass, x, weight);
   }
   /// The products of several layers in one call of the kernel; false where one scales the input for itself, or the
-  /// device multiplies one by one.
+  /// device multiplies one by one. Not of forms that are this one with something before or after the product.
   template <class Layer>
+  requires std::is_same_v<typename Layer::Matrix, PackedSignsMatrix>
   [[nodiscard]] static bool multiply_together([[maybe_unused]] Pass<T, Device>& pass,
                                               [[maybe_unused]] Variable<T, Device> x,
                                               [[maybe_unused]] std::span<JointProduct<Layer, T, Device>> products) {

@@ -3,7 +3,7 @@
 /// decoder asks for the same work at every token then, and a device that can record work records it once.
 ///   RotaryAtPlaces      as <binllm/ops/rotary.hpp>, row b at position length_b
 ///   WriteAtPlaces       keys and values of row b go behind those of its sequence
-///   AttentionAtPlaces   as <binllm/ops/cached_attention.hpp>, row b sees length_b + 1 keys: the new one too
+///   AttentionAtPlaces   as <binllm/ops/cached_attention.hpp>, up to rounding; row b sees length_b + 1 keys: the new one too
 /// Shapes   q (B,1,H*D), k and v (B,1,KV*D), keys and values of the cache (sequences, KV, capacity, D), B places.
 /// Forward only. Lengths are below the capacity, which the host has checked. For devices that record.
 #pragma once

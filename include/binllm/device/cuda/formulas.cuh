@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Formulas over blocks on a GPU: map, and reductions over rows and columns. A formula runs as a scalar function, in
 /// master_t of the type that is stored; a thread computes as many neighbours as fill 16 bytes, where everything that is
-/// read and written is aligned, else one. All sums are in an order that depends on the shape alone. nvcc only.
+/// read and written is aligned, else one. All sums are in an order that shape and alignment decide. nvcc only.
 #pragma once
 #include <binllm/device/cuda/lanes.cuh>
 #include <binllm/device/cuda/rows.cuh>
