@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numbers>
 
 namespace binllm::cuda {
@@ -44,28 +45,34 @@ struct PlacesExtents {
   }
 };
 
-using KeyPart = Lanes<float, lane_numbers>;
+template <class T>
+using KeyPart = Lanes<master_t<T>, lane_numbers>;
 /// Eight numbers of a row of head_dim, from `first` on; zeros beyond it.
 template <class T>
-[[nodiscard]] __device__ inline KeyPart key_part(const T* row, int first, int head_dim, bool lanes, bool there) {
+[[nodiscard]] __device__ inline KeyPart<T> key_part(const T* row, int first, int head_dim, bool lanes, bool there) {
   if (lanes && there && first < head_dim) return widened(load<lane_numbers>(row + first));
-  KeyPart part;
+  KeyPart<T> part;
 #pragma unroll
   for (int c = 0; c < lane_numbers; ++c)
-    part.lane[c] = there && first + c < head_dim ? static_cast<float>(row[first + c]) : 0.0f;
+    part.lane[c] = there && first + c < head_dim ? static_cast<master_t<T>>(row[first + c]) : master_t<T>(0);
   return part;
 }
 
 /// e^{m - top} in base 2; nothing of what saw no key.
-[[nodiscard]] __device__ inline float share_of(float m, float top) { return m == -INFINITY ? 0.0f : exp2f(m - top); }
+template <class M>
+[[nodiscard]] __device__ inline M share_of(M m, M top) {
+  return m == -INFINITY ? M(0) : exp2(m - top);
+}
 
 /// `key_lanes` lanes share a key, and those of a warp are its readers.
 template <int key_lanes, class T>
 __global__ void __launch_bounds__(32 * place_warps)
     places_attention_kernel(PlacesExtents e, const T* q, const T* keys, const T* values, const Place* places,
-                            bool lanes, float* parts, T* y) {
+                            bool lanes, master_t<T>* parts, T* y) {
+  using M = master_t<T>;
   constexpr int readers = 32 / key_lanes, block_readers = readers * place_warps;
-  extern __shared__ float places_memory[];  // (reader, head): m, l, o
+  extern __shared__ std::byte places_bytes[];
+  M* const places_memory = reinterpret_cast<M*>(places_bytes);  // (reader, head): m, l, o
   const int row = static_cast<int>(blockIdx.z), kv = static_cast<int>(blockIdx.y) / e.head_blocks();
   const int group_first = static_cast<int>(blockIdx.y) % e.head_blocks() * place_heads;
   const int first_head = kv * e.group() + group_first, count = min(place_heads, e.group() - group_first);
@@ -75,10 +82,10 @@ __global__ void __launch_bounds__(32 * place_warps)
   const int seen = place.length + 1, warps = e.splits * place_warps, share = (seen + warps - 1) / warps;
   const int first = (static_cast<int>(blockIdx.x) * place_warps + warp) * share, end = min(seen, first + share);
   const Index head = (Index(place.sequence) * e.kv_heads + kv) * e.capacity * e.head_dim;
-  const float scale = std::numbers::log2e_v<float> * rsqrtf(static_cast<float>(e.head_dim));
+  const M scale = std::numbers::log2e_v<M> * rsqrt(static_cast<M>(e.head_dim));
 
-  KeyPart query[place_heads], o[place_heads] = {};
-  float m[place_heads], l[place_heads] = {};
+  KeyPart<T> query[place_heads], o[place_heads] = {};
+  M m[place_heads], l[place_heads] = {};
 #pragma unroll
   for (int h = 0; h < place_heads; ++h) {
     const T* const own = q + (Index(row) * e.heads + first_head + h) * e.head_dim;
@@ -86,7 +93,7 @@ __global__ void __launch_bounds__(32 * place_warps)
     m[h] = -INFINITY;
   }
   for (int key = first + reader; key - reader < end; key += keys_ahead * readers) {
-    KeyPart k[keys_ahead], v[keys_ahead];
+    KeyPart<T> k[keys_ahead], v[keys_ahead];
 #pragma unroll
     for (int i = 0; i < keys_ahead; ++i) {
       const int at = key + i * readers;
@@ -95,7 +102,7 @@ __global__ void __launch_bounds__(32 * place_warps)
     }
 #pragma unroll
     for (int h = 0; h < place_heads; ++h) {
-      float s[keys_ahead] = {}, top = m[h];
+      M s[keys_ahead] = {}, top = m[h];
 #pragma unroll
       for (int i = 0; i < keys_ahead; ++i) {
 #pragma unroll
@@ -103,16 +110,16 @@ __global__ void __launch_bounds__(32 * place_warps)
 #pragma unroll
         for (int distance = 1; distance < key_lanes; distance *= 2)
           s[i] += __shfl_xor_sync(all_threads, s[i], distance);
-        s[i] = key + i * readers < end ? s[i] * scale : -INFINITY;
-        top = fmaxf(top, s[i]);
+        s[i] = key + i * readers < end ? s[i] * scale : M(-INFINITY);
+        top = fmax(top, s[i]);
       }
-      const float shrink = share_of(m[h], top);
+      const M shrink = share_of(m[h], top);
       l[h] *= shrink;
 #pragma unroll
       for (int c = 0; c < lane_numbers; ++c) o[h].lane[c] *= shrink;
 #pragma unroll
       for (int i = 0; i < keys_ahead; ++i) {
-        const float p = share_of(s[i], top);
+        const M p = share_of(s[i], top);
         l[h] += p;
 #pragma unroll
         for (int c = 0; c < lane_numbers; ++c) o[h].lane[c] += p * v[i].lane[c];
@@ -122,7 +129,7 @@ __global__ void __launch_bounds__(32 * place_warps)
   }
 #pragma unroll
   for (int h = 0; h < place_heads; ++h) {
-    float* const mine = places_memory + ((warp * readers + reader) * place_heads + h) * e.of_head();
+    M* const mine = places_memory + ((warp * readers + reader) * place_heads + h) * e.of_head();
     if (column == 0) mine[0] = m[h], mine[1] = l[h];
 #pragma unroll
     for (int c = 0; c < lane_numbers; ++c) {
@@ -133,10 +140,10 @@ __global__ void __launch_bounds__(32 * place_warps)
   for (int i = static_cast<int>(threadIdx.x); i < count * e.head_dim; i += 32 * place_warps) {
     const int h = i / e.head_dim, d = i % e.head_dim;
     const auto of_reader = [&](int r) { return places_memory + (r * place_heads + h) * e.of_head(); };
-    float top = -INFINITY, sum = 0, number = 0;
-    for (int r = 0; r < block_readers; ++r) top = fmaxf(top, of_reader(r)[0]);
+    M top = -INFINITY, sum = 0, number = 0;
+    for (int r = 0; r < block_readers; ++r) top = fmax(top, of_reader(r)[0]);
     for (int r = 0; r < block_readers; ++r) {
-      const float part = share_of(of_reader(r)[0], top);
+      const M part = share_of(of_reader(r)[0], top);
       sum += part * of_reader(r)[1];
       number += part * of_reader(r)[2 + d];
     }
@@ -144,7 +151,7 @@ __global__ void __launch_bounds__(32 * place_warps)
     if (e.splits == 1) {
       y[at * e.head_dim + d] = T(number / sum);
     } else {
-      float* const to = parts + (at * e.splits + blockIdx.x) * e.of_head();
+      M* const to = parts + (at * e.splits + blockIdx.x) * e.of_head();
       if (d == 0) to[0] = top, to[1] = sum;
       to[2 + d] = number;
     }
@@ -153,17 +160,18 @@ __global__ void __launch_bounds__(32 * place_warps)
 
 /// A block for each head of a row.
 template <class T>
-__global__ void __launch_bounds__(256) join_places_kernel(PlacesExtents e, const float* parts, T* y) {
+__global__ void __launch_bounds__(256) join_places_kernel(PlacesExtents e, const master_t<T>* parts, T* y) {
+  using M = master_t<T>;
   const Index at = blockIdx.x;
-  const float* const first = parts + at * e.splits * e.of_head();
+  const M* const first = parts + at * e.splits * e.of_head();
   for (int d = static_cast<int>(threadIdx.x); d < e.head_dim; d += static_cast<int>(blockDim.x)) {
-    float top = -INFINITY, sum = 0, number = 0;
+    M top = -INFINITY, sum = 0, number = 0;
 #pragma unroll 8
-    for (int split = 0; split < e.splits; ++split) top = fmaxf(top, first[split * e.of_head()]);
+    for (int split = 0; split < e.splits; ++split) top = fmax(top, first[split * e.of_head()]);
 #pragma unroll 8
     for (int split = 0; split < e.splits; ++split) {
-      const float* const part = first + split * e.of_head();
-      const float share = share_of(part[0], top);
+      const M* const part = first + split * e.of_head();
+      const M share = share_of(part[0], top);
       sum += share * part[1];
       number += share * part[2 + d];
     }
@@ -173,14 +181,15 @@ __global__ void __launch_bounds__(256) join_places_kernel(PlacesExtents e, const
 
 template <class T>
 __global__ void __launch_bounds__(256)
-    places_rotary_kernel(const T* x, const float* cosine, const float* sine, const Place* places, int width,
+    places_rotary_kernel(const T* x, const master_t<T>* cosine, const master_t<T>* sine, const Place* places, int width,
                          int head_dim, int half, T* y) {
+  using M = master_t<T>;
   const int at = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x), d = at % head_dim;
   if (at >= width) return;
   const Index row = Index(blockIdx.y) * width, angle = Index(places[blockIdx.y].length) * half + d;
   if (d < half) {
-    const auto turned = Rotary::Rotate()(static_cast<float>(x[row + at]), static_cast<float>(x[row + at + half]),
-                                         cosine[angle], sine[angle]);
+    const auto turned =
+        Rotary::Rotate()(static_cast<M>(x[row + at]), static_cast<M>(x[row + at + half]), cosine[angle], sine[angle]);
     y[row + at] = T(turned[0]);
     y[row + at + half] = T(turned[1]);
   } else if (d >= 2 * half) {
@@ -211,7 +220,7 @@ __global__ void __launch_bounds__(256) places_write_kernel(const T* k, const T* 
 template <>
 struct Implementation<RotaryAtPlaces> {
   template <class T>
-  static void forward(View<const T, Cuda> x, View<const float, Cuda> cosine, View<const float, Cuda> sine,
+  static void forward(View<const T, Cuda> x, View<const master_t<T>, Cuda> cosine, View<const master_t<T>, Cuda> sine,
                       const Place* places, Index head_dim, View<T, Cuda> y) {
     launch("rotary", detail::places_rotary_kernel<T>, detail::places_grid(x.cols(), x.rows()), dim3(256), 0, x.data,
            cosine.data, sine.data, places, static_cast<int>(x.cols()), static_cast<int>(head_dim),
@@ -238,7 +247,8 @@ struct Implementation<AttentionAtPlaces> {
   }
   template <class T>
   static void forward(const AttentionAtPlaces& a, View<const T, Cuda> q, View<const T, Cuda> keys,
-                      View<const T, Cuda> values, const Place* places, View<float, Cuda> memory, View<T, Cuda> y) {
+                      View<const T, Cuda> values, const Place* places, View<master_t<T>, Cuda> memory,
+                      View<T, Cuda> y) {
     if (a.head_dim > 256) check_shape("attention", "head_dim", Shape{a.head_dim}, Shape{256});
     const auto e = detail::PlacesExtents::of(a);
     const dim3 grid(static_cast<unsigned>(e.splits), static_cast<unsigned>(a.kv_heads * e.head_blocks()),
@@ -248,7 +258,8 @@ struct Implementation<AttentionAtPlaces> {
                        lies_in_lanes<detail::lane_numbers>(values.data, a.head_dim);
     const auto run = [&](auto key_lanes) {
       constexpr int n = key_lanes, readers = 32 / n * detail::place_warps;
-      const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(readers * detail::place_heads * e.of_head());
+      const std::size_t bytes =
+          sizeof(master_t<T>) * static_cast<std::size_t>(readers * detail::place_heads * e.of_head());
       launch("attention", detail::places_attention_kernel<n, T>, grid, dim3(32 * detail::place_warps), bytes, e, q.data,
              keys.data, values.data, places, lanes, memory.data, y.data);
     };
@@ -260,7 +271,7 @@ struct Implementation<AttentionAtPlaces> {
     if (e.splits == 1) return;
     launch("attention", detail::join_places_kernel<T>, dim3(static_cast<unsigned>(a.rows * a.heads)),
            dim3(static_cast<unsigned>((std::min<Index>(a.head_dim, 256) + 31) / 32 * 32)), 0, e,
-           reinterpret_cast<const float*>(memory.data), y.data);
+           static_cast<const master_t<T>*>(memory.data), y.data);
   }
 };
 
