@@ -59,7 +59,9 @@ TEST_CASE("cuda methods: layers with sides have the loss and the gradients of th
   check_kind<BitNetKind<BitNetActivations::eight>>(1);
   check_kind<BitNetKind<BitNetActivations::sixteen>>(1);
   check_kind<BitNet158Kind<InnerNorm::model>>(0.3);
-  check_kind<BitNet158Kind<InnerNorm::inside>>(1);
+  // Not at t = 1: sums of signs and whole numbers are whole, the norm leaves their ratios, and of 127 n / n_max the half
+  // is rounded up or down by the last bit of a sum.
+  check_kind<BitNet158Kind<InnerNorm::inside>>(0.3);
   check_kind<BinaryMosKind>(1);
   check_kind<QuestKind>(1);
   check_kind<ReActNetKind<ReActNetActivations::one>>(0);
