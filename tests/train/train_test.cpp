@@ -176,6 +176,31 @@ TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights ha
   CHECK(log.reports.back().second.contains("validation_loss_sign"));
 }
 
+TEST_CASE("a log that looks at a layer sees its values, and nothing that it did not ask for") {
+  struct LookingLog : MemoryLog {
+    const std::string layer = "model.layers.1.mlp.down_proj.";
+    std::vector<std::string> seen;
+    std::vector<float> weight;
+    std::string wants_look(Index step, Index steps) override { return step == steps ? layer : std::string(); }
+    void look(std::string_view phase, const TrainingState& state) override {
+      CHECK(phase == "progressive");
+      for (const auto& block : state.blocks) {
+        seen.push_back(block.name);
+        const auto* const values = static_cast<const float*>(block.data);
+        if (block.name == "values/" + layer + "weight") weight.assign(values, values + block.bytes / sizeof(float));
+      }
+    }
+  };
+  auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
+  LookingLog log;
+  train_progressively(binary, corpus(), short_run(4), nullptr, &log);
+  CHECK(log.seen == std::vector<std::string>{"values/" + log.layer + "weight", "values/" + log.layer + "scale"});
+  for_each_parameter(binary, [&](const std::string& name, const auto& parameter) {
+    if (name == log.layer + "weight") CHECK(std::ranges::equal(log.weight, parameter.value.flat()));
+  });
+  CHECK(!log.weight.empty());
+}
+
 TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs nor embeddings") {
   auto dense = small_llama<float>();
   pretrain(dense, corpus(), short_run(120).training);

@@ -101,6 +101,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       clock = steady_seconds();
       since = now;
     }
+    if (const std::string some = log.wants_look(now, steps); !some.empty()) blocks.look(log, phase.name, state, some);
     if (kept) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);

@@ -1,0 +1,153 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# The experiment on a real model: SmolLM2-135M made 1 bit, one lever at a time. A row is a name, a budget of fresh tokens,
+# learning rates, seeds and flags of `binllm binarize`; a finished run is a line in RESULTS/real-135m.jsonl and is not
+# done again; one that was interrupted goes on from its checkpoint. Every GPU of DEVICES works on a run of its own.
+#
+# usage: real.sh MODEL TEXT DATA
+#   MODEL  the full-precision model: a folder or a GGUF file (bench/models/smollm2.sh fetches it)
+#   TEXT   what is learned from: a text or token file; several in quotes
+#   DATA   folder with valid.txt, wiki.test.raw and ptb.test.txt, and tasks/ for TASKS
+# A row with several rates: all of them with the first seed; the other seeds at the rate that is best on valid.txt.
+# Settings come from the environment; ROWS says which rows (an extended regular expression on NAME@MILLIONS).
+set -euo pipefail
+export LC_ALL=C.UTF-8
+
+binllm=${BINLLM:-build/release/examples/binllm}
+usage="usage: real.sh MODEL TEXT DATA"
+model=${1:?$usage} data=${3:?$usage}
+read -r -a train <<< "${2:?$usage}"
+out=${OUT:-build/real}                                       # runs: logs, checkpoints and models
+results=${RESULTS:-$(dirname "$0")/results}
+rows=${ROWS:-.}
+read -r -a devices <<< "${DEVICES:-cuda:0}"                  # "cuda:0 cuda:1": a run on each; cpu
+precision=${PRECISION:-bf16}
+seconds=${BUDGET:-1000000}                                   # no run goes on after so many seconds
+context=${CONTEXT:-2048}
+windows=${WINDOWS:-150}                                      # of valid.txt; the other texts are read whole
+keep=${KEEP:-}                                               # rows whose models stay: a regular expression as ROWS
+tasks=${TASKS:-}                                             # rows that answer the seven tasks, likewise
+threads=${THREADS:-0}
+
+. "$(dirname "$0")/../support/needs.sh"
+need_program "$binllm"
+need_text "${train[@]}" "$data/valid.txt" "$data/wiki.test.raw" "$data/ptb.test.txt"
+need_folder "$out" "$results"
+lines=$results/real-135m.jsonl
+touch "$lines"
+
+paper=(--channel-scale none --channel-scale-steps 0)         # stage 1 has rows of its own
+half=(--teacher "$model" --distillation 0.5)
+
+# row NAME MILLIONS "RATES" "SEEDS" FLAG...
+all_rows() {
+  # the paper's tables
+  row progressive        46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator progressive
+  row vanilla            46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator vanilla --scale analytic-detached
+  row ede                46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator ede --scale analytic-detached
+  # screening at a third of the budget: one lever at a time
+  row distilled          16 "4e-3" "1" "${paper[@]}" "${half[@]}"
+  row progressive        16 "4e-3" "1" "${paper[@]}"
+  row hidden-1           16 "4e-3" "1" "${paper[@]}" "${half[@]}" --hidden-states 1
+  row epsilon-1e-15      16 "4e-3" "1" "${paper[@]}" "${half[@]}" --epsilon 1e-15
+  row hidden-0.1         16 "4e-3" "1" "${paper[@]}" "${half[@]}" --hidden-states 0.1
+  row temperature-2      16 "4e-3" "1" "${paper[@]}" "${half[@]}" --temperature 2
+  row softmax-rounding   16 "4e-3" "1" "${paper[@]}" "${half[@]}" --estimator softmax-rounding
+  row batch-8            16 "3e-3" "1" "${paper[@]}" "${half[@]}" --batch 8
+  row batch-32           16 "5e-3" "1" "${paper[@]}" "${half[@]}" --batch 32
+  row groups-64          16 "4e-3" "1" "${paper[@]}" "${half[@]}" --granularity group:64
+  row beta2-0.98         16 "4e-3" "1" "${paper[@]}" "${half[@]}" --beta2 0.98
+  row clip-0.3           16 "4e-3" "1" "${paper[@]}" "${half[@]}" --clip 0.3
+  row decay-0.3          16 "4e-3" "1" "${paper[@]}" "${half[@]}" --weight-decay 0.3
+  row chunks-80          16 "4e-3" "1" "${paper[@]}" "${half[@]}" --chunks 80
+}
+
+# ------------------------------------------------------------------------------------------------ the runs
+# number JSON KEY: the last number of that key
+number() { sed -nE 's/.*"'"$2"'":(-?[0-9][-+.0-9eE]*).*/\1/p' <<< "$1" | tail -n 1; }
+key() { printf '"row":"%s","millions":%s,"learning_rate":%s,"seed":%s,' "$1" "$2" "$3" "$4"; }
+left() { echo $((seconds - SECONDS)); }
+say() { printf '%5d s  %s\n' "$SECONDS" "$*" >&2; }
+
+# job DEVICE NAME MILLIONS RATE SEED FLAG...: one line of results
+job() {
+  local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder last losses took begin evaluation inspected
+  shift 5
+  local -a flags=("$@") where=(--device "$device" --threads "$threads")
+  [ "$device" = cpu ] || where+=(--precision "$precision")
+  case " ${flags[*]} " in *" --batch "*) batch=$(sed -E 's/.* --batch ([0-9]+).*/\1/' <<< " ${flags[*]} ") ;; *) flags+=(--batch "$batch") ;; esac
+  tokens=$(awk -v m="$millions" 'BEGIN { printf "%d", m * 1e6 }') steps=$(((tokens + batch * context - 1) / (batch * context)))
+  folder=$out/$name-$millions-$rate-$seed
+  local -a go=(binarize --model "$model" --text "${train[@]}" --held-out 0 --out "$folder" --tokens "$tokens"
+    --context "$context" --learning-rate "$rate" --last-learning-rate "$(awk -v r="$rate" 'BEGIN { printf "%g", r / 50 }')"
+    --warmup $((steps * 3 / 100)) --report-every 10 --checkpoint-every 400 --sample-tokens 0 --seed "$seed" "${where[@]}" "${flags[@]}" --json)
+  [ ! -f "$folder/run.json" ] || go+=(--resume)
+  begin=$SECONDS
+  timeout -s INT -k 30 "$(left)" "$binllm" "${go[@]}" > "$folder.json" 2> "$folder.log" ||
+    { say "$name, $millions M, rate $rate, seed $seed: $(tail -n 1 "$folder.log")"; return 1; }
+  took=$((SECONDS - begin))
+  losses=$(awk -F'[:,]' '/"phase":"progressive"/ { for (i = 1; i < NF; i++) { if ($i == "\"step\"") s = $(i + 1); if ($i == "\"loss\"") l = $(i + 1) } printf "%s[%s,%.4g]", n++ ? "," : "", s, l }' "$folder/metrics.jsonl")
+  declare -A perplexity
+  for evaluation in valid.txt wiki.test.raw ptb.test.txt; do
+    local -a some=()
+    [ "$evaluation" != valid.txt ] || some=(--windows "$windows")
+    perplexity[$evaluation]=$(number "$("$binllm" evaluate --model "$folder/packed" --text "$data/$evaluation" --context "$context" \
+      "${some[@]}" "${where[@]}" --json 2>> "$folder.log")" perplexity)
+  done
+  inspected=$("$binllm" inspect --model "$folder/packed" --json)
+  {
+    flock 9
+    printf '{%s"mix":%s,"wikitext2":%s,"ptb":%s,"bits":%s,"bytes":%s,"seconds":%s,"flags":"%s","losses":[%s]}\n' \
+      "$(key "$name" "$millions" "$rate" "$seed")" "${perplexity[valid.txt]}" "${perplexity[wiki.test.raw]}" \
+      "${perplexity[ptb.test.txt]}" "$(number "$inspected" block_linears_with_scales)" "$(number "$inspected" bytes)" \
+      "$took" "$(sed "s|$model|MODEL|g" <<< "${flags[*]}")" "$losses" >> "$lines"
+  } 9> "$out/lines.lock"
+  say "$name, $millions M, rate $rate, seed $seed: mix ${perplexity[valid.txt]} wikitext2 ${perplexity[wiki.test.raw]} ptb ${perplexity[ptb.test.txt]} in $took s"
+  rm -rf "$folder/checkpoints"
+  if [ -n "$tasks" ] && grep -qE "$tasks" <<< "$name@$millions"; then
+    "$binllm" evaluate --model "$folder/packed" --tasks all --tasks-data "$data/tasks" "${where[@]}" --json > "$folder.tasks.json" 2>> "$folder.log" || true
+  fi
+  [ -n "$keep" ] && grep -qE "$keep" <<< "$name@$millions" || rm -rf "$folder"
+}
+
+# best NAME MILLIONS: the rate that is best on valid.txt
+best() {
+  grep -F "\"row\":\"$1\",\"millions\":$2," "$lines" |
+    sed -E 's/.*"learning_rate":([^,]*),.*"mix":([^,]*),.*/\2 \1/' | sort -g | head -n 1 | cut -d' ' -f 2
+}
+
+# The list of what is to be done: in the first pass the first seed of every rate, then the other seeds at the best of them.
+row() {
+  local name=$1 millions=$2 rates=$3 seeds=$4 rate seed
+  shift 4
+  grep -qE "$rows" <<< "$name@$millions" || return 0
+  if [ "$pass" = 1 ]; then seeds=${seeds%% *}; else
+    case $seeds in *" "*) seeds=${seeds#* } ;; *) return 0 ;; esac
+    rates=$(best "$name" "$millions")
+  fi
+  for rate in $rates; do
+    for seed in $seeds; do
+      grep -qF "$(key "$name" "$millions" "$rate" "$seed")" "$lines" || printf '%s\t' "$name" "$millions" "$rate" "$seed" "$@" >> "$out/list"
+      [ ! -s "$out/list" ] || sed -i '$ s/\t$//' "$out/list"
+      [ ! -s "$out/list" ] || [ -z "$(tail -c 1 "$out/list")" ] || echo >> "$out/list"
+    done
+  done
+}
+worker() {
+  local line
+  local -a fields
+  while [ "$(left)" -gt 20 ]; do
+    line=$(flock "$out/list.lock" sh -c 'head -n 1 "$1"; sed -i 1d "$1"' - "$out/list")
+    [ -n "$line" ] || break
+    IFS=$'\t' read -r -a fields <<< "$line"
+    job "$1" "${fields[@]}" || echo "${fields[*]}" >> "$out/unfinished"
+  done
+}
+: > "$out/unfinished"
+for pass in 1 2; do
+  : > "$out/list"
+  all_rows
+  for device in "${devices[@]}"; do worker "$device" & done
+  wait
+done
+[ ! -s "$out/unfinished" ] || { echo "unfinished, their logs are in $out:"; cat "$out/unfinished"; exit 1; }
