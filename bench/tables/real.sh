@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The experiment on a real model: SmolLM2-135M made 1 bit, one lever at a time. A row is a name, a budget of fresh tokens,
 # learning rates, seeds and flags of `binllm binarize`; a finished run is a line in RESULTS/real-135m.jsonl and is not
-# done again; one that was interrupted goes on from its checkpoint. Every GPU of DEVICES works on a run of its own.
+# done again (real_tables.sh makes tables of the lines); one that was interrupted goes on from its checkpoint. Every GPU of DEVICES works on a run of its own.
 #
 # usage: real.sh MODEL TEXT DATA
 #   MODEL  the full-precision model: a folder or a GGUF file (bench/models/smollm2.sh fetches it)
@@ -41,10 +41,16 @@ half=(--teacher "$model" --distillation 0.5)
 
 # row NAME MILLIONS "RATES" "SEEDS" FLAG...
 all_rows() {
-  # the paper's tables
+  # the paper's tables: 4, 5, 9 and Figure 6
   row progressive        46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator progressive
   row vanilla            46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator vanilla --scale analytic-detached
   row ede                46 "2e-3 4e-3 6e-3" "1 2 3" "${paper[@]}" --estimator ede --scale analytic-detached
+  row scale-analytic     46 "4e-3" "1" "${paper[@]}" --scale analytic
+  row scale-learned      46 "4e-3" "1" "${paper[@]}" --scale learned
+  row stage-1            46 "4e-3" "1" --channel-scale shared --channel-scale-steps 50
+  row degree-uniform     16 "4e-3" "1" "${paper[@]}" --schedule degree-uniform
+  row uniform            16 "4e-3" "1" "${paper[@]}" --schedule uniform
+  row logarithmic        16 "4e-3" "1" "${paper[@]}" --schedule logarithmic
   # screening at a third of the budget: one lever at a time
   row distilled          16 "4e-3" "1" "${paper[@]}" "${half[@]}"
   row progressive        16 "4e-3" "1" "${paper[@]}"
@@ -60,6 +66,17 @@ all_rows() {
   row clip-0.3           16 "4e-3" "1" "${paper[@]}" "${half[@]}" --clip 0.3
   row decay-0.3          16 "4e-3" "1" "${paper[@]}" "${half[@]}" --weight-decay 0.3
   row chunks-80          16 "4e-3" "1" "${paper[@]}" "${half[@]}" --chunks 80
+  row muon               16 "2e-3 4e-3" "1" "${paper[@]}" "${half[@]}" --optimizer muon
+  row decay-signs        16 "4e-3" "1" "${paper[@]}" "${half[@]}" --decay-to signs
+  row sign-phase         16 "4e-3" "1" "${paper[@]}" "${half[@]}" --sign-phase 0.05
+  row equal-error-0.3    16 "4e-3" "1" "${paper[@]}" "${half[@]}" --schedule equal-error:0.3
+  row equal-error-0.5    16 "4e-3" "1" "${paper[@]}" "${half[@]}" --schedule equal-error:0.5
+  row geometric-0.1-300  16 "4e-3" "1" "${paper[@]}" "${half[@]}" --schedule geometric:0.1:300
+  # together
+  row strong             16 "4e-3" "1" --method strong
+  row strong             46 "4e-3" "1 2 3" --method strong
+  row strong             92 "4e-3" "1" --method strong
+  row strong            140 "4e-3" "1" --method strong
 }
 
 # ------------------------------------------------------------------------------------------------ the runs
@@ -69,9 +86,38 @@ key() { printf '"row":"%s","millions":%s,"learning_rate":%s,"seed":%s,' "$1" "$2
 left() { echo $((seconds - SECONDS)); }
 say() { printf '%5d s  %s\n' "$SECONDS" "$*" >&2; }
 
+# curve PHASE: "[step,loss],..." of the run in $folder
+curve() {
+  awk -F'[:,]' -v phase="\"phase\":\"$1\"" 'index($0, phase) { for (i = 1; i < NF; i++) { if ($i == "\"step\"") s = $(i + 1); if ($i == "\"loss\"") l = $(i + 1) } printf "%s[%s,%.4g]", n++ ? "," : "", s, l }' "$folder/metrics.jsonl"
+}
+# perplexities MODEL FLAG...: "mix":...,"wikitext2":...,"ptb":...,
+perplexities() {
+  local model=$1 text name
+  shift
+  for text in valid.txt:mix wiki.test.raw:wikitext2 ptb.test.txt:ptb; do
+    name=${text#*:} text=${text%:*}
+    local -a some=()
+    [ "$name" != mix ] || some=(--windows "$windows")
+    printf '"%s":%s,' "$name" "$(number "$("$binllm" evaluate --model "$model" --text "$data/$text" --context "$context" \
+      "${some[@]}" "$@" --json)" perplexity)"
+  done
+}
+# answer_tasks MODEL KEY FLAG...: a line in real-135m-tasks.jsonl, of each task the metric that is quoted
+answer_tasks() {
+  local model=$1 key=$2 answers
+  shift 2
+  answers=$("$binllm" evaluate --model "$model" --tasks all --tasks-data "$data/tasks" "$@" --json)
+  {
+    flock 9
+    printf '{%s%s"average":%s}\n' "$key" "$(grep -oE '"task":"[a-z_]+"|"acc(_norm)?":[0-9.]+|"quoted":"[a-z_]+"' <<< "$answers" |
+      awk -F'[":]+' '{ v[$2] = $3 } $2 == "quoted" { printf "\"%s\":%s,", v["task"], v[v["quoted"]] }')" "$(number "$answers" average)" \
+      >> "$results/real-135m-tasks.jsonl"
+  } 9> "$out/lines.lock"
+}
+
 # job DEVICE NAME MILLIONS RATE SEED FLAG...: one line of results
 job() {
-  local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder last losses took begin evaluation inspected
+  local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder losses stage_1 took begin stored judged inspected
   shift 5
   local -a flags=("$@") where=(--device "$device" --threads "$threads")
   [ "$device" = cpu ] || where+=(--precision "$precision")
@@ -86,28 +132,36 @@ job() {
   timeout -s INT -k 30 "$(left)" "$binllm" "${go[@]}" > "$folder.json" 2> "$folder.log" ||
     { say "$name, $millions M, rate $rate, seed $seed: $(tail -n 1 "$folder.log")"; return 1; }
   took=$((SECONDS - begin))
-  losses=$(awk -F'[:,]' '/"phase":"progressive"/ { for (i = 1; i < NF; i++) { if ($i == "\"step\"") s = $(i + 1); if ($i == "\"loss\"") l = $(i + 1) } printf "%s[%s,%.4g]", n++ ? "," : "", s, l }' "$folder/metrics.jsonl")
-  declare -A perplexity
-  for evaluation in valid.txt wiki.test.raw ptb.test.txt; do
-    local -a some=()
-    [ "$evaluation" != valid.txt ] || some=(--windows "$windows")
-    perplexity[$evaluation]=$(number "$("$binllm" evaluate --model "$folder/packed" --text "$data/$evaluation" --context "$context" \
-      "${some[@]}" "${where[@]}" --json 2>> "$folder.log")" perplexity)
-  done
-  inspected=$("$binllm" inspect --model "$folder/packed" --json)
+  losses=$(curve progressive) stage_1=$(curve channel_scale)
+  stored=$folder/packed
+  [ -d "$stored" ] || stored=$folder/binary                  # groups are not packed
+  judged=$(perplexities "$stored" "${where[@]}" 2>> "$folder.log")
+  inspected=$("$binllm" inspect --model "$stored" --json)
   {
     flock 9
-    printf '{%s"mix":%s,"wikitext2":%s,"ptb":%s,"bits":%s,"bytes":%s,"seconds":%s,"flags":"%s","losses":[%s]}\n' \
-      "$(key "$name" "$millions" "$rate" "$seed")" "${perplexity[valid.txt]}" "${perplexity[wiki.test.raw]}" \
-      "${perplexity[ptb.test.txt]}" "$(number "$inspected" block_linears_with_scales)" "$(number "$inspected" bytes)" \
-      "$took" "$(sed "s|$model|MODEL|g" <<< "${flags[*]}")" "$losses" >> "$lines"
+    printf '{%s%s"bits":%s,"bytes":%s,"seconds":%s,"flags":"%s","losses":[%s],"stage_1":[%s]}\n' \
+      "$(key "$name" "$millions" "$rate" "$seed")" "$judged" "$(number "$inspected" block_linears_with_scales)" \
+      "$(number "$inspected" bytes)" "$took" "$(sed "s|$model|MODEL|g" <<< "${flags[*]}")" "$losses" "$stage_1" >> "$lines"
   } 9> "$out/lines.lock"
-  say "$name, $millions M, rate $rate, seed $seed: mix ${perplexity[valid.txt]} wikitext2 ${perplexity[wiki.test.raw]} ptb ${perplexity[ptb.test.txt]} in $took s"
+  say "$name, $millions M, rate $rate, seed $seed: ${judged//\"/} in $took s"
   rm -rf "$folder/checkpoints"
   if [ -n "$tasks" ] && grep -qE "$tasks" <<< "$name@$millions"; then
-    "$binllm" evaluate --model "$folder/packed" --tasks all --tasks-data "$data/tasks" "${where[@]}" --json > "$folder.tasks.json" 2>> "$folder.log" || true
+    answer_tasks "$stored" "$(key "$name" "$millions" "$rate" "$seed")" "${where[@]}" 2>> "$folder.log" || true
   fi
   [ -n "$keep" ] && grep -qE "$keep" <<< "$name@$millions" || rm -rf "$folder"
+}
+
+# The model as it came.
+full_precision() {
+  local -a where=(--device "${devices[0]}" --threads "$threads")
+  ! grep -qF '"row":"full-precision"' "$lines" || return 0
+  [ "${devices[0]}" = cpu ] || where+=(--precision "$precision")
+  local inspected judged
+  inspected=$("$binllm" inspect --model "$model" --json)
+  judged=$(perplexities "$model" "${where[@]}")
+  printf '{%s%s"bits":%s,"bytes":%s,"seconds":0,"flags":"","losses":[],"stage_1":[]}\n' "$(key full-precision 0 0 0)" "$judged" \
+    "$(number "$inspected" block_linears_with_scales)" "$(number "$inspected" bytes)" >> "$lines"
+  [ -z "$tasks" ] || answer_tasks "$model" "$(key full-precision 0 0 0)" "${where[@]}"
 }
 
 # best NAME MILLIONS: the rate that is best on valid.txt
@@ -143,6 +197,7 @@ worker() {
     job "$1" "${fields[@]}" || echo "${fields[*]}" >> "$out/unfinished"
   done
 }
+full_precision
 : > "$out/unfinished"
 for pass in 1 2; do
   : > "$out/list"
@@ -150,4 +205,5 @@ for pass in 1 2; do
   for device in "${devices[@]}"; do worker "$device" & done
   wait
 done
+RESULTS=$results "$(dirname "$0")/real_tables.sh" > "$results/real-135m.md"
 [ ! -s "$out/unfinished" ] || { echo "unfinished, their logs are in $out:"; cat "$out/unfinished"; exit 1; }
