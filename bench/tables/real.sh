@@ -26,7 +26,7 @@ seconds=${BUDGET:-1000000}                                   # no run goes on af
 context=${CONTEXT:-2048}
 windows=${WINDOWS:-150}                                      # of valid.txt; the other texts are read whole
 keep=${KEEP:-}                                               # rows whose models stay: a regular expression as ROWS
-tasks=${TASKS:-}                                             # rows that answer the seven tasks, likewise
+tasks=${TASKS:-}                                             # rows that answer the seven tasks and continue prompts, likewise
 threads=${THREADS:-0}
 
 . "$(dirname "$0")/../support/needs.sh"
@@ -115,6 +115,15 @@ answer_tasks() {
   } 9> "$out/lines.lock"
 }
 
+# continue_prompts MODEL KEY FLAG...: a line in real-135m-samples.jsonl, 48 most likely tokens behind each prompt
+continue_prompts() {
+  local model=$1 key=$2 texts
+  shift 2
+  texts=$("$binllm" generate --model "$model" --prompt "Once upon a time" --prompt "The capital of France is" \
+    --prompt "To bake bread you need" --max-tokens 48 "$@" --json)
+  { flock 9; echo "{$key${texts#\{}" >> "$results/real-135m-samples.jsonl"; } 9> "$out/lines.lock"
+}
+
 # job DEVICE NAME MILLIONS RATE SEED FLAG...: one line of results
 job() {
   local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder losses stage_1 took begin stored judged inspected
@@ -147,6 +156,7 @@ job() {
   rm -rf "$folder/checkpoints"
   if [ -n "$tasks" ] && grep -qE "$tasks" <<< "$name@$millions"; then
     answer_tasks "$stored" "$(key "$name" "$millions" "$rate" "$seed")" "${where[@]}" 2>> "$folder.log" || true
+    continue_prompts "$stored" "$(key "$name" "$millions" "$rate" "$seed")" "${where[@]}" 2>> "$folder.log" || true
   fi
   [ -n "$keep" ] && grep -qE "$keep" <<< "$name@$millions" || rm -rf "$folder"
 }
@@ -162,6 +172,7 @@ full_precision() {
   printf '{%s%s"bits":%s,"bytes":%s,"seconds":0,"flags":"","losses":[],"stage_1":[]}\n' "$(key full-precision 0 0 0)" "$judged" \
     "$(number "$inspected" block_linears_with_scales)" "$(number "$inspected" bytes)" >> "$lines"
   [ -z "$tasks" ] || answer_tasks "$model" "$(key full-precision 0 0 0)" "${where[@]}"
+  [ -z "$tasks" ] || continue_prompts "$model" "$(key full-precision 0 0 0)" "${where[@]}"
 }
 
 # best NAME MILLIONS: the rate that is best on valid.txt
