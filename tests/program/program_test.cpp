@@ -168,6 +168,19 @@ TEST_CASE("a method is trained as published, or with what the command line says 
   CHECK(ede.at("channel_scale_steps") == 0);
 
   CHECK(trained("paper", "--method binaryllm --channel-scale-steps 2").at(2) == "after stage 1");
+  CHECK(trained("strong", "--method strong") ==
+        Rows{"full precision", "naive sign", "strong, trained", "packed", "packed, int8 activations"});
+  CHECK(record("strong").at("learning").at("distillation") == 0.5);
+  CHECK(trained("levers",
+                "--channel-scale none --channel-scale-steps 0 --schedule geometric:0.05:300 --sign-phase 0.25 --chunks 8 "
+                "--optimizer muon --muon-rate 0.5 --decay-to signs")
+            .at(2) == "progressive with F");
+  const auto levers = record("levers");
+  CHECK(levers.at("recipe").at("estimator") == "progressive-then-sign");
+  CHECK(levers.at("recipe").at("schedule") == "geometric:0.05:300+sign:0.25");
+  CHECK(levers.at("training").at("optimizer") == "muon");
+  CHECK(levers.at("training").at("decay_to") == "signs");
+  CHECK(record("paper").at("training").contains("optimizer") == false);
   const auto dry = run(folder,
                        "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "
                        "--context 32 --out never --model " +
