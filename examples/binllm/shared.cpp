@@ -96,7 +96,7 @@ void TrainingFlags::choose_optimiser(const GivenFlags& given) {
   if (optimizer == "muon") {
     options.optimiser = binllm::OptimiserChoice::muon;
   } else {
-    given.refuse({"muon_rate", "muon_momentum", "muon_steps"}, "--optimizer muon", optimizer);
+    given.refuse({"muon_momentum", "muon_steps"}, "--optimizer muon", optimizer);
   }
   if (decay_to == "signs") options.adamw.decay_to = binllm::DecayTarget::signs;
 }
@@ -109,6 +109,7 @@ Json TrainingFlags::record() const {
     for (const char* key : {"muon", "optimizer"}) numbers.erase(key);
   }
   if (options.adamw.decay_to == binllm::DecayTarget::zero) numbers.erase("decay_to");
+  if (options.adamw.linear_rate == 1) numbers.erase("linear_rate");
   numbers["seed"] = options.seed;
   return numbers;
 }

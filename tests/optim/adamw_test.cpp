@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "support/tensors.hpp"
 
+#include <binllm/autodiff/owned_parameter.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
 #include <binllm/optim/learning_rate.hpp>
@@ -59,6 +60,15 @@ TEST_CASE("AdamW against the formula written out, with clipping, decay on matric
     CHECK(model.weight.value.data[4] == doctest::Approx(w).epsilon(1e-12));
     CHECK(model.norm.value.data[2] == doctest::Approx(n).epsilon(1e-12));
   }
+}
+
+TEST_CASE("AdamW: weights of linear layers have a learning rate of their own") {
+  OwnedParameter<double> table(Shape{1, 2}), linear(Shape{1, 2}, {.kind = ParameterKind::linear});
+  AdamW<double> adamw({&table, &linear}, {.weight_decay = 0, .linear_rate = 0.25});
+  for (auto* parameter : {&table, &linear}) parameter->gradient.flat() = 3;
+  adamw.step(0.1);
+  CHECK(table.value.data[0] == doctest::Approx(-0.1));
+  CHECK(linear.value.data[0] == doctest::Approx(-0.025));
 }
 
 TEST_CASE_TEMPLATE("AdamW: every element of a block of any size, the same bits at any number of threads", T, float,

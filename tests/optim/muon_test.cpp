@@ -91,11 +91,11 @@ TEST_CASE("Muon steps weights of linear layers alone: all others are AdamW's, to
   const auto start = [](const auto& parameter) {
     parameter.value.flat() = normal_tensor(Shape{parameter.size()}, 5).view().flat();
   };
-  const AdamWOptions others{.weight_decay = 0.2};
+  const AdamWOptions others{.weight_decay = 0.2, .linear_rate = 2};
   OwnedParameter<double> table(Shape{4, 3}), norm(Shape{3}, false), w(Shape{3, 3}, linear);
   OwnedParameter<double> same_table(Shape{4, 3}), same_norm(Shape{3}, false), same_w(Shape{3, 3}, linear);
   for (auto* parameter : {&table, &norm, &w, &same_table, &same_norm, &same_w}) start(*parameter);
-  Muon<double> muon({&table, &norm, &w}, {.rate = 2, .others = others});
+  Muon<double> muon({&table, &norm, &w}, {.others = others});
   AdamW<double> adamw({&same_table, &same_norm, &same_w}, others);
   for (int step = 0; step < 2; ++step) {
     for (auto* parameter : {&table, &norm, &w, &same_table, &same_norm, &same_w})

@@ -173,13 +173,14 @@ TEST_CASE("a method is trained as published, or with what the command line says 
   CHECK(record("strong").at("learning").at("distillation") == 0.5);
   CHECK(trained("levers",
                 "--channel-scale none --channel-scale-steps 0 --schedule geometric:0.05:300 --sign-phase 0.25 --chunks 8 "
-                "--optimizer muon --muon-rate 0.5 --decay-to signs")
+                "--optimizer muon --linear-rate 0.5 --decay-to signs")
             .at(2) == "progressive with F");
   const auto levers = record("levers");
   CHECK(levers.at("recipe").at("estimator") == "progressive-then-sign");
   CHECK(levers.at("recipe").at("schedule") == "geometric:0.05:300+sign:0.25");
   CHECK(levers.at("training").at("optimizer") == "muon");
   CHECK(levers.at("training").at("decay_to") == "signs");
+  CHECK(levers.at("training").at("linear_rate") == 0.5);
   CHECK(record("paper").at("training").contains("optimizer") == false);
   const auto dry = run(folder,
                        "binarize --dry-run --json --method paretoq --built-in --tokens 512 --batch 4 "

@@ -28,7 +28,7 @@ struct AdamWOptions {
   /// A memory that forgets nothing has no correction: 1 - b^step would be 0.
   static constexpr double below_one = 1 - std::numeric_limits<double>::epsilon() / 2;
 
-  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1;
+  double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weight_decay = 0.1, linear_rate = 1;
   DecayTarget decay_to = DecayTarget::zero;
 
   template <class T, class Device>
@@ -39,6 +39,8 @@ struct AdamWOptions {
     v("beta1", self.beta1, "AdamW's memory of gradients", between(0, below_one));
     v("beta2", self.beta2, "AdamW's memory of their squares", between(0, below_one));
     v("epsilon", self.epsilon, "added to AdamW's root", above(0));
+    v("linear_rate", self.linear_rate, "learning rate of weights of linear layers over that of all other parameters",
+      above(0));
   }
 };
 
@@ -117,15 +119,17 @@ class AdamWBase : public OptimiserBase<Self, T, Device> {
     return {s[this->clip_].data, s[this->learning_rate_].data, s[first_correction_].data, s[second_correction_].data};
   }
   void decay_to_signs() {
-    if (signs_) signs_->update(options_.weight_decay, numbers().learning_rate);
+    if (signs_) signs_->update(options_.linear_rate * options_.weight_decay, numbers().learning_rate);
   }
-  /// A rule, without the decay that decay_to_signs has done.
-  [[nodiscard]] ParameterRule left_to_the_step(ParameterRule rule) const {
-    if (signs_ && rule.kind == ParameterKind::linear) rule.decays = false;
+  /// The rule of a step: with the rate of its kind, and without the decay that decay_to_signs has done.
+  [[nodiscard]] ParameterRule rule_of_step(ParameterRule rule) const {
+    if (rule.kind != ParameterKind::linear) return rule;
+    rule.rate *= options_.linear_rate;
+    if (signs_) rule.decays = false;
     return rule;
   }
   void update_range(const TrainedRange<T, Device>& range, const AdamWUpdate::Step& step) {
-    Kernel<AdamWUpdate, Device>::update(options_, left_to_the_step(range.rule), step, read(range.gradient), range.value,
+    Kernel<AdamWUpdate, Device>::update(options_, rule_of_step(range.rule), step, read(range.gradient), range.value,
                                         this->part(first_, range), this->part(second_, range));
   }
   [[nodiscard]] View<T, Device> first_moment(const TrainedMatrix<T, Device>& matrix) {

@@ -27,15 +27,14 @@ template <class T, class Device>
 class Muon;
 
 struct MuonOptions {
-  double rate = 1, momentum = 0.95;
+  double momentum = 0.95;
   Index steps = 5;
-  AdamWOptions others{};  ///< of the parameters that AdamW trains; decay and its target are those of all
+  AdamWOptions others{};  ///< of the parameters that AdamW trains; decay, its target and linear_rate are those of all
 
   template <class T, class Device>
   using Optimiser = Muon<T, Device>;
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("muon_rate", self.rate, "Muon's learning rate over that of the step", above(0));
     v("muon_momentum", self.momentum, "Muon's memory of gradients", between(0, AdamWOptions::below_one));
     v("muon_steps", self.steps, "Newton-Schulz steps of Muon", count_from(1));
   }
@@ -187,10 +186,9 @@ class Muon : public AdamWBase<Muon<T, Device>, T, Device> {
     this->decay_to_signs();
     const AdamWUpdate::Step step = this->numbers();
     for (const auto& matrix : this->trained_.matrices) {
-      ParameterRule rule = this->left_to_the_step(matrix.rule);
-      rule.rate *= options_.rate;
-      Kernel<MuonUpdate, Device>::update(options_, rule, MuonUpdate::Step{step.clip, step.learning_rate},
-                                         read(matrix.gradient), matrix.value, this->first_moment(matrix), memory_);
+      Kernel<MuonUpdate, Device>::update(options_, this->rule_of_step(matrix.rule),
+                                         MuonUpdate::Step{step.clip, step.learning_rate}, read(matrix.gradient),
+                                         matrix.value, this->first_moment(matrix), memory_);
     }
     for (const auto& range : others_) this->update_range(range, step);
   }
