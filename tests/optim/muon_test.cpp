@@ -117,9 +117,8 @@ TEST_CASE("Muon over a model's block: the same bits as by hand, and at any numbe
     CHECK(block.matrices.size() == 2);
     StepScalars<Cpu> scalars;
     Muon<float> muon(block, scalars);
-    for_each_parameter(layer, [](const std::string&, auto& parameter) {
-      fill_with_waves(parameter.value, parameter.gradient, 0);
-    });
+    for_each_parameter(
+        layer, [](const std::string&, auto& parameter) { fill_with_waves(parameter.value, parameter.gradient, 0); });
     for (Index step = 1; step <= 2; ++step) {
       muon.prepare(step, 0.01);
       muon.clip(0.5);

@@ -32,7 +32,8 @@ TEST_CASE("the error of F in Gaussian weights: 0, its limit, and what a slower s
 }
 
 TEST_CASE("equal error: t of twenty chunks, as tabulated, and equal steps of the error") {
-  constexpr std::array<double, 10> even{.435, .603, .772, .969, 1.23, 1.64, 2.45, 4.28, 9.25, 104.6};  // c = 2, 4, ..., 20
+  constexpr std::array<double, 10> even{.435, .603, .772, .969, 1.23,
+                                        1.64, 2.45, 4.28, 9.25, 104.6};  // c = 2, 4, ..., 20
   for (std::size_t i = 0; i < even.size(); ++i)
     CHECK(EqualErrorSchedule{}(2.0 * static_cast<double>(i + 1)) == doctest::Approx(even.at(i)).epsilon(2e-3));
   CHECK(EqualErrorSchedule{}(19) == doctest::Approx(17.7).epsilon(1e-3));

@@ -92,8 +92,9 @@ TEST_CASE("schedules with numbers, and with a last stretch of signs, both ways")
   CHECK(std::isinf(RuntimeSchedule::named("constant:3+sign:0.25")(16)));
   for (const char* word : {"exponential", "geometric:0.05:300", "equal-error:0.5", "constant:3+sign:0.25"})
     CHECK(schedule_name(RuntimeSchedule::named(word)) == word);
-  for (const char* word : {"exponential:1", "geometric:0:3", "geometric:1:2:3", "geometric:", "geometric:x", "constant:-1",
-                           "constant:nan", "equal-error:0", "uniform+sign:0", "uniform+sign:1", "uniform+sign:"}) {
+  for (const char* word :
+       {"exponential:1", "geometric:0:3", "geometric:1:2:3", "geometric:", "geometric:x", "constant:-1", "constant:nan",
+        "equal-error:0", "uniform+sign:0", "uniform+sign:1", "uniform+sign:"}) {
     CAPTURE(word);
     CHECK(id_of([&] { (void)RuntimeSchedule::named(word); }) == ErrorId::option_out_of_range);
   }
@@ -110,7 +111,8 @@ TEST_CASE("unknown names are refused, with the known ones") {
   } catch (const Error& error) {
     CHECK(error.found() == "linear");
     CHECK(error.wanted() ==
-          "one of exponential, uniform, logarithmic, degree-uniform, equal-error, geometric, constant, ramp, blend-then-anneal");
+          "one of exponential, uniform, logarithmic, degree-uniform, equal-error, geometric, constant, ramp, "
+          "blend-then-anneal");
   }
 }
 

@@ -27,8 +27,8 @@ struct Strong {
       .chunks = 20};
 
   template <std::floating_point T>
-  using kind = BinaryKind<
-      Recipe<ProgressiveSign<T>, DualScale<T>, ChannelScale<T, ChannelSharing::none>, ExponentialSchedule>>;
+  using kind =
+      BinaryKind<Recipe<ProgressiveSign<T>, DualScale<T>, ChannelScale<T, ChannelSharing::none>, ExponentialSchedule>>;
 };
 static_assert(Method<Strong>);
 

@@ -67,7 +67,8 @@ class SignDecay {
   void update(double decay, const double* learning_rate) {
     for (const auto& matrix : matrices_) {
       const View<T, Device> means(means_.view().data, Shape{matrix.value.rows()});
-      Kernel<DecayToSigns, Device>::update(static_cast<T>(decay * matrix.rule.rate), learning_rate, matrix.value, means);
+      Kernel<DecayToSigns, Device>::update(static_cast<T>(decay * matrix.rule.rate), learning_rate, matrix.value,
+                                           means);
     }
   }
 

@@ -108,7 +108,7 @@ struct MuonUpdate {
 template <class T, class Device>
 struct MuonMemory {
   using C = typename MuonPrecision<T, Device>::type;
-  View<T, Device> update, sums;    // u; a number a row, and their sum
+  View<T, Device> update, sums;  // u; a number a row, and their sum
   View<C, Device> x, next, gram, terms, squares;
 };
 

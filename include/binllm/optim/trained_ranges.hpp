@@ -23,7 +23,7 @@ template <class T, class Device>
 struct TrainedRanges {
   std::vector<TrainedRange<T, Device>> ranges;
   std::vector<TrainedMatrix<T, Device>> matrices;  ///< parameters of ParameterKind::linear, which lie in the ranges too
-  Index size = 0;  ///< elements of what mirrors them
+  Index size = 0;                                  ///< elements of what mirrors them
 };
 
 /// The runs of a model's block: what an optimiser keeps mirrors the block.

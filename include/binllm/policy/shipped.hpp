@@ -29,7 +29,8 @@ template <std::floating_point T>
 using ShippedChannelScales = TypeList<ChannelScale<T, ChannelSharing::none>, ChannelScale<T, ChannelSharing::shared>,
                                       ChannelScale<T, ChannelSharing::per_linear>>;
 
-using ShippedSchedules = TypeList<ExponentialSchedule, UniformSchedule, LogarithmicSchedule, DegreeUniformSchedule,
-                                  EqualErrorSchedule, GeometricSchedule, ConstantSchedule, RampSchedule, BlendThenAnnealSchedule>;
+using ShippedSchedules =
+    TypeList<ExponentialSchedule, UniformSchedule, LogarithmicSchedule, DegreeUniformSchedule, EqualErrorSchedule,
+             GeometricSchedule, ConstantSchedule, RampSchedule, BlendThenAnnealSchedule>;
 
 }  // namespace binllm

@@ -45,7 +45,8 @@ struct ThenClippedSign {
 template <std::floating_point T>
 struct ProgressiveThenSign : ThenClippedSign<ProgressiveSign<T>> {
   static constexpr std::string_view name = "progressive-then-sign";
-  static constexpr std::string_view summary = "tanh(t x) / tanh(t), and its own derivative; at t = inf slope 1 for |x| <= 1";
+  static constexpr std::string_view summary =
+      "tanh(t x) / tanh(t), and its own derivative; at t = inf slope 1 for |x| <= 1";
   using default_scale = DualScale<T>;
   using default_schedule = ExponentialSchedule;
 };

@@ -31,7 +31,7 @@ template <std::floating_point T>
 struct FastForm<ProgressiveThenSign<T>> {
   using At = FastProgressiveSign<T>;
   [[nodiscard]] static constexpr FastThenClippedSign<ProgressiveThenSign<T>, At> at(const ProgressiveThenSign<T>&,
-                                                                                   T t) {
+                                                                                    T t) {
     return {At::at(t), t == std::numeric_limits<T>::infinity()};
   }
 };
