@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-/// Weight decay of the weights of linear layers towards their signs instead of towards 0 (after CAGE, arXiv 2510.18784):
+/// Weight decay of the weights of linear layers towards their signs instead of towards 0 (CAGE, arXiv 2510.18784):
 ///
 ///     w -= lr rate decay (w - S sgn w),     S = mean |w| of the row
 ///
-/// The mean magnitude of a row, S_a of the binary kind, stays as it is, which decay towards 0 would shrink; in x = w / S
+/// The mean magnitude of a row, S_a of the binary kind, stays what it is; decay towards 0 shrinks it. In x = w / S
 /// a step is x -= lr rate decay (x - sgn x).
 #pragma once
 #include <binllm/device/kernel.hpp>
