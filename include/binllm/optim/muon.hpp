@@ -10,8 +10,8 @@
 ///     w -= lr rate ( 0.2 sqrt(max(r, c)) X + decay w )
 ///
 /// Of r > c the products stand on the other side: A = X^T X. The factor 0.2 sqrt(max(r, c)) makes an update as large as
-/// AdamW's, so that rates and decay of AdamW serve (Liu et al., arXiv 2502.16982). PyTorch's optim.Muon computes the same
-/// with adjust_lr_fn = "match_rms_adamw".
+/// AdamW's, so that rates and decay of AdamW serve (Liu et al., arXiv 2502.16982). PyTorch computes it with
+/// optim.Muon, adjust_lr_fn = "match_rms_adamw".
 #pragma once
 #include <binllm/core/bf16.hpp>
 #include <binllm/core/counts.hpp>
