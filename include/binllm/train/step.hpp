@@ -4,7 +4,7 @@
 #include <binllm/device/replay.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
-#include <binllm/train/communicator.hpp>
+#include <binllm/ranks/communicator.hpp>
 #include <binllm/train/monitor.hpp>
 #include <binllm/train/objective.hpp>
 
@@ -105,6 +105,7 @@ class TrainingStep {
     }
     for (const ParameterUnit& unit : model_.block.units)
       communicator_.sum(model_.block.part(model_.block.gradients, unit));
+    communicator_.finish();
     norm_.compute(read(model_.block.gradients.view()));
   }
   [[nodiscard]] double mean_loss() {
