@@ -4,7 +4,9 @@
 #include "support/small_llama.hpp"
 #include "support/thread_ranks.hpp"
 
+#include <binllm/optim/sgd.hpp>
 #include <binllm/train/pretrain.hpp>
+#include <binllm/train/weighted_sum.hpp>
 
 #include <doctest/doctest.h>
 
@@ -50,6 +52,12 @@ struct EarlyLog : MemoryLog {
     log.last = 1000;
     return log;
   }
+};
+
+/// Keeps its weights small after each update.
+struct Clipped : Model {
+  using Model::Model;
+  void after_update(Index, double) { block.values.view().flat() = block.values.view().flat().max(-0.9).min(0.9); }
 };
 
 /// What a training left behind: its log, and the values of each rank.
@@ -150,6 +158,45 @@ TEST_CASE("a state says nothing of ranks: any number of them goes on from it, th
     REQUIRE(states.size() == one.log.states.at("pretrain").size());
     for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].size() == one.log.states.at("pretrain")[i].size());
   });
+}
+
+TEST_CASE("what acts after an update sees all of it; an optimiser with one state is divided too") {
+  const auto train_clipped = [](Index ranks, auto sharding) {
+    std::vector<double> values;
+    on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
+      Clipped model(three_layers(true));
+      initialise(model, 1, 0.8);
+      Phase phase("clipped");
+      RunLog log;
+      train(model, corpus(), options(4), phase, log, NextToken{}, SgdOptions{.momentum = 0.9},
+            Parallel{rank, sharding});
+      CHECK(model.block.values.view().flat().abs().maxCoeff() <= 0.9);
+      if (rank.rank() == 0)
+        values.assign(model.block.values.view().data, model.block.values.view().data + model.block.values.size());
+    });
+    return values;
+  };
+  const auto alone = train_clipped(1, NoSharding{});
+  for_each_sharding([&](auto sharding) { CHECK(largest_difference(train_clipped(3, sharding), alone) < 1e-10); });
+}
+
+TEST_CASE("a term over all weights is summed as well; gradients are not divided where layers do not take turns") {
+  const auto loss_on = [](Index ranks, auto sharding) {
+    double loss = 0;
+    on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
+      Model model = small_llama<double>(three_layers(true));
+      RunLog log;
+      const double last =
+          pretrain(model, corpus(), options(3), nullptr, &log,
+                   sum(Weighted{1.0, NextToken{}}, Weighted{1.0, SquaredWeights{1e-2}}), Parallel{rank, sharding});
+      if (rank.rank() == 0) loss = last;
+    });
+    return loss;
+  };
+  const double alone = loss_on(1, ShardedGradients{});
+  CHECK(loss_on(3, NoSharding{}) == doctest::Approx(alone).epsilon(1e-12));
+  CHECK(loss_on(3, ShardedOptimizer{}) == doctest::Approx(alone).epsilon(1e-12));
+  CHECK(id_of([&] { loss_on(3, ShardedGradients{}); }) == ErrorId::config_inconsistent);
 }
 
 TEST_CASE("ranks that do not divide a batch are refused") {

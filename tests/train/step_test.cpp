@@ -43,6 +43,7 @@ struct Twins : Alone {
     view.flat() *= T(2);
     return 0;
   }
+  [[nodiscard]] static double sum(double number) { return 2 * number; }
   [[nodiscard]] static std::vector<std::string> gather(std::string_view bytes) {
     return {std::string(bytes), std::string(bytes)};
   }
