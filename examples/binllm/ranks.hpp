@@ -20,7 +20,8 @@ struct RanksFlags {
     Flag names;
     binllm::for_each_type<binllm::ShippedShardings>([&]<class S>() { names.one_of.emplace_back(S::name); });
     v("shard", self.shard,
-      "what ranks divide instead of keeping all of it on each: none, optimizer (its state) or gradients (those too)",
+      "what ranks divide instead of keeping all of it on each: none, optimizer (its state), gradients (those too) or "
+      "parameters (all)",
       names);
   }
   /// Of ranks that are there. Errors: config_inconsistent for a flag that does nothing on one rank.

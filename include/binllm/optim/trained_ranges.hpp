@@ -35,9 +35,11 @@ template <class T, class Device>
   return all;
 }
 /// What one of several ranks updates of a block: of each unit its share (ranks/communicator.hpp). What an optimiser keeps
-/// for it are the shares one behind the other. Gradients are those of the block, or lie in a tensor of such shares.
+/// for it are the shares one behind the other. Values and gradients are those of the block, or lie in a tensor of such
+/// shares.
 template <class T, class Device>
 [[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block, Index rank, Index ranks,
+                                                      Tensor<T, Device>* values = nullptr,
                                                       Tensor<T, Device>* gradients = nullptr) {
   using Block = ParameterBlock<T, Device>;
   TrainedRanges<T, Device> all;
@@ -48,11 +50,10 @@ template <class T, class Device>
       const BlockRange part{std::max(run.begin, begin), std::min(run.end, end)};
       if (part.size() <= 0) continue;
       const Index offset = all.size + part.begin - begin;
-      const BlockRange of_shares{offset, offset + part.size()};
-      all.ranges.push_back(
-          {Block::part(block.values, part),
-           gradients != nullptr ? Block::part(*gradients, of_shares) : Block::part(block.gradients, part), run.rule,
-           offset});
+      const auto of = [&](Tensor<T, Device>* shares, Tensor<T, Device>& whole) {
+        return shares != nullptr ? Block::part(*shares, {offset, offset + part.size()}) : Block::part(whole, part);
+      };
+      all.ranges.push_back({of(values, block.values), of(gradients, block.gradients), run.rule, offset});
     }
     all.size += share.size;
   }

@@ -79,14 +79,16 @@ template <class Model, class Objective = NextToken>
       objective, CountedRanks(ranks.ranks), ranks.sharding);
   MemoryForecast forecast;
   forecast.teacher = teacher_bytes;
-  forecast.gradients = training.exchange().bytes();
+  training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
+  const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
+  static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
+  forecast.parameters = training.exchange().value_bytes();
+  forecast.gradients = training.exchange().gradient_bytes();
   for (const auto* block : blocks) {
     forecast.parameters += bytes(block->values);
     forecast.gradients += bytes(block->gradients);
   }
-  training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
-  const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
-  static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
+  training.gather_values();
   if (validation != nullptr) {
     PerplexityOptions evaluation{.context = options.context};
     evaluation.max_windows =

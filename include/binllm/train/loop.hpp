@@ -66,7 +66,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
   detail::StateBlocks<Device, C> blocks(ranks);
-  blocks.add(state, "values", model, model.block.values, /*shares=*/false);
+  blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values());
   training.optimiser().states([&](std::string_view name, auto& tensor) {
     blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
   });
@@ -76,7 +76,11 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   const auto wants_checkpoint = [&](Index step) {
     return of_first_rank(ranks, ranks.rank() == 0 && log.wants_checkpoint(step, steps));
   };
-  if (!blocks.restore(log, phase.name, state) && wants_checkpoint(0)) blocks.save(log, phase.name, state);
+  if (blocks.restore(log, phase.name, state)) {
+    training.gather_values();
+  } else if (wants_checkpoint(0)) {
+    blocks.save(log, phase.name, state);
+  }
 
   double clock = steady_seconds();
   Index since = static_cast<Index>(done);
