@@ -131,9 +131,8 @@ TEST_CASE("distillation: from whole logits of both models; a teacher of any dept
         return Eigen::ArrayXd(x - std::log(x.exp().sum()));
       };
       const Eigen::ArrayXd s = soft(z.view().row(n), T), p = soft(q.view().row(n), T);
-      wanted +=
-          (a * T * T * (p.exp() * (p - s)).sum() - (1 - a) * soft(z.view().row(n), 1)[data.targets.view().data[n]]) /
-          18;
+      wanted += (a * T * T * (p.exp() * (p - s)).sum() -
+                 (1 - a) * soft(z.view().row(n), 1)[data.targets.view().data[n]]) / 18;
     }
     const Distillation objective{make_teacher(teacher_model, t), T, a};
     CHECK(loss_of(student, objective) == doctest::Approx(wanted).epsilon(1e-11));
