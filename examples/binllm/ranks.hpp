@@ -28,6 +28,15 @@ struct RanksFlags {
   void refuse_idle(const GivenFlags& given) const {
     if (count() == 1) given.refuse({"shard"}, "several ranks", "one");
   }
+  /// Before anything is written. Errors: option_out_of_range for a batch that ranks do not divide; config_inconsistent for
+  /// an optimiser that cannot be divided.
+  void check(const binllm::TrainingOptions& training) const {
+    training.check(count());
+    const bool divided = count() > 1 && binllm::AnySharding::named(shard).divides_optimizer();
+    if (!divided || !training.chosen_optimiser().needs_matrices()) return;
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binllm", "--shard",
+                        "none with --optimizer muon and --decay-to signs, which work on whole matrices", shard);
+  }
   [[nodiscard]] binllm::Index count() const { return ranks.size(); }
   /// Files are written by this rank.
   [[nodiscard]] bool writes() const { return ranks.rank() == 0; }

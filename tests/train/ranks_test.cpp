@@ -203,6 +203,18 @@ TEST_CASE("a term over all weights is summed as well; gradients are not divided 
   CHECK(id_of([&] { loss_on(3, ShardedParameters{}); }) == ErrorId::config_inconsistent);
 }
 
+TEST_CASE("what works on whole matrices trains on ranks, and is not divided among them") {
+  TrainingOptions muon = options(2), signs = options(2);
+  muon.optimiser = OptimiserChoice::muon;
+  signs.adamw.decay_to = DecayTarget::signs;
+  for (const TrainingOptions& o : {muon, signs}) {
+    CHECK(o.chosen_optimiser().needs_matrices());
+    CHECK(largest_difference(train_on(3, NoSharding{}, o).values[0], train_on(1, NoSharding{}, o).values[0]) < 1e-8);
+    CHECK(id_of([&] { train_on(2, ShardedOptimizer{}, o); }) == ErrorId::config_inconsistent);
+  }
+  CHECK(!options(2).chosen_optimiser().needs_matrices());
+}
+
 TEST_CASE("ranks that do not divide a batch are refused") {
   TrainingOptions o = options(2);
   const auto refused = [&](Index ranks) {

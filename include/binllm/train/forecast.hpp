@@ -73,10 +73,10 @@ template <class Model, class Objective = NextToken>
   const auto bytes = [](const auto& tensor) {
     return static_cast<std::size_t>(tensor.size()) * sizeof(typename Model::Master);
   };
-  using Optimiser = AdamW<typename Model::Master, Meta>;
+  using Optimiser = ChosenOptimiser<typename Model::Master, Meta>;
   TrainingStep<Model, Objective, Optimiser, CountedRanks, AnySharding> training(
-      model, options.batch / ranks.ranks, options.micro_batch, options.context, options.adamw, options.recompute,
-      objective, CountedRanks(ranks.ranks), ranks.sharding);
+      model, options.batch / ranks.ranks, options.micro_batch, options.context, options.chosen_optimiser(),
+      options.recompute, objective, CountedRanks(ranks.ranks), ranks.sharding);
   MemoryForecast forecast;
   forecast.teacher = teacher_bytes;
   training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
