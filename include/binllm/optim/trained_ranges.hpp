@@ -106,9 +106,9 @@ struct AnyState {  // not a lambda: nvcc cannot read one in a concept
 template <class O>
 concept Optimiser = requires(O& optimiser, Index step, double number) {
   typename O::Options;
-  optimiser.prepare(step, number);       // what the step number, counted from 1, and the learning rate say
-  optimiser.clip(number);                // the factor of this step's gradients
-  optimiser.update();                    // work for the device, the same at every step
+  optimiser.prepare(step, number);  // what the step number, counted from 1, and the learning rate say
+  optimiser.clip(number);           // the factor of this step's gradients
+  optimiser.update();               // work for the device, the same at every step
   optimiser.states(detail::AnyState{});  // what it keeps beside the values, by name
 };
 
