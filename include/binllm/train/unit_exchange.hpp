@@ -31,11 +31,11 @@ class UnitExchange final : public TapeObserver {
 
   /// The model must stay where it is, and has all of its values. Divided gradients are taken from it, and not given back.
   UnitExchange(Model& model, C ranks, const S& sharding) : model_(model), ranks_(std::move(ranks)) {
-    take_gradients(model_);
+    divides_optimizer_ = !alone() && sharding.divides_optimizer();
+    divides_gradients_ = !alone() && sharding.divides_gradients();
+    divides_values_ = !alone() && sharding.divides_values();
+    if (!divides_gradients_) take_gradients(model_);
     if (alone()) return;
-    divides_optimizer_ = sharding.divides_optimizer();
-    divides_gradients_ = sharding.divides_gradients();
-    divides_values_ = sharding.divides_values();
     const std::vector<int> turns = turns_of(block().units);
     for (std::size_t i = 0; i < turns.size(); ++i) {
       units_.push_back({.range = block().units[i], .turn = turns[i], .share_at = shares_size_});
