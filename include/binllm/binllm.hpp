@@ -72,6 +72,7 @@
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/runtime.hpp>
 #include <binllm/policy/shipped.hpp>
+#include <binllm/ranks/any_communicator.hpp>
 #include <binllm/simd/tuned_build.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>

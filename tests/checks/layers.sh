@@ -41,11 +41,12 @@ BEGIN {
   sees["packed"] = sees["ops"] " ops"
   sees["nn"] = sees["packed"] " packed"
   sees["models"] = sees["nn"] " nn"
+  sees["ranks"] = sees["device"] " device"
   siblings = "optim data infer eval"
   sees["methods"] = sees["models"] " models"
-  sees["optim"] = sees["models"] " models " siblings
+  sees["optim"] = sees["models"] " models ranks " siblings
   sees["data"] = sees["infer"] = sees["eval"] = sees["optim"] " tokenizer"
-  sees["train"] = sees["methods"] " methods " siblings
+  sees["train"] = sees["methods"] " methods ranks " siblings
   sees["io/containers"] = base
   sees["io/folders"] = sees["train"] " train methods tokenizer io/containers"
   sees["io/any"] = sees["io/folders"] " io/folders"

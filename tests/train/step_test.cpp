@@ -33,20 +33,20 @@ bool same_values(const Model& a, const Model& b) {
 }
 
 /// Adds the numbers of two ranks that happen to be the same.
-struct Twins {
+struct Twins : Alone {
   Index* units;
-  [[nodiscard]] static Index rank() { return 0; }
+  explicit Twins(Index* count) : units(count) {}
   [[nodiscard]] static Index size() { return 2; }
   template <class T>
-  void sum(View<T> view) const {
+  Work sum(View<T> view) const {
     ++*units;
     view.flat() *= T(2);
+    return 0;
   }
-  template <class T>
-  static void sum_share(View<T>) {}
-  template <class T>
-  static void gather_shares(View<T>) {}
   [[nodiscard]] static double sum(double number) { return 2 * number; }
+  [[nodiscard]] static std::vector<std::string> gather(std::string_view bytes) {
+    return {std::string(bytes), std::string(bytes)};
+  }
 };
 static_assert(Communicator<Twins>);
 
@@ -102,8 +102,8 @@ TEST_CASE("a student trains towards its teacher, in micro-batches or not") {
   auto teacher_model = small_llama<double>();
   pretrain(teacher_model, corpus(), short_run(60));
   const auto teacher = make_teacher(teacher_model);
-  const auto objective = sum(Weighted{1.0, Distillation{teacher, 2.0, 1.0}},
-                             Weighted{0.1, HiddenStates<double, Cpu>{teacher, {1, 2}}});
+  const auto objective =
+      sum(Weighted{1.0, Distillation{teacher, 2.0, 1.0}}, Weighted{0.1, HiddenStates<double, Cpu>{teacher, {1, 2}}});
   const auto train_with = [&](Index micro) {
     auto student = small_llama<double>(small_config(), 9);
     auto options = short_run(40);
@@ -159,7 +159,7 @@ TEST_CASE("two ranks with one batch are one: gradients are summed unit by unit")
   };
   Index units = 0;
   const auto [alone, losses] = run(Alone{});
-  const auto [twins, same_losses] = run(Twins{&units});
+  const auto [twins, same_losses] = run(Twins(&units));
   CHECK(same_values(alone, twins));
   CHECK(losses == same_losses);
   CHECK(units == 3 * static_cast<Index>(alone.block.units.size()));

@@ -46,6 +46,8 @@ enum class ErrorId : int {
   // devices
   device_missing = 601,
   device_failed = 602,
+  // several ranks
+  rank_failed = 701,
 };
 
 /// Thrown by every public function of binllm: what was asked of whom, what was wanted, what was found.

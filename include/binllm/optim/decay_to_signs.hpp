@@ -56,7 +56,9 @@ struct GenericKernel<DecayToSigns, Device> {
 template <class T, class Device>
 class SignDecay {
  public:
+  /// Errors: config_inconsistent where matrices are cut into shares.
   explicit SignDecay(const TrainedRanges<T, Device>& trained) {
+    check_whole_matrices("decay to signs", trained);
     for (const auto& matrix : trained.matrices) {
       if (matrix.rule.decays) matrices_.push_back(matrix);
     }

@@ -178,6 +178,9 @@ class Muon : public AdamWBase<Muon<T, Device>, T, Device> {
 
   Muon(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const MuonOptions& options = {})
       : Muon(trained_ranges(block), &scalars, options) {}
+  /// Of what one rank updates. Errors: config_inconsistent where that is a share.
+  Muon(TrainedRanges<T, Device> trained, StepScalars<Device>& scalars, const MuonOptions& options = {})
+      : Muon(std::move(trained), &scalars, options) {}
   /// The parameters must outlive it.
   explicit Muon(const std::vector<const Parameter<T, Device>*>& parameters, const MuonOptions& options = {})
       : Muon(trained_ranges(parameters), nullptr, options) {}
@@ -196,6 +199,7 @@ class Muon : public AdamWBase<Muon<T, Device>, T, Device> {
  private:
   Muon(TrainedRanges<T, Device> trained, StepScalars<Device>* scalars, const MuonOptions& options)
       : Base(std::move(trained), scalars, options.others), options_(options) {
+    check_whole_matrices("Muon", this->trained_);
     for (const auto& range : this->trained_.ranges)
       if (range.rule.kind != ParameterKind::linear) others_.push_back(range);
     Index size = 0, rows = 0, side = 0;

@@ -3,7 +3,9 @@
 #pragma once
 #include <binllm/nn/parameter_block.hpp>
 #include <binllm/nn/step_scalars.hpp>
+#include <binllm/ranks/communicator.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -24,6 +26,7 @@ struct TrainedRanges {
   std::vector<TrainedRange<T, Device>> ranges;
   std::vector<TrainedMatrix<T, Device>> matrices;  ///< parameters of ParameterKind::linear, which lie in the ranges too
   Index size = 0;                                  ///< elements of what mirrors them
+  bool cut = false;                                ///< where they are shares of ranks there are no matrices
 };
 
 /// The runs of a model's block: what an optimiser keeps mirrors the block.
@@ -42,6 +45,32 @@ template <class T, class Device>
   }
   return all;
 }
+/// What one of several ranks updates of a block: of each unit its share (ranks/communicator.hpp). What an optimiser keeps
+/// for it are the shares one behind the other. Values and gradients are those of the block, or lie in a tensor of such
+/// shares.
+template <class T, class Device>
+[[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block, Index rank, Index ranks,
+                                                      Tensor<T, Device>* values = nullptr,
+                                                      Tensor<T, Device>* gradients = nullptr) {
+  using Block = ParameterBlock<T, Device>;
+  TrainedRanges<T, Device> all;
+  all.cut = true;
+  for (const ParameterUnit& unit : block.units) {
+    const Share share = share_of(unit.size(), rank, ranks);
+    const Index begin = unit.begin + share.begin, end = begin + share.size;
+    for (const ParameterRun& run : block.runs) {
+      const BlockRange part{std::max(run.begin, begin), std::min(run.end, end)};
+      if (part.size() <= 0) continue;
+      const Index offset = all.size + part.begin - begin;
+      const auto of = [&](Tensor<T, Device>* shares, Tensor<T, Device>& whole) {
+        return shares != nullptr ? Block::part(*shares, {offset, offset + part.size()}) : Block::part(whole, part);
+      };
+      all.ranges.push_back({of(values, block.values), of(gradients, block.gradients), run.rule, offset});
+    }
+    all.size += share.size;
+  }
+  return all;
+}
 /// Parameters from anywhere, but for those without gradient. They must outlive the ranges' use.
 template <class T, class Device>
 [[nodiscard]] TrainedRanges<T, Device> trained_ranges(const std::vector<const Parameter<T, Device>*>& parameters) {
@@ -56,6 +85,14 @@ template <class T, class Device>
     all.size += ParameterBlock<T, Device>::aligned(parameter->size());
   }
   return all;
+}
+
+/// Errors: config_inconsistent unless the weights of linear layers are there as whole matrices.
+template <class T, class Device>
+void check_whole_matrices(std::string_view operation, const TrainedRanges<T, Device>& trained) {
+  if (!trained.cut) return;
+  throw Error(ErrorId::config_inconsistent, operation, "sharding", "none: it works on whole matrices",
+              "an optimiser that is divided among ranks");
 }
 
 namespace detail {

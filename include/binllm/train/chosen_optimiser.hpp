@@ -4,6 +4,7 @@
 #include <binllm/optim/muon.hpp>
 
 #include <optional>
+#include <utility>
 
 namespace binllm {
 
@@ -23,6 +24,11 @@ struct ChosenOptimiserOptions {
     v("adamw", self.muon.others, "AdamW", any);
     v("muon", self.muon, "Muon", any);
   }
+  /// Whether it works on whole matrices, so that it cannot be divided among ranks.
+  [[nodiscard]] bool needs_matrices() const noexcept {
+    const AdamWOptions& others = muon.others;
+    return choice == OptimiserChoice::muon || (others.decay_to == DecayTarget::signs && others.weight_decay > 0);
+  }
 };
 
 template <class T, class Device = Cpu>
@@ -30,11 +36,14 @@ class ChosenOptimiser {
  public:
   using Options = ChosenOptimiserOptions;
 
-  ChosenOptimiser(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const Options& options = {}) {
+  ChosenOptimiser(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const Options& options = {})
+      : ChosenOptimiser(trained_ranges(block), scalars, options) {}
+  /// Of what one rank updates. Errors: config_inconsistent where that is a share, of options that work on matrices.
+  ChosenOptimiser(TrainedRanges<T, Device> trained, StepScalars<Device>& scalars, const Options& options = {}) {
     if (options.choice == OptimiserChoice::muon) {
-      muon_.emplace(block, scalars, options.muon);
+      muon_.emplace(std::move(trained), scalars, options.muon);
     } else {
-      adamw_.emplace(block, scalars, options.muon.others);
+      adamw_.emplace(std::move(trained), scalars, options.muon.others);
     }
   }
   void prepare(Index step, double learning_rate) {
