@@ -54,6 +54,14 @@ else()
   message(STATUS "binllm: binllm::tokenizer is left out")
 endif()
 
+# ranks: communicators of CPUs, over TCP and over an OpenMPI that is loaded when it is first used
+if(NOT EMSCRIPTEN)
+  binllm_sources(ranks_sources "${PROJECT_SOURCE_DIR}/include/binllm/ranks")
+  binllm_compiled_component(ranks ${ranks_sources})
+  target_link_libraries(binllm_ranks PUBLIC ${CMAKE_DL_LIBS})
+  list(APPEND binllm_components ranks)
+endif()
+
 # methods: formats of linear layers by name, those of the training-time methods in units that are built side by side
 set(methods_header "${PROJECT_SOURCE_DIR}/include/binllm/methods/shipped.hpp")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${methods_header}")
