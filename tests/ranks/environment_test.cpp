@@ -13,10 +13,12 @@ using binllm::test::refuses;
 
 namespace {
 using Variables = std::map<std::string, std::string>;
+const Variables* given = nullptr;
 Getenv in(const Variables& variables) {
-  return [&variables](const char* name) -> const char* {
-    const auto found = variables.find(name);
-    return found == variables.end() ? nullptr : found->second.c_str();
+  given = &variables;
+  return [](const char* name) -> const char* {
+    const auto found = given->find(name);
+    return found == given->end() ? nullptr : found->second.c_str();
   };
 }
 }  // namespace

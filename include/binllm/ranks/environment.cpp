@@ -15,7 +15,7 @@ constexpr double default_timeout = 20;
 
 class Variables {
  public:
-  explicit Variables(const Getenv& variable) : variable_(variable) {}
+  explicit Variables(Getenv variable) : variable_(variable) {}
 
   [[nodiscard]] std::string text(const char* name) const {
     const char* const value = variable_(name);
@@ -38,7 +38,7 @@ class Variables {
   }
 
  private:
-  const Getenv& variable_;
+  Getenv variable_;
 };
 
 constexpr Index most_ranks = 1 << 20;
@@ -91,7 +91,7 @@ void add_meeting_point(RankEnvironment& e, const Variables& v) {
 
 }  // namespace
 
-RankEnvironment read_environment(const Getenv& variable) {
+RankEnvironment read_environment(Getenv variable) {
   const Variables v(variable);
   const bool by_mpirun = v.has(mpirun.rank) || v.has(mpirun.size);
   const bool by_torchrun = v.has(torchrun.rank) || v.has(torchrun.size);
@@ -110,7 +110,7 @@ RankEnvironment read_environment(const Getenv& variable) {
   return e;
 }
 
-double ranks_timeout(const Getenv& variable) {
+double ranks_timeout(Getenv variable) {
   constexpr const char* name = "BINLLM_RANKS_TIMEOUT";
   const char* const value = variable(name);
   if (value == nullptr || *value == '\0') return default_timeout;

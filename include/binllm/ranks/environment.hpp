@@ -5,7 +5,6 @@
 #include <binllm/core/shape.hpp>
 
 #include <cstdlib>
-#include <functional>
 #include <string>
 
 namespace binllm {
@@ -19,20 +18,17 @@ struct RankEnvironment {
 };
 
 /// The value of an environment variable, or null.
-using Getenv = std::function<const char*(const char*)>;
+using Getenv = const char* (*)(const char*);
+[[nodiscard]] inline const char* environment_variable(const char* name) { return std::getenv(name); }
 
 /// mpirun's OMPI_COMM_WORLD_*, else torchrun's RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT, else those of a
 /// step of Slurm, else alone. MASTER_ADDR and MASTER_PORT say for all of them where ranks meet; without, mpirun's meet
 /// through MPI and Slurm's on the first node of the step. A batch script of Slurm is no step.
 /// Errors: config_inconsistent, naming the variable that is missing or contradicts another; option_out_of_range.
-[[nodiscard]] RankEnvironment read_environment(const Getenv& variable = [](const char* name) {
-  return static_cast<const char*>(std::getenv(name));
-});
+[[nodiscard]] RankEnvironment read_environment(Getenv variable = environment_variable);
 
 /// Seconds after which a rank that says nothing, or that does nothing, counts as hung: BINLLM_RANKS_TIMEOUT, else 20;
 /// 0: never. Errors: option_out_of_range.
-[[nodiscard]] double ranks_timeout(const Getenv& variable = [](const char* name) {
-  return static_cast<const char*>(std::getenv(name));
-});
+[[nodiscard]] double ranks_timeout(Getenv variable = environment_variable);
 
 }  // namespace binllm

@@ -81,7 +81,7 @@ Mpi::Mpi() {
 }
 Mpi::~Mpi() {
   try {
-    if (check_) check_();
+    if (rendezvous_ != nullptr) rendezvous_->check();
     library_->finalise();
   } catch (const Error&) {
   }
@@ -138,9 +138,9 @@ void Mpi::exchange(std::uint64_t number, const std::vector<std::span<const std::
     }
     std::this_thread::sleep_for(std::chrono::microseconds(50));
     const auto now = std::chrono::steady_clock::now();
-    if (!check_ || now - asked < std::chrono::milliseconds(200)) continue;
+    if (rendezvous_ == nullptr || now - asked < std::chrono::milliseconds(200)) continue;
     asked = now;
-    check_();
+    rendezvous_->check();
   }
 }
 

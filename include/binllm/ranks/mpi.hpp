@@ -3,9 +3,9 @@
 /// Link binllm::ranks.
 #pragma once
 #include <binllm/core/shape.hpp>
+#include <binllm/ranks/rendezvous.hpp>
 #include <binllm/ranks/transport.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,15 +27,15 @@ class Mpi final : public Transport {
   [[nodiscard]] Index size() const;
   /// The text of rank 0, on all ranks: where they meet.
   [[nodiscard]] std::string broadcast(std::string text);
-  /// Asked while an exchange waits; throws where a rank has failed.
-  void watch(std::function<void()> check) { check_ = std::move(check); }
+  /// Who is asked, while an exchange waits, whether a rank has failed.
+  void watched_by(const Rendezvous& rendezvous) noexcept { rendezvous_ = &rendezvous; }
   void exchange(std::uint64_t number, const std::vector<std::span<const std::byte>>& out,
                 const std::vector<std::span<std::byte>>& in) override;
 
  private:
   struct Library;
   std::unique_ptr<Library> library_;
-  std::function<void()> check_;
+  const Rendezvous* rendezvous_ = nullptr;
 };
 
 }  // namespace binllm

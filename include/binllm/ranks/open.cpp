@@ -36,7 +36,7 @@ std::shared_ptr<HostRanks> over_mpi(const RankEnvironment& environment, const Re
   const int port = std::stoi(words[0]);
   words.erase(words.begin());
   auto rendezvous = std::make_unique<Rendezvous>(rank, size, std::move(listener), words, port, options);
-  mpi->watch([watch = rendezvous.get()] { watch->check(); });
+  mpi->watched_by(*rendezvous);
   return std::make_shared<HostRanks>(std::move(rendezvous), std::move(mpi));
 }
 

@@ -309,9 +309,9 @@ void Rendezvous::send(Link& link, char kind, std::string_view payload) noexcept 
 
 // ---- the watch
 
-void Rendezvous::watch(std::function<std::string()> check) {
+void Rendezvous::watch(std::shared_ptr<Watched> watched) {
   const std::lock_guard lock(sending_);
-  checks_.push_back(std::move(check));
+  watched_.push_back(std::move(watched));
 }
 
 bool Rendezvous::active() {
@@ -324,13 +324,13 @@ bool Rendezvous::active() {
 void Rendezvous::send_beats() {
   own_ = {waits_in_.load(), number_.load(), active() ? std::uint64_t{1} : std::uint64_t{0}};
   for (Link& link : links_) send(link, 'B', as_text(own_));
-  std::vector<std::function<std::string()>> checks;
+  std::vector<std::shared_ptr<Watched>> watched;
   {
     const std::lock_guard lock(sending_);
-    checks = checks_;
+    watched = watched_;
   }
-  for (const auto& check : checks) {
-    if (const std::string why = check(); !why.empty()) fail(why);
+  for (const auto& one : watched) {
+    if (const std::string why = one->failure(); !why.empty()) fail(why);
   }
 }
 

@@ -9,7 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -54,8 +54,13 @@ class Rendezvous {
   void check() const;
   /// After the connection to a rank broke: throws what the watch finds out about it.
   [[noreturn]] void throw_broken(Index rank) const;
-  /// Asked about every second; a text is the reason why this rank fails. Before the work begins.
-  void watch(std::function<std::string()> check);
+  /// Something of this rank that can fail by itself; asked every second.
+  struct Watched {
+    virtual ~Watched() = default;
+    /// Why it failed, or nothing.
+    [[nodiscard]] virtual std::string failure() = 0;
+  };
+  void watch(std::shared_ptr<Watched> watched);
 
   /// While one lives, this rank waits for the others on purpose, in its work of that number.
   class Waiting {
@@ -113,7 +118,7 @@ class Rendezvous {
   std::vector<std::string> names_;
   std::uint64_t gathers_ = 0;
   std::atomic<std::uint64_t> waits_in_{0}, number_{0};
-  std::vector<std::function<std::string()>> checks_;
+  std::vector<std::shared_ptr<Watched>> watched_;
   mutable std::mutex sending_, failing_;
   std::optional<Failure> failure_;
   std::atomic<bool> has_failed_{false}, leaving_{false};

@@ -2,9 +2,9 @@
 /// TCP connections as ranks use them: each wait has an end. Link binllm::ranks.
 #pragma once
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace binllm::tcp {
@@ -30,7 +30,18 @@ class Socket {
 };
 
 /// Asked about every 200 ms of a wait whether it goes on; may throw as well.
-using Patience = std::function<bool()>;
+class Patience {
+ public:
+  /// Refers to a function, which has to outlive the wait.
+  template <class F>
+  requires(!std::is_same_v<F, Patience>) Patience(const F& goes_on)  // NOLINT(google-explicit-constructor)
+      : function_(&goes_on), call_([](const void* f) -> bool { return (*static_cast<const F*>(f))(); }) {}
+  [[nodiscard]] bool operator()() const { return call_(function_); }
+
+ private:
+  const void* function_;
+  bool (*call_)(const void*);
+};
 
 /// Listens on all addresses of this host; port 0: any that is free. An empty socket where the port is taken.
 [[nodiscard]] Socket listen_on(int port);

@@ -6,7 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
-#include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -28,9 +28,10 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  Work begin(std::function<void()> work) {
+  template <class F>
+  Work begin(F work) {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(work));
+    waiting_.emplace_back(std::move(work));
     changed_.notify_all();
     return ++begun_;
   }
@@ -51,12 +52,14 @@ class WorkQueue {
     for (;;) {
       changed_.wait(lock, [this] { return ends_ || (!waiting_.empty() && !error_); });
       if (ends_) return;
-      const std::function<void()> work = std::move(waiting_.front());
+      std::packaged_task<void()> work = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
       std::exception_ptr error;
       try {
+        auto result = work.get_future();
         work();
+        result.get();
       } catch (...) {
         error = std::current_exception();
       }
@@ -69,7 +72,7 @@ class WorkQueue {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> waiting_;
+  std::deque<std::packaged_task<void()>> waiting_;
   Work begun_ = 0, done_ = 0;
   std::exception_ptr error_;
   bool ends_ = false;
