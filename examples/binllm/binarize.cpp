@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "ranks.hpp"
 #include "records.hpp"
 
 #include <binllm/core/process_memory.hpp>
@@ -53,6 +54,7 @@ struct BinarizeOptions {
   TrainingFlags training;
   RecordFlags records;
   RunFlags run;
+  RanksFlags ranks;
   DeviceChoice device;
   Common common;
 
@@ -76,6 +78,7 @@ struct BinarizeOptions {
     v("training", self.training, "", any);
     v("records", self.records, "", any);
     v("run", self.run, "", any);
+    v("ranks", self.ranks, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
@@ -209,6 +212,7 @@ Json effective_config(const BinarizeOptions& o, const RecipeJob& job, const Lear
   if (job.validation) config["validation"] = record(*job.validation, o.valid_windows);
   config["identity"] = identity(o.model, *job.tokenizer);
   o.device.add_to(config);
+  o.ranks.add_to(config);
   return config;
 }
 
@@ -223,6 +227,7 @@ std::string first_down_projection(const binllm::DecoderNames& names) {
 void binarize(BinarizeOptions& o) {
   o.common.apply();
   o.device.apply();
+  o.ranks.refuse_idle(o.common.given);
   std::optional<binllm::MethodEntry> method;
   if (!o.method.empty()) method = binllm::method_named(o.method);
   const ChosenFormat format = choose_format(o, method);
@@ -232,6 +237,7 @@ void binarize(BinarizeOptions& o) {
   if (format.is_binary()) o.recipe.names = format.recipe();
   binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
+  training.check(o.ranks.count());
   const auto tokenizer = choose_tokenizer(o.tokenizer, o.model);
   TrainingText text = training_text(load_corpus(o.text, o.built_in, tokenizer, o.common.seed, training.tokens),
                                     load_validation(o.valid, o.built_in, tokenizer, o.common.seed), o.valid, o.records,
@@ -250,7 +256,8 @@ void binarize(BinarizeOptions& o) {
                 .validation_windows = o.valid_windows,
                 .source = o.model,
                 .out = o.out,
-                .tokenizer = &tokenizer};
+                .tokenizer = &tokenizer,
+                .parallel = o.ranks.parallel()};
   const auto* const validation = job.validation ? &*job.validation : nullptr;
   const binllm::ModelDescription source = binllm::read_config(o.model);
   const binllm::ModelConfig& student = source.config;
@@ -270,33 +277,41 @@ void binarize(BinarizeOptions& o) {
   binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
-                                                     learning.forecast());
+                                                     learning.forecast(), o.ranks.forecast());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),
                .steps = steps,
                .training = forecast.training,
                .resident = resident,
-               .learns_from = learning.description()};
+               .learns_from = learning.description(),
+               .ranks = o.ranks.forecast()};
     if (job.has_stage_1()) dry.channel_scale = forecast.channel_scale;
     return print(dry, o.device, o.common.json);
   }
 
   job.loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model"));
-  Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
-  records.look_at(first_down_projection(source.family->names), {format.name, format.words, student.hidden_size},
-                  o.chunks);
-  job.records = &records;
-  Progress progress(&records, o.common.json);
-  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {} -> {}", o.model.string(),
-                           model.parameter_count(), job.corpus.size(), o.device.description(), o.out.string()));
+  std::optional<KeptRun> kept;
+  if (o.ranks.writes()) {
+    kept.emplace(o.out, config, o.run.folder("model"), samples, tokenizer,
+                 validation != nullptr && training.evaluate_every > 0);
+    kept->records()->look_at(first_down_projection(source.family->names),
+                             {format.name, format.words, student.hidden_size}, o.chunks);
+  } else {
+    kept.emplace();
+  }
+  job.records = kept->records();
+  Progress progress(&kept->log(), o.common.json || !o.ranks.writes());
+  progress.say(fmt::format("binarize: {} ({} parameters), {} tokens of text, {}{} -> {}", o.model.string(),
+                           model.parameter_count(), job.corpus.size(), o.device.description(), o.ranks.description(),
+                           o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   progress.say(text.said());
   if (!no_histograms().empty()) progress.say(std::string(no_histograms()));
   auto rows = run_recipe(std::move(model), job, o.device.chosen, progress);
+  if (!o.ranks.writes()) return;
   if (validation != nullptr) {
-    if (auto row = best_row(o.out, records.best(), *validation, job.evaluation(infinity), o.device))
+    if (auto row = best_row(o.out, kept->records()->best(), *validation, job.evaluation(infinity), o.device))
       rows.push_back(std::move(*row));
   }
   write_results(o.out, fmt::format("{} made 1 bit", o.model.filename().string()), text.judged_by, rows, config);
@@ -306,6 +321,7 @@ void binarize(BinarizeOptions& o) {
   }
   Json result{{"run", o.out.string()}, {"results", to_json(rows)}};
   o.device.add_to(result);
+  o.ranks.add_to(result);
   o.device.add_peaks_to(result);
   fmt::print("{}\n", result.dump());
 }

@@ -88,6 +88,10 @@ struct RecipeJob {
   const binllm::Tokenizer* tokenizer = nullptr;
   binllm::LearnFrom loss{};
   Records* records = nullptr;  ///< of a run; follows the model that stage 2 trains
+  binllm::AnyParallel parallel{};
+
+  /// Other ranks than the first write nothing, and have no rows to show.
+  [[nodiscard]] bool writes() const { return parallel.ranks.rank() == 0; }
 
   [[nodiscard]] bool has_stage_1() const {
     return search.steps > 0 && format.is_binary() && format.recipe().sharing() != binllm::ChannelSharing::none;

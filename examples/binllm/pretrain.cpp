@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "commands.hpp"
+#include "ranks.hpp"
 #include "records.hpp"
 
 #include <binllm/core/error.hpp>
@@ -56,6 +57,7 @@ struct PretrainOptions {
   bool overfit_batch = false;
   RecordFlags records;
   RunFlags run;
+  RanksFlags ranks;
   DeviceChoice device;
   Common common;
 
@@ -75,6 +77,7 @@ struct PretrainOptions {
       "learn one batch by heart, in 300 steps without --tokens: can these numbers learn at all?", any);
     v("records", self.records, "", any);
     v("run", self.run, "", any);
+    v("ranks", self.ranks, "", any);
     v("device", self.device, "", any);
     v("common", self.common, "", any);
   }
@@ -103,8 +106,10 @@ TrainingText one_batch(const binllm::TrainingOptions& training, const binllm::To
 void pretrain(PretrainOptions& o) {
   o.common.apply();
   o.device.apply();
+  o.ranks.refuse_idle(o.common.given);
   const binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
+  training.check(o.ranks.count());
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();
@@ -156,41 +161,53 @@ void pretrain(PretrainOptions& o) {
   if (validation != nullptr) config["validation"] = record(*validation, o.valid_windows);
   config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
+  o.ranks.add_to(config);
   binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
   if (o.run.dry.dry_run) {
     print({.config = c,
            .parameters = parameters,
            .tokens_per_step = batches.tokens_per_step(),
            .steps = steps,
-           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast()),
+           .training =
+               binllm::forecast_pretraining(c, training, validation, family, learning.forecast(), o.ranks.forecast()),
            .resident = resident,
-           .learns_from = learning.description()},
+           .learns_from = learning.description(),
+           .ranks = o.ranks.forecast()},
           o.device, o.common.json);
     return;
   }
 
   auto model = given ? *std::move(given) : binllm::AnyModel::random(c, o.common.seed, o.device.chosen, family);
   const binllm::LearnFrom loss = learning.open(o.device.chosen);
-  binllm::RunFolder folder(o.out, config.dump(), o.run.folder("model/start"));
-  Records records(folder, samples, tokenizer, validation != nullptr && training.evaluate_every > 0);
+  std::optional<KeptRun> kept;
+  if (o.ranks.writes()) {
+    kept.emplace(o.out, config, o.run.folder("model/start"), samples, tokenizer,
+                 validation != nullptr && training.evaluate_every > 0);
+  } else {
+    kept.emplace();
+  }
   const binllm::SaveOptions saved{.tokenizer = &tokenizer, .source = o.model};
-  records.follow(model, saved);
-  Progress progress(&records, o.common.json);
-  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {} -> {}", parameters, corpus.size(),
-                           o.device.description(), o.out.string()));
+  if (kept->records() != nullptr) kept->records()->follow(model, saved);
+  Progress progress(&kept->log(), o.common.json || !o.ranks.writes());
+  progress.say(fmt::format("pretrain: {} parameters, {} tokens of text, {}{} -> {}", parameters, corpus.size(),
+                           o.device.description(), o.ranks.description(), o.out.string()));
   if (!learning.alone()) progress.say(fmt::format("learns from {}", learning.description()));
   progress.say(o.overfit_batch ? "learns one batch by heart" : text.said());
-  const double last_loss =
-      progress.interruptible([&](auto* log) { return model.pretrain(corpus, training, validation, log, loss); });
-  model.save(o.out, saved);
+  const double last_loss = progress.interruptible(
+      [&](auto* log) { return model.pretrain(corpus, training, validation, log, loss, o.ranks.parallel()); });
+  if (o.ranks.writes()) model.save(o.out, saved);
   std::optional<binllm::Perplexity> judged;
   std::vector<ResultRow> rows;
   if (validation != nullptr) {
-    const Judgement judgement = judge(model, *validation, evaluation);
+    const Judgement judgement = judge(model, *validation, evaluation, o.ranks.ranks);
     judged = judgement.result;
     rows.push_back(row_of("trained", judgement));
+  }
+  if (!o.ranks.writes()) return;
+  if (validation != nullptr) {
     add_cost(rows.back(), o.out);
-    if (auto row = best_row(o.out, records.best(), *validation, evaluation, o.device)) rows.push_back(std::move(*row));
+    if (auto row = best_row(o.out, kept->records()->best(), *validation, evaluation, o.device))
+      rows.push_back(std::move(*row));
   }
   write_results(o.out, fmt::format("A model of {} parameters", parameters), text.judged_by, rows, config);
   if (o.overfit_batch && !(last_loss < overfit_loss)) {
@@ -214,6 +231,7 @@ void pretrain(PretrainOptions& o) {
     result["validation_context"] = judged->context;
   }
   o.device.add_to(result);
+  o.ranks.add_to(result);
   o.device.add_peaks_to(result);
   fmt::print("{}\n", result.dump());
 }

@@ -111,6 +111,28 @@ class Records final : public binllm::RunLog {
   bool looks_alone_ = false;  ///< the next state is asked for to count its weights, and for nothing else
 };
 
+/// What a run keeps: a folder and its records, of the rank that writes. The others keep nothing.
+class KeptRun {
+ public:
+  /// Nothing.
+  KeptRun() = default;
+  KeptRun(const fs::path& out, const Json& config, binllm::RunFolderOptions options, SamplePlan samples,
+          const binllm::Tokenizer& tokenizer, bool keeps_best)
+      : folder_(std::in_place, out, config.dump(), std::move(options)),
+        records_(std::in_place, *folder_, std::move(samples), tokenizer, keeps_best) {}
+  KeptRun(const KeptRun&) = delete;
+  KeptRun& operator=(const KeptRun&) = delete;
+
+  /// Null of nothing.
+  [[nodiscard]] Records* records() { return records_ ? &*records_ : nullptr; }
+  [[nodiscard]] binllm::RunLog& log() { return records_ ? static_cast<binllm::RunLog&>(*records_) : nothing_; }
+
+ private:
+  binllm::RunLog nothing_;
+  std::optional<binllm::RunFolder> folder_;
+  std::optional<Records> records_;
+};
+
 /// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t.
 /// False where the state has no such layer, and in a program without xtensor.
 [[nodiscard]] bool count_weights(const binllm::TrainingState& state, const ChosenLayer& chosen,

@@ -15,9 +15,9 @@
 namespace program {
 
 Judgement judge(const binllm::AnyModel& model, const binllm::TokenStream& stream,
-                const binllm::PerplexityOptions& options) {
+                const binllm::PerplexityOptions& options, const binllm::AnyCommunicator& ranks) {
   const auto start = std::chrono::steady_clock::now();
-  const auto result = model.evaluate(stream, options);
+  const auto result = model.evaluate(stream, options, ranks);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {result, static_cast<double>(result.scored) / seconds};
 }
@@ -109,6 +109,10 @@ void print_json(const DryRun& run, const DeviceChoice& device) {
             {"forecast", to_json(run.training)}};
   if (run.channel_scale) line["channel_scale_forecast"] = to_json(*run.channel_scale);
   if (!run.learns_from.empty()) line["learns_from"] = run.learns_from;
+  if (run.ranks.ranks > 1) {
+    line["ranks"] = run.ranks.ranks;
+    line["shard"] = run.ranks.sharding.name();
+  }
   line["resident_bytes"] = run.resident;
   line["predicted_peak_bytes"] = run.peak();
   line["forecast_of"] = "cpu, float32";
@@ -137,6 +141,8 @@ void print(const DryRun& run, const DeviceChoice& device, bool json) {
              c.num_key_value_heads, c.vocab_size);
   fmt::print("steps        {} of {} tokens\n", run.steps, run.tokens_per_step);
   if (!run.learns_from.empty()) fmt::print("learns from  {}\n", run.learns_from);
+  if (run.ranks.ranks > 1)
+    fmt::print("ranks        {}, shard {}; of each:\n", run.ranks.ranks, run.ranks.sharding.name());
   fmt::print("weights      {}\ngradients    {}\nmoments      {}\n", in_megabytes(f.parameters),
              in_megabytes(f.gradients), in_megabytes(f.moments));
   if (f.teacher > 0) fmt::print("teacher      {}\n", in_megabytes(f.teacher));

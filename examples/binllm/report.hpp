@@ -18,7 +18,7 @@ struct Judgement {
   double tokens_per_second = 0;
 };
 [[nodiscard]] Judgement judge(const binllm::AnyModel& model, const binllm::TokenStream& stream,
-                              const binllm::PerplexityOptions& options);
+                              const binllm::PerplexityOptions& options, const binllm::AnyCommunicator& ranks = {});
 
 /// A row of a result table.
 struct ResultRow {
@@ -56,6 +56,7 @@ struct DryRun {
   std::optional<binllm::MemoryForecast> channel_scale{};  ///< stage 1
   std::size_t resident = 0;                               ///< before the model that is trained was made
   std::string learns_from{};                              ///< a teacher and what is wanted of it; empty: none
+  binllm::RanksForecast ranks{};                          ///< of one of which the forecast is
 
   /// The larger stage on top of what is there already.
   [[nodiscard]] std::size_t peak() const;

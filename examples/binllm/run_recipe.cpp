@@ -35,7 +35,8 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   std::vector<fs::path> folders;  // of each row: where its model lies, or one that costs as much
   const auto add_row = [&](std::string name, const binllm::AnyModel& judged, double sharpness, const fs::path& folder) {
     if (!job.validation) return;
-    rows.push_back(row_of(std::move(name), judge(judged, *job.validation, job.evaluation(sharpness))));
+    rows.push_back(
+        row_of(std::move(name), judge(judged, *job.validation, job.evaluation(sharpness), job.parallel.ranks)));
     folders.push_back(folder);
     progress.say(fmt::format("{:<26} nll {:.4f}", rows.back().name, rows.back().nll));
   };
@@ -49,7 +50,8 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   model = model.quantise(format.name, format.words);
   add_row(format.is_binary() ? "naive sign" : "not trained", model, infinity, runs);
   if (job.has_stage_1()) {
-    progress.interruptible([&](auto* log) { return model.search_channel_scale(job.corpus, job.search, log); });
+    progress.interruptible(
+        [&](auto* log) { return model.search_channel_scale(job.corpus, job.search, log, job.parallel); });
     add_row("after stage 1", model, infinity, runs);
   }
   std::map<std::string, std::string> more;
@@ -63,14 +65,14 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   if (job.records != nullptr) job.records->follow(model, saved);
   progress.interruptible([&](auto* log) {
     const auto* const validation = job.validation ? &*job.validation : nullptr;
-    return model.train_progressively(job.corpus, job.training, validation, log, job.loss);
+    return model.train_progressively(job.corpus, job.training, validation, log, job.loss, job.parallel);
   });
   add_row(format.row, model, t, trained);
-  model.save(trained, saved);
+  if (job.writes()) model.save(trained, saved);
 
   if (stores) {
     const auto stored = model.pack("float");
-    stored.save(runs, {.tokenizer = job.tokenizer, .source = job.source});
+    if (job.writes()) stored.save(runs, {.tokenizer = job.tokenizer, .source = job.source});
     add_row(std::string(stored.format()), stored, infinity, runs);
     if (!device.gpu && stored.format() == binllm::OneBitFormat::name)
       add_row(fmt::format("{}, int8 activations", stored.format()), model.pack("int8"), infinity, runs);
@@ -80,7 +82,7 @@ std::vector<ResultRow> run_recipe(binllm::AnyModel model, const RecipeJob& job, 
   } else {
     progress.say(fmt::format("{} has no stored form: only its trainable folder is written", format.name));
   }
-  for (std::size_t row = 0; row < rows.size(); ++row) add_cost(rows[row], folders[row]);
+  for (std::size_t row = 0; job.writes() && row < rows.size(); ++row) add_cost(rows[row], folders[row]);
   return rows;
 }
 

@@ -103,7 +103,7 @@ Json TrainingFlags::record() const {
 binllm::RunFolderOptions RunFlags::folder(const std::string& model) const {
   return {.resume = resume,
           .checkpoint_every = checkpoint_every,
-          .may_differ = {"device", "precision"},
+          .may_differ = {"device", "precision", "ranks", "shard"},
           .hashed = {{model, "identity"}, {"learning/model", "learning/hash"}},
           .message = [](std::string_view text) { complain(std::string(text)); }};
 }

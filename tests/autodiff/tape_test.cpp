@@ -2,6 +2,8 @@
 #include "support/errors.hpp"
 #include "support/tensors.hpp"
 
+#include <binllm/autodiff/owned_parameter.hpp>
+#include <binllm/autodiff/recompute.hpp>
 #include <binllm/autodiff/variable.hpp>
 #include <binllm/ops/add.hpp>
 #include <binllm/ops/multiply.hpp>
@@ -250,6 +252,35 @@ TEST_CASE("a tape that is used again needs no more memory") {
   const std::size_t bytes = tape.value_bytes();
   CHECK(same_bits(round().view(), first.view()));
   CHECK(tape.value_bytes() == bytes);
+}
+
+TEST_CASE("an observer hears when a parameter has all of its gradient") {
+  const auto make = [] { return OwnedParameter<double>({{2.0, 3.0}}); };
+  auto a = make(), b = make();
+  struct Heard : TapeObserver {
+    const OwnedParameter<double>&a, &b;
+    std::size_t of_a = 1000, of_b = 1000;
+    std::vector<double> when_a, when_b;  // the gradients when they are said to be complete
+    Heard(const OwnedParameter<double>& first, const OwnedParameter<double>& second) : a(first), b(second) {}
+    void used(const void* values, std::size_t step) override {
+      auto& earliest = values == a.value.data ? of_a : of_b;
+      earliest = std::min(earliest, step);
+    }
+    void passed(std::size_t step) override {
+      if (when_a.empty() && of_a >= step) when_a = {a.gradient.data[0], a.gradient.data[1]};
+      if (when_b.empty() && of_b >= step) when_b = {b.gradient.data[0], b.gradient.data[1]};
+    }
+  } heard(a, b);
+  Tape tape;
+  tape.observe(&heard);
+  const auto x = tape.constant<double>({{1.0, 1.0}});
+  const auto first = recompute([&](Variable<double> y) { return multiply(multiply(y, tape.use(a)), tape.use(a)); }, x);
+  const auto y = sum(multiply(multiply(first, tape.use(b)), tape.use(b)));
+  tape.backward(y);
+  CHECK(heard.when_b == std::vector{16.0, 54.0});  // 2 a^2 b
+  CHECK(heard.when_a == std::vector{16.0, 54.0});
+  CHECK(heard.of_a < heard.of_b);
+  tape.observe(nullptr);
 }
 
 TEST_CASE("a million chained ops, forward and back, on a stack of 256 KiB") {

@@ -101,6 +101,18 @@ TEST_CASE("a step is a pure function: any order, any copy, the same batch") {
   CHECK(equal_to_other == 0);
 }
 
+TEST_CASE("the rows of ranks are a batch, and of some rows there is as much as they take") {
+  const Batches batches(counting(64), 6, 5, 3);
+  std::vector<std::int32_t> ids(30), targets(30), part(10), part_targets(10);
+  batches.fill(4, ids, targets);
+  for (Index rank = 0; rank < 3; ++rank) {
+    batches.fill(4, 2 * rank, 2, part, part_targets);
+    CHECK(std::equal(part.begin(), part.end(), ids.begin() + 10 * rank));
+    CHECK(std::equal(part_targets.begin(), part_targets.end(), targets.begin() + 10 * rank));
+  }
+  CHECK(id_of([&] { batches.fill(0, 0, 3, part, part_targets); }) == ErrorId::shape_mismatch);
+}
+
 TEST_CASE("batches cross the end of an epoch") {
   const Batches batches(counting(11), 4, 2, 3);  // 5 windows, 4 a step
   std::vector<std::int32_t> ids(8), targets(8);

@@ -138,6 +138,15 @@ TEST_CASE("without gradients units need no shares; given back, gradients are gon
   CHECK(!other.block.gradients);
   CHECK(!other.head.gradient);
   CHECK(other.head.value);
+  take_gradients(other);
+  Toy third;
+  third.block.allocate(third, true);
+  CHECK(other.block.gradients.size() == third.block.gradients.size());
+  CHECK(other.head.gradient.data - other.block.gradients.view().data ==
+        third.head.gradient.data - third.block.gradients.view().data);
+  const float* const kept = other.block.gradients.view().data;
+  take_gradients(other);
+  CHECK(other.block.gradients.view().data == kept);
 }
 
 TEST_CASE("what a borrowed model lends is not placed again") {

@@ -160,6 +160,33 @@ TEST_CASE("the parts of a forecast: what is known of them") {
   CHECK(again.reserved == dense.reserved);
 }
 
+TEST_CASE("a rank of four keeps its share of what they divide, and its rows of a batch") {
+  const auto of = [&](RanksForecast ranks) {
+    return forecast_training_memory<Llama<float>>(config(), Dense{}, options(8, 0), nullptr, MakeNextToken{}, ranks);
+  };
+  const auto alone = of({}), none = of({4, NoSharding{}}), optimizer = of({4, ShardedOptimizer{}}),
+             gradients = of({4, ShardedGradients{}});
+  CHECK(none.parameters == alone.parameters);
+  CHECK(none.gradients == alone.gradients);
+  CHECK(none.moments == alone.moments);
+  CHECK(none.activations < alone.activations * 4 / 10);
+  CHECK(optimizer.parameters == alone.parameters);
+  CHECK(optimizer.gradients == alone.gradients);
+  CHECK(4 * optimizer.moments == alone.moments);
+  CHECK(gradients.parameters == alone.parameters);
+  CHECK(4 * gradients.moments == alone.moments);
+  // Its share, and the buckets: the two units beside the layers, and both layers.
+  CHECK(4 * gradients.gradients == 5 * alone.gradients);
+  LlamaConfig deep = config();
+  deep.num_hidden_layers = 12;
+  const auto deep_of = [&](RanksForecast ranks) {
+    return forecast_training_memory<Llama<float>>(deep, Dense{}, options(8, 0), nullptr, MakeNextToken{}, ranks);
+  };
+  CHECK(deep_of({4, ShardedGradients{}}).gradients < deep_of({4, NoSharding{}}).gradients * 6 / 10);
+  CHECK(deep_of({4, ShardedGradients{}}).total() < deep_of({4, ShardedOptimizer{}}).total());
+  CHECK(id_of([&] { static_cast<void>(of({3, NoSharding{}})); }) == ErrorId::option_out_of_range);
+}
+
 TEST_CASE("the forecast of a model that fits no machine takes no memory" * doctest::skip(sanitized)) {
   LlamaConfig c;  // Llama 3.1 405B
   c.vocab_size = 128256;

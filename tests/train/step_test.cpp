@@ -44,6 +44,9 @@ struct Twins : Alone {
     return 0;
   }
   [[nodiscard]] static double sum(double number) { return 2 * number; }
+  [[nodiscard]] static std::vector<std::string> gather(std::string_view bytes) {
+    return {std::string(bytes), std::string(bytes)};
+  }
 };
 static_assert(Communicator<Twins>);
 

@@ -21,6 +21,18 @@ namespace binllm {
 template <class T, class Device>
 class Variable;
 
+/// Hears how far a round of a tape has come. Steps count from 0 in the order in which forward records them: backward has
+/// added all there is to the gradient of a parameter once it has passed the step that was to come when the parameter was
+/// first used. (What a recomputed region uses, the step of that region passes.)
+class TapeObserver {
+ public:
+  virtual ~TapeObserver() = default;
+  /// The parameter with these values is an op's argument; `step` comes next.
+  virtual void used(const void* values, std::size_t step) = 0;
+  /// Backward has run all steps from this one on.
+  virtual void passed(std::size_t step) = 0;
+};
+
 /// Records ops on a device and plays their backward steps in reverse. Values of several scalar types share one tape.
 ///
 /// Memory: the results of ops lie in blocks of a pool, which `reset` takes back and keeps. A result that was forgotten
@@ -98,6 +110,7 @@ class Tape {
   /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes.
   template <class T>
   [[nodiscard]] Variable<T, D> use(const Parameter<T, D>& parameter) {
+    if (observer_ != nullptr) observer_->used(parameter.value.data, steps_.size());
     Node node;
     node.adjoint = parameter.gradient.data;
     node.kept = node.external = true;
@@ -173,6 +186,8 @@ class Tape {
   [[nodiscard]] std::size_t held_bytes() const noexcept { return nodes_.pool().held(); }
   [[nodiscard]] std::size_t peak_bytes() const noexcept { return nodes_.pool().most_held(); }
   [[nodiscard]] std::size_t step_count() const noexcept { return steps_.size(); }
+  /// One at a time, for as long as it lives; null: none.
+  void observe(TapeObserver* observer) noexcept { observer_ = observer; }
 
  private:
   template <class, class>
@@ -249,6 +264,7 @@ class Tape {
       const std::size_t first = i == 0 ? 0 : steps_[i - 1].node_end;
       if (nodes_.reached(first, step.node_end)) step.run(step.closure);
       nodes_.return_used(first, step.node_end);
+      if (base == 0 && observer_ != nullptr) observer_->passed(i);
     }
   }
   [[nodiscard]] Position position() const noexcept {
@@ -265,6 +281,7 @@ class Tape {
   Arena<Cpu> closures_;
   detail::Nodes<D> nodes_;
   std::vector<Step> steps_;
+  TapeObserver* observer_ = nullptr;
   bool recording_ = true;
 };
 

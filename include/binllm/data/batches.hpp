@@ -66,15 +66,20 @@ class Batches {
     windows_ = (stream_.size() - 1) / context;
   }
 
-  /// ids and targets (batch x context, row-major) of step 0, 1, 2, ... Errors: shape_mismatch.
+  /// ids and targets (batch x context, row-major) of step 0, 1, 2, ...; of its rows [first, first + rows) where a rank
+  /// has its own part of them. Errors: shape_mismatch.
   void fill(std::uint64_t step, std::span<std::int32_t> ids, std::span<std::int32_t> targets) const {
-    const auto wanted = static_cast<std::size_t>(tokens_per_step());
+    fill(step, 0, batch_, ids, targets);
+  }
+  void fill(std::uint64_t step, Index first, Index rows, std::span<std::int32_t> ids,
+            std::span<std::int32_t> targets) const {
+    const auto wanted = static_cast<std::size_t>(rows * context_);
     if (ids.size() != wanted || targets.size() != wanted) {
       throw Error(ErrorId::shape_mismatch, "Batches::fill", "ids, targets", fmt::format("{} elements", wanted),
                   fmt::format("{}, {}", ids.size(), targets.size()));
     }
-    for (Index row = 0; row < batch_; ++row) {
-      const std::int32_t* const window = stream_.tokens().data() + first_token(step, row);
+    for (Index row = 0; row < rows; ++row) {
+      const std::int32_t* const window = stream_.tokens().data() + first_token(step, first + row);
       std::copy_n(window, context_, ids.data() + row * context_);
       std::copy_n(window + 1, context_, targets.data() + row * context_);
     }

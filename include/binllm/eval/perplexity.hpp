@@ -5,8 +5,10 @@
 #include <binllm/data/token_stream.hpp>
 #include <binllm/device/host.hpp>
 #include <binllm/models/causal_lm.hpp>
+#include <binllm/ranks/parallel.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -68,9 +70,10 @@ template <class T, class Device>
 
 /// Mean loss of a model over a stream. Errors: text_too_short (less than one window), option_out_of_range (context
 /// below 2, or beyond the model's positions), token_out_of_range, value_not_finite.
-template <LanguageModel Model>
+/// Several ranks with the same model divide the windows, and all get the result.
+template <LanguageModel Model, Communicator C = Alone>
 [[nodiscard]] Perplexity evaluate_perplexity(const Model& model, const TokenStream& stream,
-                                             const PerplexityOptions& options = {}) {
+                                             const PerplexityOptions& options = {}, C ranks = {}) {
   using T = typename Model::value_type;
   using Device = typename Model::device;
   const Index n = options.context;
@@ -80,6 +83,7 @@ template <LanguageModel Model>
   const NoGrad<Device> pause(tape);
   StepScalars<Device> scalars;
   scalars.set(StepScalars<Device>::sharpness, options.sharpness);
+  const Index begin = windows * ranks.rank() / ranks.size(), end = windows * (ranks.rank() + 1) / ranks.size();
   const Index batch = std::min(options.batch, windows);
   Tensor<std::int32_t> ids(Shape{batch, n - 1}), targets(Shape{batch, n - 1});
   Tensor<std::int32_t, Device> device_ids(ids.shape()), device_targets(ids.shape());
@@ -87,8 +91,8 @@ template <LanguageModel Model>
   if (options.cache != CachePrecision::float32) cache.emplace(model.cache(n - 1, batch, options.cache));
   double sum = 0;
   std::uint64_t bytes = 0;
-  for (Index first = 0; first < windows; first += batch) {
-    const Index count = std::min(batch, windows - first);
+  for (Index first = begin; first < end; first += batch) {
+    const Index count = std::min(batch, end - first);
     for (Index row = 0; row < count; ++row) {
       const std::int32_t* window = stream.tokens().data() + (first + row) * n;
       std::copy_n(window, n - 1, ids.view().data + row * (n - 1));
@@ -108,6 +112,9 @@ template <LanguageModel Model>
                                  read(device_targets.view().middle_rows(0, count)));
     sum += static_cast<double>(scalar_on_host(loss.value())) * static_cast<double>(count);
   }
+  std::array sums{sum, static_cast<double>(bytes)};  // exact below 2^53
+  sum_numbers(ranks, sums);
+  sum = sums[0], bytes = static_cast<std::uint64_t>(sums[1]);
   Perplexity result;
   result.tokens = stream.size();
   result.windows = windows;

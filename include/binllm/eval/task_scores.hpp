@@ -8,6 +8,7 @@
 #include <binllm/eval/continuations.hpp>
 #include <binllm/eval/python_text.hpp>
 #include <binllm/eval/task.hpp>
+#include <binllm/ranks/parallel.hpp>
 #include <binllm/tokenizer/tokenizer.hpp>
 
 #include <algorithm>
@@ -110,16 +111,35 @@ struct TaskScores {
   return scores;
 }
 
-/// Judges a model by the items of a task. Errors: those of encode_choice and score_continuations.
-template <LanguageModel Model>
+/// Judges a model by the items of a task. Several ranks with the same model divide the items, and all get the result.
+/// Errors: those of encode_choice and score_continuations.
+template <LanguageModel Model, Communicator C = Alone>
 [[nodiscard]] TaskScores evaluate_task(const Model& model, const Tokenizer& tokenizer,
-                                       const std::vector<TaskItem>& items, const TaskOptions& options = {}) {
+                                       const std::vector<TaskItem>& items, const TaskOptions& options = {},
+                                       C ranks = {}) {
+  const auto size = static_cast<std::size_t>(ranks.size()), rank = static_cast<std::size_t>(ranks.rank());
   std::vector<std::vector<Continuation>> groups;
-  for (const TaskItem& item : items) {
+  for (std::size_t i = rank; i < items.size(); i += size) {
     auto& group = groups.emplace_back();
-    for (const TaskChoice& choice : item.choices) group.push_back(encode_choice(tokenizer, choice, options.opening));
+    for (const TaskChoice& choice : items[i].choices)
+      group.push_back(encode_choice(tokenizer, choice, options.opening));
   }
-  return task_scores(items, score_continuations(model, groups, options.scoring));
+  const auto mine = score_continuations(model, groups, options.scoring);
+  if (size == 1) return task_scores(items, mine);
+  std::vector<double> all;  // zeros where other ranks have numbers
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    all.resize(all.size() + items[i].choices.size());
+    if (i % size == rank)
+      std::copy(mine[i / size].begin(), mine[i / size].end(), all.end() - std::ssize(mine[i / size]));
+  }
+  sum_numbers(ranks, all);
+  std::vector<std::vector<double>> scores;
+  auto next = all.cbegin();
+  for (const TaskItem& item : items) {
+    scores.emplace_back(next, next + std::ssize(item.choices));
+    next += std::ssize(item.choices);
+  }
+  return task_scores(items, scores);
 }
 
 }  // namespace binllm

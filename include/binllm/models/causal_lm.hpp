@@ -150,6 +150,16 @@ struct CausalLm {
       for (const auto& [name, linear] : linear_layers(*this)) linear->after_update(step, t);
     }
   }
+  /// Whether one of them does.
+  [[nodiscard]] bool acts_after_update() const {
+    using Linear = LinearLayer<T, D, F>;
+    bool acts = requires(Linear & linear) { linear.after_update(Index{}, 0.0); };
+    if constexpr (requires(const Linear& linear) { linear.acts_after_update(); }) {
+      acts = false;
+      for_each_linear([&](const auto& linear) { acts = acts || linear.acts_after_update(); }, *this);
+    }
+    return acts;
+  }
 
   template <class V, class... Self>
   static void visit(V&& v, Self&... self) {

@@ -91,6 +91,7 @@ struct AnyKind {
       return true;
     }
     void after_update(Index step, double t) { any->after_update(step, t); }
+    [[nodiscard]] bool acts_after_update() const { return any->acts_after_update(); }
     void add_progress(double t, BitProgress& sum) const { any->add_progress(t, sum); }
 
     template <class V, class Self>

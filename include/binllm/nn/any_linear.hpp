@@ -56,6 +56,7 @@ class AnyLinear {
   /// Takes its values from a layer of the stored form; false where there is no way back.
   [[nodiscard]] virtual bool restore_from(const AnyLinear& /*stored*/) { return false; }
   virtual void after_update(Index /*step*/, double /*t*/) {}
+  [[nodiscard]] virtual bool acts_after_update() const { return false; }
   virtual void add_progress(double /*t*/, BitProgress&) const {}
   /// The weight (out,in) that training changes; null where there is none.
   [[nodiscard]] virtual Parameter<M, Device>* weight() { return nullptr; }

@@ -101,6 +101,9 @@ class LinearOf final : public AnyLinear<T, Device> {
   void after_update([[maybe_unused]] Index step, [[maybe_unused]] double t) override {
     if constexpr (requires { layer.after_update(step, t); }) layer.after_update(step, t);
   }
+  [[nodiscard]] bool acts_after_update() const override {
+    return requires(decltype(layer) & acting) { acting.after_update(Index{}, 0.0); };
+  }
   void add_progress([[maybe_unused]] double t, [[maybe_unused]] BitProgress& sum) const override {
     if constexpr (requires { layer.add_progress(t, sum); }) layer.add_progress(t, sum);
   }

@@ -164,4 +164,23 @@ void drop_gradients(Model& model) {
   model.block.gradients = {};
 }
 
+/// Calls f(parameter, at) for every parameter that has a place among the gradients of the model's block: not borrowed,
+/// not frozen. It begins at element `at`.
+template <class Model, class F>
+void for_each_trained(Model& model, const F& f) {
+  const auto& block = model.block;
+  for_each_parameter(model, [&](const std::string&, auto& parameter) {
+    const Index at = parameter.value.data - block.values.view().data;
+    if (at >= 0 && at < block.trained) f(parameter, at);
+  });
+}
+/// Gives a model its gradients again, as zeros, where they were dropped.
+template <class Model>
+void take_gradients(Model& model) {
+  auto& block = model.block;
+  if (block.gradients.size() == block.trained) return;
+  block.gradients = Tensor<typename Model::Master, typename Model::device>(Shape{block.trained});
+  for_each_trained(model, [&](auto& parameter, Index at) { parameter.gradient.data = block.gradients.view().data + at; });
+}
+
 }  // namespace binllm

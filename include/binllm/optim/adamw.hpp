@@ -95,6 +95,9 @@ class AdamW : public OptimiserBase<AdamW<T, Device>, T, Device> {
 
   AdamW(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const AdamWOptions& options = {})
       : AdamW(trained_ranges(block), &scalars, options) {}
+  /// Of what one rank updates.
+  AdamW(TrainedRanges<T, Device> trained, StepScalars<Device>& scalars, const AdamWOptions& options = {})
+      : AdamW(std::move(trained), &scalars, options) {}
   /// The parameters must outlive it.
   explicit AdamW(const std::vector<const Parameter<T, Device>*>& parameters, const AdamWOptions& options = {})
       : AdamW(trained_ranges(parameters), nullptr, options) {}

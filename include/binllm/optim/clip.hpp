@@ -79,9 +79,10 @@ class GlobalNorm {
     }
     Kernel<SumOfPieces, Device>::forward(read(sums(0, pieces_ + 1)), sums(pieces_ + 1, 1));
   }
-  [[nodiscard]] double value() const {
+  [[nodiscard]] double value() const { return std::sqrt(squared()); }
+  [[nodiscard]] double squared() const {
     const View<const T, Device> sum(sums_.view().data + pieces_ + 1, Shape{1});
-    return std::sqrt(static_cast<double>(scalar_on_host(sum)));
+    return static_cast<double>(scalar_on_host(sum));
   }
 
  private:

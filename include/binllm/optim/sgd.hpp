@@ -78,6 +78,9 @@ class Sgd : public OptimiserBase<Sgd<T, Device>, T, Device> {
 
   Sgd(ParameterBlock<T, Device>& block, StepScalars<Device>& scalars, const SgdOptions& options = {})
       : Sgd(trained_ranges(block), &scalars, options) {}
+  /// Of what one rank updates.
+  Sgd(TrainedRanges<T, Device> trained, StepScalars<Device>& scalars, const SgdOptions& options = {})
+      : Sgd(std::move(trained), &scalars, options) {}
   /// The parameters must outlive it.
   explicit Sgd(const std::vector<const Parameter<T, Device>*>& parameters, const SgdOptions& options = {})
       : Sgd(trained_ranges(parameters), nullptr, options) {}

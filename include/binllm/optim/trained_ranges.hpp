@@ -3,7 +3,9 @@
 #pragma once
 #include <binllm/nn/parameter_block.hpp>
 #include <binllm/nn/step_scalars.hpp>
+#include <binllm/ranks/communicator.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,30 @@ template <class T, class Device>
   all.size = block.trained;
   for (const ParameterRun& run : block.runs)
     all.ranges.push_back({Block::part(block.values, run), Block::part(block.gradients, run), run.rule, run.begin});
+  return all;
+}
+/// What one of several ranks updates of a block: of each unit its share (ranks/communicator.hpp). What an optimiser keeps
+/// for it are the shares one behind the other. Gradients are those of the block, or lie in a tensor of such shares.
+template <class T, class Device>
+[[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block, Index rank, Index ranks,
+                                                      Tensor<T, Device>* gradients = nullptr) {
+  using Block = ParameterBlock<T, Device>;
+  TrainedRanges<T, Device> all;
+  for (const ParameterUnit& unit : block.units) {
+    const Share share = share_of(unit.size(), rank, ranks);
+    const Index begin = unit.begin + share.begin, end = begin + share.size;
+    for (const ParameterRun& run : block.runs) {
+      const BlockRange part{std::max(run.begin, begin), std::min(run.end, end)};
+      if (part.size() <= 0) continue;
+      const Index offset = all.size + part.begin - begin;
+      const BlockRange of_shares{offset, offset + part.size()};
+      all.ranges.push_back(
+          {Block::part(block.values, part),
+           gradients != nullptr ? Block::part(*gradients, of_shares) : Block::part(block.gradients, part), run.rule,
+           offset});
+    }
+    all.size += share.size;
+  }
   return all;
 }
 /// Parameters from anywhere, but for those without gradient. They must outlive the ranges' use.

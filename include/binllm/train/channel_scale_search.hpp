@@ -10,11 +10,12 @@ namespace binllm {
 /// objective is given. Returns the losses before the first and at the last step.
 /// Errors: config_inconsistent unless the scales are one a row (any other granularity either cancels S_t or loses the
 /// exact fold), those of `train`.
-template <class Model, class Objective = NextToken>
+template <class Model, class Objective = NextToken, class C = Alone, class S = NoSharding>
 requires requires(Model& binary) { channel_search(binary); }
 std::pair<double, double> search_channel_scale(Model& binary, const TokenStream& corpus,
                                                const ChannelScaleOptions& options = {}, RunLog* log = nullptr,
-                                               const Objective& objective = {}) {
+                                               const Objective& objective = {},
+                                               const Parallel<C, S>& parallel = {}) {
   check_folds_channel_scale(binary);
   options.check();
   struct FirstLoss : RunLog {
@@ -33,7 +34,7 @@ std::pair<double, double> search_channel_scale(Model& binary, const TokenStream&
   FirstLoss first(*chosen);
   auto search = channel_search(binary);
   Phase phase("channel_scale");
-  const double last = train(search, corpus, options.training(), phase, first, objective);
+  const double last = train(search, corpus, options.training(), phase, first, objective, parallel);
   fold_channel_scale(binary, search);
   return {first.loss, last};
 }

@@ -43,30 +43,40 @@ struct Phase {
 
 /// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
 /// The optimiser is that of its options: AdamW for `options.adamw`, Sgd for SgdOptions.
-/// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched.
-template <class Model, class Objective = NextToken, class OptimiserOptions = AdamWOptions>
+///
+/// On several ranks, all call it with the same arguments and the same model: a rank has its rows of each batch. Only the
+/// log of rank 0 is told and asked anything; a state is the same from whatever ranks.
+/// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched; those of the communicator.
+template <class Model, class Objective, class OptimiserOptions, class C = Alone, class S = NoSharding>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
-             const Objective& objective, const OptimiserOptions& optimiser) {
+             const Objective& objective, const OptimiserOptions& optimiser, Parallel<C, S> parallel = {}) {
   static_assert(Trainable<Model>, "only a Trainable model has a backward; Packed has none");
   using Device = typename Model::device;
   using Optimiser = typename OptimiserOptions::template Optimiser<typename Model::Master, Device>;
-  options.check();
+  C& ranks = parallel.ranks;
+  options.check(ranks.size());
   check_options("Optimiser", optimiser);
   const Batches batches(corpus, options.batch, options.context, options.seed);
   const Index steps = training_steps(options, batches);
   const CosineLearningRate learning_rate{options.learning_rate, options.last_learning_rate, options.warmup, steps};
-  TrainingStep<Model, Objective, Optimiser> training(model, options.batch, options.micro_batch, options.context,
-                                                     optimiser, options.recompute, objective);
+  const Index rows = options.batch / ranks.size(), first_row = ranks.rank() * rows;
+  TrainingStep<Model, Objective, Optimiser, C, S> training(model, rows, options.micro_batch, options.context, optimiser,
+                                                           options.recompute, objective, ranks, parallel.sharding);
 
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
-  detail::StateBlocks<Device> blocks;
-  blocks.add(state, "values", model, model.block.values);
-  training.optimiser().states([&](std::string_view name, auto& tensor) { blocks.add(state, name, model, tensor); });
+  detail::StateBlocks<Device, C> blocks(ranks);
+  blocks.add(state, "values", model, model.block.values, /*shares=*/false);
+  training.optimiser().states([&](std::string_view name, auto& tensor) {
+    blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
+  });
   blocks.add_buffers(state, model);
   state.counters = {{"step", &done}, {"last_loss", &last_loss}};
   phase.keep(state);
-  if (!blocks.restore(log, phase.name, state) && log.wants_checkpoint(0, steps)) blocks.save(log, phase.name, state);
+  const auto wants_checkpoint = [&](Index step) {
+    return of_first_rank(ranks, ranks.rank() == 0 && log.wants_checkpoint(step, steps));
+  };
+  if (!blocks.restore(log, phase.name, state) && wants_checkpoint(0)) blocks.save(log, phase.name, state);
 
   double clock = steady_seconds();
   Index since = static_cast<Index>(done);
@@ -78,17 +88,19 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       const auto span = [](View<std::int32_t> view) {
         return std::span(view.data, static_cast<std::size_t>(view.size()));
       };
-      batches.fill(done, span(batch.ids), span(batch.targets));
-      for (Index row = 0; row < batches.batch(); ++row)
-        training.first_token()[static_cast<std::size_t>(row)] = batches.first_token(done, row);
+      batches.fill(done, first_row, rows, span(batch.ids), span(batch.targets));
+      for (Index row = 0; row < rows; ++row)
+        training.first_token()[static_cast<std::size_t>(row)] = batches.first_token(done, first_row + row);
     };
     const auto result = training.run(fill, step, lr, t, options.clip);
     last_loss = std::bit_cast<std::uint64_t>(result.loss);
     const auto now = static_cast<Index>(++done);
-    const bool kept = log.wants_checkpoint(now, steps);
-    if (kept || now == steps) check_healthy(model, training.optimiser(), step);
+    const bool kept = wants_checkpoint(now);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
-    if (evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now)) {
+    const bool reported = evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now);
+    if (kept || reported) training.gather_values();
+    if (kept || now == steps) check_healthy(model, training.optimiser(), step);
+    if (reported) {
       const double seconds = steady_seconds() - clock;
       metrics = {{"loss", result.loss},
                  {"gradient_norm", result.gradient_norm},
@@ -97,7 +109,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
                  {"tokens_per_second",
                   static_cast<double>((now - since) * batches.tokens_per_step()) / std::max(seconds, 1e-9)}};
       phase.report(now, evaluated, metrics);
-      log.report(phase.name, now, steps, metrics);
+      if (ranks.rank() == 0) log.report(phase.name, now, steps, metrics);
       clock = steady_seconds();
       since = now;
     }
@@ -106,10 +118,10 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   return std::bit_cast<double>(last_loss);
 }
 
-template <class Model, class Objective = NextToken>
+template <class Model, class Objective = NextToken, class C = Alone, class S = NoSharding>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
-             const Objective& objective = {}) {
-  return train(model, corpus, options, phase, log, objective, options.adamw);
+             const Objective& objective = {}, const Parallel<C, S>& parallel = {}) {
+  return train(model, corpus, options, phase, log, objective, options.adamw, parallel);
 }
 
 }  // namespace binllm

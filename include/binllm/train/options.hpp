@@ -33,7 +33,7 @@ struct TrainingOptions {
     v("tokens", self.tokens, "training tokens, rounded up to whole steps; 0: one pass over the text",
       between(0, most_tokens));
     v("batch", self.batch, "sequences in an optimiser step", count_from(1));
-    v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of batch; 0: all of a step",
+    v("micro_batch", self.micro_batch, "sequences in a forward pass, a divisor of a rank's part of batch; 0: all of it",
       count_from(0));
     v("recompute", self.recompute, "memory for time: backward runs every layer again; same bits", any);
     v("context", self.context, "tokens in a sequence", count_from(1));
@@ -51,12 +51,17 @@ struct TrainingOptions {
   [[nodiscard]] Index windows_of_evaluation() const noexcept {
     return evaluate_windows == 0 ? std::numeric_limits<Index>::max() : evaluate_windows;
   }
-  /// Errors: option_out_of_range, naming the option.
-  void check() const {
+  /// For so many ranks, each of which has as many sequences of a batch. Errors: option_out_of_range, naming the option.
+  void check(Index ranks = 1) const {
     check_options("TrainingOptions", *this);
     check_product("TrainingOptions", "batch, context", batch, context);
-    if (micro_batch == 0 || batch % micro_batch == 0) return;
-    throw Error(ErrorId::option_out_of_range, "TrainingOptions", "micro_batch", "a divisor of batch",
+    if (batch % ranks != 0) {
+      throw Error(ErrorId::option_out_of_range, "TrainingOptions", "batch",
+                  fmt::format("a multiple of the {} ranks", ranks), fmt::format("{}", batch));
+    }
+    if (micro_batch == 0 || batch / ranks % micro_batch == 0) return;
+    throw Error(ErrorId::option_out_of_range, "TrainingOptions", "micro_batch",
+                ranks == 1 ? "a divisor of batch" : fmt::format("a divisor of {}, a rank's part of batch", batch / ranks),
                 fmt::format("{}", micro_batch));
   }
 };

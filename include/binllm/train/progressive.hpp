@@ -24,20 +24,23 @@ concept HasSchedule = Trainable<M> &&(
     });
 
 namespace detail {
-template <HasSchedule Model>
+template <HasSchedule Model, Communicator C>
 struct ProgressivePhase : Phase {
   Model& model;
   const ProgressiveOptions& options;
   const TokenStream* validation;
   Chunks chunks;
+  C ranks;
   SignSnapshot signs;
 
-  ProgressivePhase(Model& trained, const ProgressiveOptions& chosen, const TokenStream* stream, Index steps)
+  ProgressivePhase(Model& trained, const ProgressiveOptions& chosen, const TokenStream* stream, Index steps,
+                   C communicator)
       : Phase("progressive"),  // the phase, no policy
         model(trained),
         options(chosen),
         validation(stream),
-        chunks(steps, chosen.chunks == 0 ? steps : chosen.chunks) {
+        chunks(steps, chosen.chunks == 0 ? steps : chosen.chunks),
+        ranks(std::move(communicator)) {
     signs.update(model);
   }
   [[nodiscard]] double sharpness(Index step) const override {
@@ -63,7 +66,7 @@ struct ProgressivePhase : Phase {
       metrics.push_back({"sign_flips", signs.update(model)});
     }
     if (!evaluated || validation == nullptr) return;
-    const auto judged = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t)); };
+    const auto judged = [&](double t) { return evaluate_perplexity(model, *validation, evaluation(t), ranks); };
     const Perplexity f = judged(sharpness(done - 1)), sign = judged(std::numeric_limits<double>::infinity());
     metrics.insert(metrics.end(), {{"validation_loss_f", f.nll},
                                    {"validation_loss_sign", sign.nll},
@@ -79,17 +82,17 @@ struct ProgressivePhase : Phase {
 /// given. Reports t, chunk, the share of saturated weights, sign flips per chunk, the drift of S_l, and the validation
 /// loss with F and with Sign; without a log, on a terminal, a line. Returns the last step's loss.
 /// Errors: option_out_of_range (more chunks than steps), those of `train`.
-template <HasSchedule Model, class Objective = NextToken>
+template <HasSchedule Model, class Objective = NextToken, class C = Alone, class S = NoSharding>
 double train_progressively(Model& model, const TokenStream& corpus, const ProgressiveOptions& options = {},
                            const TokenStream* validation = nullptr, RunLog* log = nullptr,
-                           const Objective& objective = {}) {
+                           const Objective& objective = {}, const Parallel<C, S>& parallel = {}) {
   options.check();
   const TrainingOptions& training = options.training;
   const Index steps = training_steps(training, Batches(corpus, training.batch, training.context, training.seed));
-  detail::ProgressivePhase<Model> phase(model, options, validation, steps);
+  detail::ProgressivePhase<Model, C> phase(model, options, validation, steps, parallel.ranks);
   if (validation != nullptr) check_perplexity(model.config, *validation, phase.evaluation(0));
   const LogOrTerminal chosen(log);
-  return train(model, corpus, training, phase, *chosen, objective);
+  return train(model, corpus, training, phase, *chosen, objective, parallel);
 }
 
 }  // namespace binllm

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: MIT
-/// What a training keeps to go on from, by name: each parameter, what the optimiser has for it, each buffer.
+/// What a training keeps to go on from, by name: each parameter, what the optimiser has for it, each buffer. Ranks that
+/// divide something put it together for rank 0, which alone saves and restores: a state does not show how many ranks
+/// there were.
 #pragma once
 #include <binllm/nn/parameter_block.hpp>
+#include <binllm/ranks/parallel.hpp>
 #include <binllm/train/run.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -12,26 +17,35 @@
 
 namespace binllm::detail {
 
-/// Blocks of a training state. Memory of a device that the host cannot read has a mirror on the host, filled for as long
-/// as a state is saved or restored.
-template <class Device>
+/// Blocks of a training state. Memory that the host of rank 0 cannot read, or that is divided, has a mirror there, filled
+/// for as long as a state is saved or restored.
+template <class Device, Communicator C = Alone>
 class StateBlocks {
  public:
+  explicit StateBlocks(C ranks = {}) : ranks_(std::move(ranks)) {}
+
   /// One block for each buffer of a model.
   template <class Model>
   void add_buffers(TrainingState& state, const Model& model) {
     for (const NamedBuffer& buffer : buffers(model)) {
-      memory_.push_back({buffer.data, buffer.bytes, {}});
+      memory_.push_back({buffer.data, buffer.bytes, {}, {}, nullptr});
       add_piece(state, "buffers/" + buffer.name, 0, buffer.bytes);
     }
   }
-  /// A block for each of the parameters whose values lie in `block`; `tensor` mirrors it, or is the values themselves.
+  /// A block for each of the parameters whose values lie in `block`; `tensor` mirrors it, or is the values themselves,
+  /// or holds this rank's `shares` of such a mirror (trained_ranges in optim/trained_ranges.hpp).
   /// Builds before 0.1.0 wrote one block of that name for all of them, in the order of ParameterBlock::in_order.
   template <class Model, class X>
-  void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor) {
+  void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor, bool shares) {
     const auto& block = model.block;
-    const Index held = tensor.size();
-    memory_.push_back({tensor.view().data, bytes_of<X>(held), {}});
+    const Index held = shares ? block.trained : tensor.size();
+    memory_.push_back({tensor.view().data, bytes_of<X>(held), {}, {}, [](C& ranks, void* data, std::size_t bytes) {
+                         const auto elements = static_cast<Index>(bytes / sizeof(X));
+                         static_cast<void>(
+                             ranks.gather_shares(View<X, Device>(static_cast<X*>(data), Shape{elements})));
+                         ranks.finish();
+                       }});
+    if (shares) note_parts<X>(block.units);
     TrainingState::Former former{std::string(name), 0, {}};
     for (const bool decays : {true, false}) {
       for (const auto& [parameter_name, parameter] : named_parameters(model)) {
@@ -46,46 +60,76 @@ class StateBlocks {
     state.former.push_back(std::move(former));
   }
 
-  /// Saves, with the blocks readable.
+  /// Saves, with the blocks readable. All ranks call it.
   void save(RunLog& log, std::string_view phase, TrainingState& state) {
     const Mirrors mirrors(*this, state);
-    mirrors.move(/*to_host=*/true);
-    log.save(phase, state);
+    mirrors.fill();
+    if (first()) log.save(phase, state);
   }
+  /// What rank 0 finds, on all ranks.
   [[nodiscard]] bool restore(RunLog& log, std::string_view phase, TrainingState& state) {
     const Mirrors mirrors(*this, state);
-    if (!log.restore(phase, state)) return false;
-    mirrors.move(/*to_host=*/false);
+    if (!of_first_rank(ranks_, first() && log.restore(phase, state))) return false;
+    mirrors.spread();
+    for (std::size_t i = blocks_; i < state.blocks.size(); ++i)  // of others, on the host
+      spread(state.blocks[i].data, state.blocks[i].bytes);
+    for (const TrainingState::Counter& counter : state.counters) *counter.value = of_first_rank(ranks_, *counter.value);
     return true;
   }
 
  private:
+  /// Where a block of the state lies in the memory.
   struct Piece {
     std::size_t block, offset;
+  };
+  /// What is put together at a time of memory that is divided: bytes [offset, offset + bytes), of which this rank has
+  /// [begin, begin + size) at `own`.
+  struct Part {
+    std::size_t offset, bytes, begin, size, own;
   };
   struct Memory {
     void* data;
     std::size_t bytes;
     std::vector<Piece> pieces;
+    std::vector<Part> parts;  ///< empty where the memory is whole
+    void (*gather)(C&, void* data, std::size_t bytes);
+    [[nodiscard]] bool divided() const noexcept { return !parts.empty(); }
   };
   template <class X>
   [[nodiscard]] static std::size_t bytes_of(Index elements) noexcept {
     return static_cast<std::size_t>(elements) * sizeof(X);
   }
+  [[nodiscard]] bool first() const { return ranks_.rank() == 0; }
   void add_piece(TrainingState& state, std::string name, std::size_t offset, std::size_t bytes) {
     memory_.back().pieces.push_back({state.blocks.size(), offset});
     state.blocks.push_back({std::move(name), static_cast<std::byte*>(memory_.back().data) + offset, bytes});
+    blocks_ = state.blocks.size();
+  }
+  template <class X>
+  void note_parts(const std::vector<ParameterUnit>& units) {
+    std::size_t own = 0;
+    for (const ParameterUnit& unit : units) {
+      const Share share = share_of(unit.size(), ranks_.rank(), ranks_.size());
+      memory_.back().parts.push_back(
+          {bytes_of<X>(unit.begin), bytes_of<X>(unit.size()), bytes_of<X>(share.begin), bytes_of<X>(share.size), own});
+      own += bytes_of<X>(share.size);
+    }
+  }
+  /// Host memory of rank 0 to that of all ranks.
+  void spread(void* data, std::size_t bytes) {
+    if (ranks_.size() == 1) return;
+    const std::string theirs = ranks_.broadcast({static_cast<const char*>(data), first() ? bytes : 0});
+    std::memcpy(data, theirs.data(), bytes);
   }
 
-  /// The blocks point to the host's memory while it lives.
+  /// The blocks of rank 0 point to the host's memory while it lives.
   class Mirrors {
    public:
-    Mirrors(const StateBlocks& blocks, TrainingState& state) : blocks_(blocks), state_(state) {
-      if constexpr (!host_accessible<Device>) {
-        for (const Memory& memory : blocks_.memory_) {
-          mirrors_.emplace_back(Shape{static_cast<Index>(memory.bytes)});
-          point(memory, mirrors_.back().view().data);
-        }
+    Mirrors(StateBlocks& blocks, TrainingState& state) : blocks_(blocks), state_(state) {
+      for (const Memory& memory : blocks_.memory_) {
+        const bool wanted = blocks_.first() && (memory.divided() || !host_accessible<Device>);
+        mirrors_.emplace_back(Shape{wanted ? static_cast<Index>(memory.bytes) : 0});
+        if (wanted) point(memory, mirrors_.back().view().data);
       }
     }
     ~Mirrors() {
@@ -93,26 +137,83 @@ class StateBlocks {
     }
     Mirrors(const Mirrors&) = delete;
     Mirrors& operator=(const Mirrors&) = delete;
-    void move(bool to_host) const {
+    /// What there is, to the host of rank 0.
+    void fill() const {
+      for (std::size_t i = 0; i < mirrors_.size(); ++i) {
+        Memory& memory = blocks_.memory_[i];
+        void* const mirror = mirror_of(i);
+        if (memory.divided()) {
+          put_together(memory, mirror);
+        } else if (mirror != nullptr) {
+          copy(mirror, memory.data, memory.bytes);
+        }
+      }
+      Backend<Device>::synchronise();
+    }
+    /// What the host of rank 0 has, to everybody's device.
+    void spread() const {
       for (std::size_t i = 0; i < mirrors_.size(); ++i) {
         const Memory& memory = blocks_.memory_[i];
-        void* const mirror = const_cast<std::uint8_t*>(mirrors_[i].view().data);
-        Backend<Device>::copy(to_host ? mirror : memory.data, to_host ? memory.data : mirror, memory.bytes);
+        void* const mirror = mirror_of(i);
+        if (blocks_.ranks_.size() == 1) {
+          if (mirror != nullptr) copy(memory.data, mirror, memory.bytes);
+          continue;
+        }
+        for (const Part& part : memory.divided() ? memory.parts : slices_of(memory)) {
+          const char* const here =
+              reinterpret_cast<const char*>(at(mirror != nullptr ? mirror : memory.data, part.offset));
+          const std::string bytes = blocks_.ranks_.broadcast({here, blocks_.first() ? part.bytes : 0});
+          copy(at(memory.data, part.own), bytes.data() + part.begin, part.size);
+          Backend<Device>::synchronise();  // before the bytes go
+        }
       }
-      if (!mirrors_.empty()) Backend<Device>::synchronise();
+      Backend<Device>::synchronise();
     }
 
    private:
-    void point(const Memory& memory, void* data) const {
-      for (const Piece& piece : memory.pieces)
-        state_.blocks[piece.block].data = static_cast<std::byte*>(data) + piece.offset;
+    [[nodiscard]] static std::byte* at(void* data, std::size_t offset) noexcept {
+      return static_cast<std::byte*>(data) + offset;
     }
-    const StateBlocks& blocks_;
+    static void copy(void* to, const void* from, std::size_t bytes) {
+      if (bytes > 0) Backend<Device>::copy(to, from, bytes);
+    }
+    /// Null where the host's memory is the memory itself, and on other ranks.
+    [[nodiscard]] void* mirror_of(std::size_t i) const {
+      return mirrors_[i].size() > 0 ? const_cast<std::uint8_t*>(mirrors_[i].view().data) : nullptr;
+    }
+    void put_together(Memory& memory, void* mirror) const {
+      const auto largest = std::max_element(memory.parts.begin(), memory.parts.end(),
+                                            [](const Part& a, const Part& b) { return a.bytes < b.bytes; });
+      Tensor<std::uint8_t, Device> whole(Shape{static_cast<Index>(largest->bytes)});
+      std::uint8_t* const data = whole.view().data;
+      for (const Part& part : memory.parts) {
+        copy(data + part.begin, at(memory.data, part.own), part.size);
+        memory.gather(blocks_.ranks_, data, part.bytes);
+        if (mirror != nullptr) copy(at(mirror, part.offset), data, part.bytes);
+      }
+      Backend<Device>::synchronise();
+    }
+    /// Of memory that every rank has as a whole.
+    [[nodiscard]] static std::vector<Part> slices_of(const Memory& memory) {
+      constexpr std::size_t most = std::size_t{1} << 24;
+      std::vector<Part> slices;
+      for (std::size_t from = 0; from < memory.bytes; from += most) {
+        const std::size_t bytes = std::min(most, memory.bytes - from);
+        slices.push_back({from, bytes, 0, bytes, from});
+      }
+      return slices;
+    }
+    void point(const Memory& memory, void* data) const {
+      for (const Piece& piece : memory.pieces) state_.blocks[piece.block].data = at(data, piece.offset);
+    }
+    StateBlocks& blocks_;
     TrainingState& state_;
     std::vector<Tensor<std::uint8_t>> mirrors_;
   };
 
+  C ranks_;
   std::vector<Memory> memory_;
+  std::size_t blocks_ = 0;  ///< of the state that lie in `memory_`
 };
 
 }  // namespace binllm::detail

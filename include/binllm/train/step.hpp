@@ -4,10 +4,12 @@
 #include <binllm/device/replay.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
-#include <binllm/ranks/communicator.hpp>
+#include <binllm/ranks/parallel.hpp>
 #include <binllm/train/monitor.hpp>
 #include <binllm/train/objective.hpp>
+#include <binllm/train/unit_exchange.hpp>
 
+#include <array>
 #include <vector>
 
 namespace binllm {
@@ -16,12 +18,27 @@ namespace binllm {
 template <class M>
 concept Trainable = M::format_type::trainable;
 
+/// Whether a model of Trainable's does something in after_update, as far as it says.
+template <class M>
+[[nodiscard]] bool acts_after_update(const M& model) {
+  if constexpr (requires { model.acts_after_update(); }) {
+    return model.acts_after_update();
+  } else {
+    return true;
+  }
+}
+
 /// Forward and backward over micro-batches, clipping, update. After the first step it asks the device for no memory.
 /// Work for the device is the same at every step, so that a GPU records it once: gradients first, with their norm; then,
 /// when the host has seen that, the update.
+///
+/// On several ranks each has the same model and its own rows of the batch; loss and norm are those of all of them. Where
+/// the optimiser is divided, a rank updates its share of the values; the others' come in the next step's forward, or by
+/// `gather_values` (train/unit_exchange.hpp).
 template <class Model, class Objective = NextToken,
-          class Optimiser_ = AdamW<typename Model::Master, typename Model::device>, class Communicator_ = Alone>
-requires Trainable<Model> && Optimiser<Optimiser_> && Communicator<Communicator_>
+          class Optimiser_ = AdamW<typename Model::Master, typename Model::device>, class Communicator_ = Alone,
+          class Sharding_ = NoSharding>
+requires Trainable<Model> && Optimiser<Optimiser_> && Communicator<Communicator_> && Sharding<Sharding_>
 class TrainingStep {
  public:
   using T = typename Model::value_type;
@@ -32,18 +49,19 @@ class TrainingStep {
 
   TrainingStep(Model& model, Index batch, Index micro_batch, Index context,
                const typename Optimiser_::Options& optimiser = {}, bool recompute = false, Objective objective = {},
-               Communicator_ communicator = {})
+               Communicator_ communicator = {}, const Sharding_& sharding = {})
       : model_(model),
         objective_(std::move(objective)),
-        communicator_(std::move(communicator)),
+        exchange_(model, std::move(communicator), sharding),
         micro_(micro_batch == 0 ? batch : micro_batch),
         recompute_(recompute),
         batch_(batch, context, token_data()),
         losses_(Shape{batch / micro_}),
-        optimiser_(model.block, scalars_, optimiser),
-        norm_(model.block.in_order) {}
+        optimiser_(exchange_.trained(), scalars_, optimiser),
+        norm_(exchange_.ranges()) {}
 
-  /// `fill(ids, targets)` or `fill(HostBatch)` writes the batch, of this rank; `step` counts from 0.
+  /// `fill(ids, targets)` or `fill(HostBatch)` writes the batch, of this rank (as `batch` of the constructor is); `step`
+  /// counts from 0.
   /// Errors: token_out_of_range; training_diverged before any weight is touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double sharpness, double clip) {
@@ -51,19 +69,25 @@ class TrainingStep {
     scalars_.set(StepScalars<Device>::sharpness, sharpness);
     optimiser_.prepare(step + 1, learning_rate);
     compute_gradients_([&] { compute_gradients(); });
-    const double loss = mean_loss(), norm = norm_.value();
-    check_healthy(model_, step, loss, norm);
-    optimiser_.clip(clip_factor(norm, clip));
+    const Result result = loss_and_norm();
+    check_healthy(model_, step, result.loss, result.gradient_norm);
+    optimiser_.clip(clip_factor(result.gradient_norm, clip));
     update_([&] { optimiser_.update(); });
-    if constexpr (requires { model_.after_update(step, sharpness); }) model_.after_update(step, sharpness);
-    return {loss, norm};
+    if constexpr (requires { model_.after_update(step, sharpness); }) {
+      if (acts_after_update(model_)) gather_values();
+      model_.after_update(step, sharpness);
+    }
+    return result;
   }
+  /// Where the optimiser is divided: before anybody but the next step reads the model. All ranks call it.
+  void gather_values() { exchange_.gather_values(); }
   [[nodiscard]] Optimiser_& optimiser() noexcept { return optimiser_; }
   /// Where owners of other numbers add them: before the first step.
   [[nodiscard]] StepScalars<Device>& scalars() noexcept { return scalars_; }
   /// Where rows of the corpus begin, for who fills a HostBatch.
   [[nodiscard]] std::span<Index> first_token() noexcept { return batch_.first_token(); }
   [[nodiscard]] const Objective& objective() const noexcept { return objective_; }
+  [[nodiscard]] const UnitExchange<Model, Communicator_, Sharding_>& exchange() const noexcept { return exchange_; }
 
  private:
   using M = master_t<T>;
@@ -93,32 +117,35 @@ class TrainingStep {
   /// Gradients of the batch, their norm, and the losses of its parts. Nothing of it depends on the step but through
   /// memory.
   void compute_gradients() {
-    model_.block.zero_gradients();
+    exchange_.begin_step();
     const Index parts = losses_.size();
-    const M weight = M(1) / static_cast<M>(parts * communicator_.size());
+    const M weight = M(1) / static_cast<M>(parts * exchange_.ranks().size());
     for (Index part = 0; part < parts; ++part) {
       tape_.reset();
+      exchange_.begin_part(tape_, part + 1 == parts);
       Pass<T, Device> pass{tape_, scalars_, nullptr, recompute_};
       const auto y = objective_.loss(pass, model_, batch_.rows(part * micro_, micro_));
       tape_.backward(y, weight);
+      exchange_.end_part();
       Backend<Device>::copy(losses_.view().data + part, y.value().data, sizeof(M));
     }
-    for (const ParameterUnit& unit : model_.block.units)
-      communicator_.sum(model_.block.part(model_.block.gradients, unit));
-    communicator_.finish();
-    norm_.compute(read(model_.block.gradients.view()));
+    norm_.compute(exchange_.gradients());
   }
-  [[nodiscard]] double mean_loss() {
+  /// Of all ranks.
+  [[nodiscard]] Result loss_and_norm() {
     const OnHost losses(read(losses_.view()));
-    double sum = 0;
+    double loss = 0;
     for (Index part = 0; part < losses_.size(); ++part)
-      sum += static_cast<double>(losses.view().data[part]) / static_cast<double>(losses_.size());
-    return communicator_.sum(sum) / static_cast<double>(communicator_.size());
+      loss += static_cast<double>(losses.view().data[part]) / static_cast<double>(losses_.size());
+    auto& ranks = exchange_.ranks();
+    std::array numbers{loss / static_cast<double>(ranks.size()), exchange_.divides_optimizer() ? norm_.squared() : 0};
+    sum_numbers(ranks, numbers);
+    return {numbers[0], exchange_.divides_optimizer() ? std::sqrt(numbers[1]) : norm_.value()};
   }
 
   Model& model_;
   Objective objective_;
-  Communicator_ communicator_;
+  UnitExchange<Model, Communicator_, Sharding_> exchange_;
   Index micro_;
   bool recompute_;
   BatchMemory<Device> batch_;

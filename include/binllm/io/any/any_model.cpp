@@ -62,12 +62,13 @@ std::string_view AnyModel::family() const { return model_->family(); }
 std::string_view AnyModel::format() const { return model_->format(); }
 Index AnyModel::parameter_count() const { return model_->parameters(); }
 
-Perplexity AnyModel::evaluate(const TokenStream& stream, const PerplexityOptions& options) const {
-  return model_->evaluate(stream, options);
+Perplexity AnyModel::evaluate(const TokenStream& stream, const PerplexityOptions& options,
+                              const AnyCommunicator& ranks) const {
+  return model_->evaluate(stream, options, ranks);
 }
 TaskScores AnyModel::evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
-                              const TaskOptions& options) const {
-  return model_->evaluate(tokenizer, items, options);
+                              const TaskOptions& options, const AnyCommunicator& ranks) const {
+  return model_->evaluate(tokenizer, items, options, ranks);
 }
 GenerationReport AnyModel::generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                                     const GenerateOptions& options, TextReceiver* receiver) const& {
@@ -87,8 +88,8 @@ void AnyModel::save(const std::filesystem::path& folder, const SaveOptions& opti
 }
 
 double AnyModel::pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation,
-                          RunLog* log, const LearnFrom& loss) {
-  return model_->pretrain(corpus, options, validation, log, loss);
+                          RunLog* log, const LearnFrom& loss, const AnyParallel& parallel) {
+  return model_->pretrain(corpus, options, validation, log, loss, parallel);
 }
 AnyTeacherPointer AnyModel::teacher(double sharpness) && {
   const auto model = std::move(model_);
@@ -107,12 +108,13 @@ AnyModel AnyModel::quantise(std::string_view format, const FormatWords& words) c
 }
 AnyModel AnyModel::binarize(const RecipeNames& recipe) const { return quantise(RecipeNames::format, recipe.words()); }
 std::pair<double, double> AnyModel::search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
-                                                         RunLog* log) {
-  return model_->search_channel_scale(corpus, options, log);
+                                                         RunLog* log, const AnyParallel& parallel) {
+  return model_->search_channel_scale(corpus, options, log, parallel);
 }
 double AnyModel::train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                                     const TokenStream* validation, RunLog* log, const LearnFrom& loss) {
-  return model_->train_progressively(corpus, options, validation, log, loss);
+                                     const TokenStream* validation, RunLog* log, const LearnFrom& loss,
+                                     const AnyParallel& parallel) {
+  return model_->train_progressively(corpus, options, validation, log, loss, parallel);
 }
 AnyModel AnyModel::quantise_blockwise(const AnyPostTrainingMethod& method, View<const std::int32_t> ids,
                                       const BlockwiseOptions& options, QuantiseLog* log) {

@@ -22,6 +22,7 @@
 #include <binllm/models/families.hpp>
 #include <binllm/models/formats.hpp>
 #include <binllm/policy/shipped.hpp>
+#include <binllm/ranks/any_communicator.hpp>
 #include <binllm/train/channel_scale_search.hpp>
 #include <binllm/train/chosen_loss.hpp>
 #include <binllm/train/forecast.hpp>
@@ -72,6 +73,9 @@ struct LearnFrom {
   TeacherCachePointer cache{};
 };
 
+/// The ranks that a training is spread over, and what they divide: chosen at run time.
+using AnyParallel = Parallel<AnyCommunicator, AnySharding>;
+
 class AnyModel {
  public:
   struct Interface;
@@ -93,10 +97,11 @@ class AnyModel {
   [[nodiscard]] Index parameter_count() const;
 
   /// Errors: those of evaluate_perplexity.
-  [[nodiscard]] Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const;
+  [[nodiscard]] Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options,
+                                    const AnyCommunicator& ranks = {}) const;
   /// By the items of a multiple-choice task. Errors: those of evaluate_task.
   [[nodiscard]] TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
-                                    const TaskOptions& options = {}) const;
+                                    const TaskOptions& options = {}, const AnyCommunicator& ranks = {}) const;
   /// Continues prompts. A model that is given away need not keep two vocabularies where it decodes with one in fewer
   /// bits. Errors: those of generate_texts.
   [[nodiscard]] GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
@@ -115,17 +120,17 @@ class AnyModel {
   /// Trains a full-precision model; returns the last step's loss. Errors of a teacher: config_inconsistent for one that
   /// computes elsewhere; those of ChosenLoss.
   double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation = nullptr,
-                  RunLog* log = nullptr, const LearnFrom& loss = {});
+                  RunLog* log = nullptr, const LearnFrom& loss = {}, const AnyParallel& parallel = {});
   /// The quantised model of a full-precision one, in a shipped format with words as in its config.json.
   [[nodiscard]] AnyModel quantise(std::string_view format, const FormatWords& words) const;
   [[nodiscard]] AnyModel binarize(const RecipeNames& recipe) const;
   /// Stage 1; returns the losses before the first and at the last step.
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
-                                                 RunLog* log = nullptr);
+                                                 RunLog* log = nullptr, const AnyParallel& parallel = {});
   /// Stage 2, of any quantised model: t as its kind says, by chunks or by steps. Returns the last step's loss.
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                             const TokenStream* validation = nullptr, RunLog* log = nullptr,
-                             const LearnFrom& loss = {});
+                             const TokenStream* validation = nullptr, RunLog* log = nullptr, const LearnFrom& loss = {},
+                             const AnyParallel& parallel = {});
   /// The model, given away to teach others of any family and format. `sharpness` is its t, where it has estimators.
   [[nodiscard]] AnyTeacherPointer teacher(double sharpness = std::numeric_limits<double>::infinity()) &&;
   /// What it predicts for a corpus. Errors: those of predict_top.
@@ -170,7 +175,7 @@ struct LossForecast {
 [[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation = nullptr,
                                                   std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                                  const LossForecast& loss = {});
+                                                  const LossForecast& loss = {}, const RanksForecast& ranks = {});
 
 /// What both stages take.
 struct RecipeForecast {
@@ -181,11 +186,11 @@ struct RecipeForecast {
                                                 const FormatWords& words, const TrainingOptions& options,
                                                 const TokenStream* validation = nullptr,
                                                 std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                                const LossForecast& loss = {});
+                                                const LossForecast& loss = {}, const RanksForecast& ranks = {});
 /// The same of a binary model.
 [[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
                                              const TrainingOptions& options, const TokenStream* validation = nullptr,
                                              std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                             const LossForecast& loss = {});
+                                             const LossForecast& loss = {}, const RanksForecast& ranks = {});
 
 }  // namespace binllm

@@ -19,26 +19,28 @@ Index parameters_of(const ModelConfig& config, std::string_view family) {
 }
 
 MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                    const TokenStream* validation, std::string_view family, const LossForecast& loss) {
+                                    const TokenStream* validation, std::string_view family, const LossForecast& loss,
+                                    const RanksForecast& ranks) {
   MemoryForecast forecast;
   with_named<ShippedFamilies>("forecast_pretraining", "family", family, [&]<class A>() {
-    forecast = detail::FamilyForecast<A>::pretraining(config, options, validation, loss);
+    forecast = detail::FamilyForecast<A>::pretraining(config, options, validation, loss, ranks);
   });
   return forecast;
 }
 
 RecipeForecast forecast_quantised(const ModelConfig& config, std::string_view format, const FormatWords& words,
                                   const TrainingOptions& options, const TokenStream* validation,
-                                  std::string_view family, const LossForecast& loss) {
+                                  std::string_view family, const LossForecast& loss, const RanksForecast& ranks) {
   RecipeForecast forecast;
   with_named<ShippedFamilies>("forecast_quantised", "family", family, [&]<class A>() {
-    forecast = detail::FamilyForecast<A>::quantised(config, format, words, options, validation, loss);
+    forecast = detail::FamilyForecast<A>::quantised(config, format, words, options, validation, loss, ranks);
   });
   return forecast;
 }
 RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe, const TrainingOptions& options,
-                               const TokenStream* validation, std::string_view family, const LossForecast& loss) {
-  return forecast_quantised(config, RecipeNames::format, recipe.words(), options, validation, family, loss);
+                               const TokenStream* validation, std::string_view family, const LossForecast& loss,
+                               const RanksForecast& ranks) {
+  return forecast_quantised(config, RecipeNames::format, recipe.words(), options, validation, family, loss, ranks);
 }
 
 }  // namespace binllm

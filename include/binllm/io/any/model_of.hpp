@@ -66,12 +66,13 @@ class ModelOf final : public AnyModel::Interface {
     return stored_ ? format_name(stored_->format) : format_name(model_.format);
   }
   Index parameters() const override { return stored_ ? parameter_count(*stored_) : parameter_count(model_); }
-  Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options) const override {
-    return evaluate_perplexity(model_, stream, options);
+  Perplexity evaluate(const TokenStream& stream, const PerplexityOptions& options,
+                      const AnyCommunicator& ranks) const override {
+    return evaluate_perplexity(model_, stream, options, ranks);
   }
-  TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items,
-                      const TaskOptions& options) const override {
-    return evaluate_task(model_, tokenizer, items, options);
+  TaskScores evaluate(const Tokenizer& tokenizer, const std::vector<TaskItem>& items, const TaskOptions& options,
+                      const AnyCommunicator& ranks) const override {
+    return evaluate_task(model_, tokenizer, items, options, ranks);
   }
   GenerationReport generate(const Tokenizer& tokenizer, const std::vector<std::string>& prompts,
                             const GenerateOptions& options, TextReceiver* receiver, bool last) override {
@@ -102,9 +103,9 @@ class ModelOf final : public AnyModel::Interface {
   }
 
   double pretrain(const TokenStream& corpus, const TrainingOptions& options, const TokenStream* validation, RunLog* log,
-                  const LearnFrom& loss) override {
-    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log, loss);
-    return binllm::pretrain(model_, corpus, options, validation, log, chosen(loss));
+                  const LearnFrom& loss, const AnyParallel& parallel) override {
+    if (!full_precision()) return Interface::pretrain(corpus, options, validation, log, loss, parallel);
+    return binllm::pretrain(model_, corpus, options, validation, log, chosen(loss), parallel);
   }
   Made quantise(std::string_view format, const FormatWords& words) const override {
     if (!full_precision()) return Interface::quantise(format, words);
@@ -113,19 +114,20 @@ class ModelOf final : public AnyModel::Interface {
     return std::make_unique<ModelOf>(quantised(model_, wanted));
   }
   std::pair<double, double> search_channel_scale(const TokenStream& corpus, const ChannelScaleOptions& options,
-                                                 RunLog* log) override {
+                                                 RunLog* log, const AnyParallel& parallel) override {
     std::pair<double, double> losses;
     const bool searched = with_recipe_of(model_.format, [&]<class F>(const F& format) {
       const BinaryModel<typename F::recipe, Model> binary{model_, format};
-      losses = binllm::search_channel_scale(binary, corpus, options, log);
+      losses = binllm::search_channel_scale(binary, corpus, options, log, NextToken{}, parallel);
     });
-    return searched ? losses : Interface::search_channel_scale(corpus, options, log);
+    return searched ? losses : Interface::search_channel_scale(corpus, options, log, parallel);
   }
   double train_progressively(const TokenStream& corpus, const ProgressiveOptions& options,
-                             const TokenStream* validation, RunLog* log, const LearnFrom& loss) override {
+                             const TokenStream* validation, RunLog* log, const LearnFrom& loss,
+                             const AnyParallel& parallel) override {
     if (stored_ || !model_.format.chosen->quantised())
-      return Interface::train_progressively(corpus, options, validation, log, loss);
-    return binllm::train_progressively(model_, corpus, options, validation, log, chosen(loss));
+      return Interface::train_progressively(corpus, options, validation, log, loss, parallel);
+    return binllm::train_progressively(model_, corpus, options, validation, log, chosen(loss), parallel);
   }
   Made pack(const std::string& activations) const override {
     if (stored_ || model_.format.chosen->stored_name().empty()) return Interface::pack(activations);

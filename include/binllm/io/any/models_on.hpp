@@ -21,9 +21,10 @@ struct AnyModel::Interface {
   [[nodiscard]] virtual std::string_view family() const = 0;
   [[nodiscard]] virtual std::string_view format() const = 0;
   [[nodiscard]] virtual Index parameters() const = 0;
-  [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&) const = 0;
-  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&,
-                                            const TaskOptions&) const = 0;
+  [[nodiscard]] virtual Perplexity evaluate(const TokenStream&, const PerplexityOptions&,
+                                            const AnyCommunicator&) const = 0;
+  [[nodiscard]] virtual TaskScores evaluate(const Tokenizer&, const std::vector<TaskItem>&, const TaskOptions&,
+                                            const AnyCommunicator&) const = 0;
   /// `last` says that the model is used no more.
   [[nodiscard]] virtual GenerationReport generate(const Tokenizer&, const std::vector<std::string>& prompts,
                                                   const GenerateOptions&, TextReceiver*, bool last) = 0;
@@ -36,17 +37,19 @@ struct AnyModel::Interface {
                                                         const GenerateOptions&) const = 0;
 
   // What a format does not have, it refuses.
-  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*, const LearnFrom&) {
+  virtual double pretrain(const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*, const LearnFrom&,
+                          const AnyParallel&) {
     refuse("pretrain", "a full-precision model");
   }
   [[nodiscard]] virtual Made quantise(std::string_view /*format*/, const FormatWords&) const {
     refuse("quantise", "a full-precision model");
   }
-  virtual std::pair<double, double> search_channel_scale(const TokenStream&, const ChannelScaleOptions&, RunLog*) {
+  virtual std::pair<double, double> search_channel_scale(const TokenStream&, const ChannelScaleOptions&, RunLog*,
+                                                         const AnyParallel&) {
     refuse("search_channel_scale", "a model whose weights become bits");
   }
   virtual double train_progressively(const TokenStream&, const ProgressiveOptions&, const TokenStream*, RunLog*,
-                                     const LearnFrom&) {
+                                     const LearnFrom&, const AnyParallel&) {
     refuse("train_progressively", "a quantised model");
   }
   [[nodiscard]] virtual Made pack(const std::string& /*activations*/) const {

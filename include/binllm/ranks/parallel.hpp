@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+/// How a training is spread over ranks: who they are, and what is divided among them.
+#pragma once
+#include <binllm/ranks/communicator.hpp>
+#include <binllm/ranks/sharding.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace binllm {
+
+/// The last argument of every trainer:
+///
+///     pretrain(model, corpus, options, nullptr, &log, NextToken{}, Parallel{mpi, ShardedGradients{}});
+///
+/// Communicators are handles, so copies of one are one.
+template <Communicator C = Alone, Sharding S = NoSharding>
+struct Parallel {
+  C ranks{};
+  S sharding{};
+};
+template <class C>
+Parallel(C) -> Parallel<C>;
+template <class C, class S>
+Parallel(C, S) -> Parallel<C, S>;
+
+/// Adds up each of some numbers of the host over all ranks, from rank 0 on, in one exchange.
+template <Communicator C>
+void sum_numbers(C& communicator, std::span<double> numbers) {
+  if (communicator.size() == 1) return;
+  const std::string_view mine{reinterpret_cast<const char*>(numbers.data()), numbers.size_bytes()};
+  const auto all = communicator.gather(mine);
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = 0;
+    for (const std::string& bytes : all) {
+      double one = 0;
+      bytes.copy(reinterpret_cast<char*>(&one), sizeof one, i * sizeof one);
+      numbers[i] += one;
+    }
+  }
+}
+/// What rank 0 says, on all ranks. The others' `value` is not looked at.
+template <Communicator C, class X>
+requires std::is_trivially_copyable_v<X>
+[[nodiscard]] X of_first_rank(C& communicator, X value) {
+  if (communicator.size() == 1) return value;
+  const std::string bytes = communicator.broadcast({reinterpret_cast<const char*>(&value), sizeof value});
+  bytes.copy(reinterpret_cast<char*>(&value), sizeof value);
+  return value;
+}
+
+}  // namespace binllm
