@@ -225,8 +225,7 @@ std::string first_down_projection(const binllm::DecoderNames& names) {
 }
 
 void binarize(BinarizeOptions& o) {
-  o.common.apply();
-  o.device.apply();
+  o.ranks.apply(o.common, o.device, o.run.dry.dry_run);
   o.ranks.refuse_idle(o.common.given);
   std::optional<binllm::MethodEntry> method;
   if (!o.method.empty()) method = binllm::method_named(o.method);
