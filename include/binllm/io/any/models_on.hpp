@@ -119,10 +119,12 @@ struct FamilyForecast {
   /// A model of it that teaches on Meta.
   [[nodiscard]] static TeacherPointer<float, Meta> teacher(const ModelConfig& config);
   [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
-                                                  const TokenStream* validation, const LossForecast& loss);
+                                                  const TokenStream* validation, const LossForecast& loss,
+                                                  const RanksForecast& ranks);
   [[nodiscard]] static RecipeForecast quantised(const ModelConfig& config, std::string_view format,
                                                 const FormatWords& words, const TrainingOptions& options,
-                                                const TokenStream* validation, const LossForecast& loss);
+                                                const TokenStream* validation, const LossForecast& loss,
+                                                const RanksForecast& ranks);
 };
 
 }  // namespace detail
