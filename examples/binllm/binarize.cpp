@@ -273,7 +273,8 @@ void binarize(BinarizeOptions& o) {
     binllm::check_perplexity(c, *validation, job.evaluation(infinity));
   }
   const Json config = effective_config(o, job, learning);
-  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
+  o.ranks.require_same(config);
+  if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
                                                      learning.forecast(), o.ranks.forecast());

@@ -171,7 +171,8 @@ class UnitExchange final : public TapeObserver {
     ranks_.finish();
     const auto sum = share_of(pending_->bucket, ranks_.rank(), ranks_.size());
     if (sum.size() > 0)
-      Kernel<Accumulate, Device>::forward(read(sum), {{shares_.view().data + pending_->share_at, sum.shape}, false});
+      Kernel<Accumulate, Device>::forward(
+          read(sum), Gradient<M, Device>{{shares_.view().data + pending_->share_at, sum.shape}, false});
     zero(pending_->bucket);
     pending_ = nullptr;
   }
