@@ -108,7 +108,8 @@ void pretrain(PretrainOptions& o) {
   o.ranks.refuse_idle(o.common.given);
   const binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
-  training.check(o.ranks.count());
+  o.training.choose_optimiser(o.common.given);
+  o.ranks.check(training);
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();

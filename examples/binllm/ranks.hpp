@@ -31,7 +31,8 @@ struct RanksFlags {
     v("devices", self.devices,
       "train on so many GPUs of this host, a process each; with --device cpu on so many processes", between(1, 1024));
     v("shard", self.shard,
-      "what ranks divide instead of keeping all of it on each: none, optimizer (its state) or gradients (those too)",
+      "what ranks divide instead of keeping all of it on each: none, optimizer (its state), gradients (those too) or "
+      "parameters (all)",
       names);
   }
   /// Called first by a command, in place of theirs: puts threads and device into force, on each rank. Where mpirun,
@@ -47,6 +48,15 @@ struct RanksFlags {
   /// Of ranks that are there. Errors: config_inconsistent for a flag that does nothing on one rank.
   void refuse_idle(const GivenFlags& given) const {
     if (count() == 1) given.refuse({"shard"}, "several ranks", "one");
+  }
+  /// Before anything is written. Errors: option_out_of_range for a batch that ranks do not divide; config_inconsistent for
+  /// an optimiser that cannot be divided.
+  void check(const binllm::TrainingOptions& training) const {
+    training.check(count());
+    const bool divided = count() > 1 && binllm::AnySharding::named(shard).divides_optimizer();
+    if (!divided || !training.chosen_optimiser().needs_matrices()) return;
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binllm", "--shard",
+                        "none with --optimizer muon and --decay-to signs, which work on whole matrices", shard);
   }
   /// Those of a dry run would be there.
   [[nodiscard]] binllm::Index count() const { return std::max(ranks.size(), dry_run_of_); }

@@ -66,11 +66,13 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/top_distillation.hpp>
 #include <binllm/ops/transient_linear.hpp>
+#include <binllm/optim/muon.hpp>
 #include <binllm/optim/sgd.hpp>
 #include <binllm/packed/kernels.hpp>
 #include <binllm/policy/recipe.hpp>
 #include <binllm/policy/runtime.hpp>
 #include <binllm/policy/shipped.hpp>
+#include <binllm/ranks/any_communicator.hpp>
 #include <binllm/simd/tuned_build.hpp>
 #include <binllm/tokenizer/byte.hpp>
 #include <binllm/train/channel_scale_search.hpp>

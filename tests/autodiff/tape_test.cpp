@@ -262,8 +262,8 @@ TEST_CASE("an observer hears when a parameter has all of its gradient") {
     std::size_t of_a = 1000, of_b = 1000;
     std::vector<double> when_a, when_b;  // the gradients when they are said to be complete
     Heard(const OwnedParameter<double>& first, const OwnedParameter<double>& second) : a(first), b(second) {}
-    void used(const void* values, std::size_t step) override {
-      auto& earliest = values == a.value.data ? of_a : of_b;
+    void used(const void* parameter, std::size_t step) override {
+      auto& earliest = parameter == &a ? of_a : of_b;
       earliest = std::min(earliest, step);
     }
     void passed(std::size_t step) override {

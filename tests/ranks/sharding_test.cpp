@@ -18,7 +18,9 @@ TEST_CASE("a sharding has a name, and who divides gradients divides the optimise
     CHECK(chosen.name() == S::name);
     CHECK(chosen.divides_optimizer() == S::divides_optimizer());
     CHECK(chosen.divides_gradients() == S::divides_gradients());
+    CHECK(chosen.divides_values() == S::divides_values());
     CHECK((chosen.divides_optimizer() || !chosen.divides_gradients()));
+    CHECK((chosen.divides_gradients() || !chosen.divides_values()));
   });
   CHECK(AnySharding{}.name() == NoSharding::name);
   CHECK(id_of([] { static_cast<void>(AnySharding::named("everything")); }) == ErrorId::unknown_name);

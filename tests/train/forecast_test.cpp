@@ -184,6 +184,9 @@ TEST_CASE("a rank of four keeps its share of what they divide, and its rows of a
   };
   CHECK(deep_of({4, ShardedGradients{}}).gradients < deep_of({4, NoSharding{}}).gradients * 6 / 10);
   CHECK(deep_of({4, ShardedGradients{}}).total() < deep_of({4, ShardedOptimizer{}}).total());
+  const auto all = deep_of({4, ShardedParameters{}});
+  CHECK(all.gradients == deep_of({4, ShardedGradients{}}).gradients);
+  CHECK(all.parameters == all.gradients);
   CHECK(id_of([&] { static_cast<void>(of({3, NoSharding{}})); }) == ErrorId::option_out_of_range);
 }
 

@@ -35,9 +35,9 @@ TrainingOptions options(Index steps, bool recompute = false) {
   o.report_every = 1, o.evaluate_every = 2, o.evaluate_windows = 7;
   return o;
 }
-LlamaConfig three_layers(bool tied) {
+LlamaConfig five_layers(bool tied) {
   LlamaConfig c = small_config();
-  c.num_hidden_layers = 3;
+  c.num_hidden_layers = 5;
   c.tie_word_embeddings = tied;
   return c;
 }
@@ -80,7 +80,7 @@ Trained train_on(Index ranks, const S& sharding, const TrainingOptions& o, WorkD
   const TokenStream text = corpus();
   std::mutex mutex;
   on_ranks(ranks, when, [&](ThreadRank rank) {
-    Model model = small_llama<double>(three_layers(tied));
+    Model model = small_llama<double>(five_layers(tied));
     RunLog nobody;
     RunLog* const mine = rank.rank() == 0 ? static_cast<RunLog*>(&result.log) : &nobody;
     pretrain(model, text, o, &text, mine, NextToken{}, Parallel{rank, sharding});
@@ -132,9 +132,12 @@ TEST_CASE("every sharding on 1 to 4 ranks is one rank: losses, norms, evaluation
 
 TEST_CASE("whenever its exchanges are done, a training has the same bits") {
   for_each_sharding([&](auto sharding) {
-    const Trained late = train_on(3, sharding, options(3)), soon = train_on(3, sharding, options(3), WorkDone::at_once);
+    TrainingOptions o = options(4);
+    o.report_every = 100, o.evaluate_every = 0;  // nobody sees the model on the way
+    const Trained late = train_on(3, sharding, o), soon = train_on(3, sharding, o, WorkDone::at_once);
     CHECK(late.values == soon.values);
     CHECK(late.losses() == soon.losses());
+    CHECK(largest_difference(late.values[0], train_on(1, NoSharding{}, o).values[0]) < 1e-10);
   });
 }
 
@@ -164,7 +167,7 @@ TEST_CASE("what acts after an update sees all of it; an optimiser with one state
   const auto train_clipped = [](Index ranks, auto sharding) {
     std::vector<double> values;
     on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
-      Clipped model(three_layers(true));
+      Clipped model(five_layers(true));
       initialise(model, 1, 0.8);
       Phase phase("clipped");
       RunLog log;
@@ -184,7 +187,7 @@ TEST_CASE("a term over all weights is summed as well; gradients are not divided 
   const auto loss_on = [](Index ranks, auto sharding) {
     double loss = 0;
     on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
-      Model model = small_llama<double>(three_layers(true));
+      Model model = small_llama<double>(five_layers(true));
       RunLog log;
       const double last =
           pretrain(model, corpus(), options(3), nullptr, &log,
@@ -197,6 +200,19 @@ TEST_CASE("a term over all weights is summed as well; gradients are not divided 
   CHECK(loss_on(3, NoSharding{}) == doctest::Approx(alone).epsilon(1e-12));
   CHECK(loss_on(3, ShardedOptimizer{}) == doctest::Approx(alone).epsilon(1e-12));
   CHECK(id_of([&] { loss_on(3, ShardedGradients{}); }) == ErrorId::config_inconsistent);
+  CHECK(id_of([&] { loss_on(3, ShardedParameters{}); }) == ErrorId::config_inconsistent);
+}
+
+TEST_CASE("what works on whole matrices trains on ranks, and is not divided among them") {
+  TrainingOptions muon = options(2), signs = options(2);
+  muon.optimiser = OptimiserChoice::muon;
+  signs.adamw.decay_to = DecayTarget::signs;
+  for (const TrainingOptions& o : {muon, signs}) {
+    CHECK(o.chosen_optimiser().needs_matrices());
+    CHECK(largest_difference(train_on(3, NoSharding{}, o).values[0], train_on(1, NoSharding{}, o).values[0]) < 1e-8);
+    CHECK(id_of([&] { train_on(2, ShardedOptimizer{}, o); }) == ErrorId::config_inconsistent);
+  }
+  CHECK(!options(2).chosen_optimiser().needs_matrices());
 }
 
 TEST_CASE("ranks that do not divide a batch are refused") {

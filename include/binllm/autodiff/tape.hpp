@@ -27,8 +27,8 @@ class Variable;
 class TapeObserver {
  public:
   virtual ~TapeObserver() = default;
-  /// The parameter with these values is an op's argument; `step` comes next.
-  virtual void used(const void* values, std::size_t step) = 0;
+  /// This parameter becomes an op's argument; `step` comes next. Its values are not read before.
+  virtual void used(const void* parameter, std::size_t step) = 0;
   /// Backward has run all steps from this one on.
   virtual void passed(std::size_t step) = 0;
 };
@@ -110,7 +110,7 @@ class Tape {
   /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes.
   template <class T>
   [[nodiscard]] Variable<T, D> use(const Parameter<T, D>& parameter) {
-    if (observer_ != nullptr) observer_->used(parameter.value.data, steps_.size());
+    if (observer_ != nullptr) observer_->used(&parameter, steps_.size());
     Node node;
     node.adjoint = parameter.gradient.data;
     node.kept = node.external = true;

@@ -18,10 +18,15 @@ struct TrainedRange {
   ParameterRule rule;
   Index offset;  ///< of its numbers in what the optimiser keeps
 };
+/// A weight of a linear layer (out, in), for what treats it as a matrix.
+template <class T, class Device>
+using TrainedMatrix = TrainedRange<T, Device>;
 template <class T, class Device>
 struct TrainedRanges {
   std::vector<TrainedRange<T, Device>> ranges;
-  Index size = 0;  ///< elements of what mirrors them
+  std::vector<TrainedMatrix<T, Device>> matrices;  ///< parameters of ParameterKind::linear, which lie in the ranges too
+  Index size = 0;                                  ///< elements of what mirrors them
+  bool cut = false;                                ///< where they are shares of ranks there are no matrices
 };
 
 /// The runs of a model's block: what an optimiser keeps mirrors the block.
@@ -32,15 +37,24 @@ template <class T, class Device>
   all.size = block.trained;
   for (const ParameterRun& run : block.runs)
     all.ranges.push_back({Block::part(block.values, run), Block::part(block.gradients, run), run.rule, run.begin});
+  for (const BlockMatrix& m : block.matrices) {
+    const auto matrix = [&](Tensor<T, Device>& tensor) {
+      return Block::part(tensor, m).reshaped(Shape{m.rows, m.size() / m.rows});
+    };
+    all.matrices.push_back({matrix(block.values), matrix(block.gradients), m.rule, m.begin});
+  }
   return all;
 }
 /// What one of several ranks updates of a block: of each unit its share (ranks/communicator.hpp). What an optimiser keeps
-/// for it are the shares one behind the other. Gradients are those of the block, or lie in a tensor of such shares.
+/// for it are the shares one behind the other. Values and gradients are those of the block, or lie in a tensor of such
+/// shares.
 template <class T, class Device>
 [[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block, Index rank, Index ranks,
+                                                      Tensor<T, Device>* values = nullptr,
                                                       Tensor<T, Device>* gradients = nullptr) {
   using Block = ParameterBlock<T, Device>;
   TrainedRanges<T, Device> all;
+  all.cut = true;
   for (const ParameterUnit& unit : block.units) {
     const Share share = share_of(unit.size(), rank, ranks);
     const Index begin = unit.begin + share.begin, end = begin + share.size;
@@ -48,11 +62,10 @@ template <class T, class Device>
       const BlockRange part{std::max(run.begin, begin), std::min(run.end, end)};
       if (part.size() <= 0) continue;
       const Index offset = all.size + part.begin - begin;
-      const BlockRange of_shares{offset, offset + part.size()};
-      all.ranges.push_back(
-          {Block::part(block.values, part),
-           gradients != nullptr ? Block::part(*gradients, of_shares) : Block::part(block.gradients, part), run.rule,
-           offset});
+      const auto of = [&](Tensor<T, Device>* shares, Tensor<T, Device>& whole) {
+        return shares != nullptr ? Block::part(*shares, {offset, offset + part.size()}) : Block::part(whole, part);
+      };
+      all.ranges.push_back({of(values, block.values), of(gradients, block.gradients), run.rule, offset});
     }
     all.size += share.size;
   }
@@ -67,9 +80,19 @@ template <class T, class Device>
     const Shape flat{parameter->size()};
     all.ranges.push_back(
         {parameter->value.reshaped(flat), parameter->gradient.reshaped(flat), parameter->rule, all.size});
+    if (parameter->rule.kind == ParameterKind::linear)
+      all.matrices.push_back({parameter->value, parameter->gradient, parameter->rule, all.size});
     all.size += ParameterBlock<T, Device>::aligned(parameter->size());
   }
   return all;
+}
+
+/// Errors: config_inconsistent unless the weights of linear layers are there as whole matrices.
+template <class T, class Device>
+void check_whole_matrices(std::string_view operation, const TrainedRanges<T, Device>& trained) {
+  if (!trained.cut) return;
+  throw Error(ErrorId::config_inconsistent, operation, "sharding", "none: it works on whole matrices",
+              "an optimiser that is divided among ranks");
 }
 
 namespace detail {

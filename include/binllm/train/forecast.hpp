@@ -73,20 +73,22 @@ template <class Model, class Objective = NextToken>
   const auto bytes = [](const auto& tensor) {
     return static_cast<std::size_t>(tensor.size()) * sizeof(typename Model::Master);
   };
-  using Optimiser = AdamW<typename Model::Master, Meta>;
+  using Optimiser = ChosenOptimiser<typename Model::Master, Meta>;
   TrainingStep<Model, Objective, Optimiser, CountedRanks, AnySharding> training(
-      model, options.batch / ranks.ranks, options.micro_batch, options.context, options.adamw, options.recompute,
-      objective, CountedRanks(ranks.ranks), ranks.sharding);
+      model, options.batch / ranks.ranks, options.micro_batch, options.context, options.chosen_optimiser(),
+      options.recompute, objective, CountedRanks(ranks.ranks), ranks.sharding);
   MemoryForecast forecast;
   forecast.teacher = teacher_bytes;
-  forecast.gradients = training.exchange().bytes();
+  training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
+  const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
+  static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
+  forecast.parameters = training.exchange().value_bytes();
+  forecast.gradients = training.exchange().gradient_bytes();
   for (const auto* block : blocks) {
     forecast.parameters += bytes(block->values);
     forecast.gradients += bytes(block->gradients);
   }
-  training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
-  const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
-  static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));
+  training.gather_values();
   if (validation != nullptr) {
     PerplexityOptions evaluation{.context = options.context};
     evaluation.max_windows =

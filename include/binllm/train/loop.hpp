@@ -42,7 +42,7 @@ struct Phase {
 }
 
 /// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
-/// The optimiser is that of its options: AdamW for `options.adamw`, Sgd for SgdOptions.
+/// The optimiser is that of its options: Sgd for SgdOptions; what `options` choose where there are none.
 ///
 /// On several ranks, all call it with the same arguments and the same model: a rank has its rows of each batch. Only the
 /// log of rank 0 is told and asked anything; a state is the same from whatever ranks.
@@ -66,7 +66,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
   detail::StateBlocks<Device, C> blocks(ranks);
-  blocks.add(state, "values", model, model.block.values, /*shares=*/false);
+  blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values());
   training.optimiser().states([&](std::string_view name, auto& tensor) {
     blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
   });
@@ -76,7 +76,11 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
   const auto wants_checkpoint = [&](Index step) {
     return of_first_rank(ranks, ranks.rank() == 0 && log.wants_checkpoint(step, steps));
   };
-  if (!blocks.restore(log, phase.name, state) && wants_checkpoint(0)) blocks.save(log, phase.name, state);
+  if (blocks.restore(log, phase.name, state)) {
+    training.gather_values();
+  } else if (wants_checkpoint(0)) {
+    blocks.save(log, phase.name, state);
+  }
 
   double clock = steady_seconds();
   Index since = static_cast<Index>(done);
@@ -113,6 +117,9 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       clock = steady_seconds();
       since = now;
     }
+    const std::string some = ranks.rank() == 0 ? log.wants_look(now, steps) : std::string();
+    if (training.exchange().divides_optimizer() && of_first_rank(ranks, !some.empty())) training.gather_values();
+    if (!some.empty()) blocks.look(log, phase.name, state, model, some);
     if (kept) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
@@ -121,7 +128,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
 template <class Model, class Objective = NextToken, class C = Alone, class S = NoSharding>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
              const Objective& objective = {}, const Parallel<C, S>& parallel = {}) {
-  return train(model, corpus, options, phase, log, objective, options.adamw, parallel);
+  return train(model, corpus, options, phase, log, objective, options.chosen_optimiser(), parallel);
 }
 
 }  // namespace binllm

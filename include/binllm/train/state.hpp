@@ -66,6 +66,31 @@ class StateBlocks {
     mirrors.fill();
     if (first()) log.save(phase, state);
   }
+  /// Shows values and buffers of what is named `beginning...`, of a model that has all of its values. Copies no others,
+  /// since a state has gigabytes.
+  template <class Model>
+  void look(RunLog& log, std::string_view phase, const TrainingState& state, const Model& model,
+            std::string_view beginning) const {
+    TrainingState some;
+    some.counters = state.counters;
+    std::vector<Tensor<std::uint8_t>> mirrors;
+    const auto show = [&](std::string name, const void* data, std::size_t bytes) {
+      some.blocks.push_back({std::move(name), const_cast<void*>(data), bytes});
+      if constexpr (!host_accessible<Device>) {
+        mirrors.emplace_back(Shape{static_cast<Index>(bytes)});
+        some.blocks.back().data = mirrors.back().view().data;
+        Backend<Device>::copy(some.blocks.back().data, data, bytes);
+      }
+    };
+    for (const auto& [name, parameter] : named_parameters(model)) {
+      if (!name.starts_with(beginning)) continue;
+      show("values/" + name, parameter->value.data, bytes_of<typename Model::Master>(parameter->size()));
+    }
+    for (const NamedBuffer& buffer : buffers(model))
+      if (buffer.name.starts_with(beginning)) show("buffers/" + buffer.name, buffer.data, buffer.bytes);
+    if (!mirrors.empty()) Backend<Device>::synchronise();
+    log.look(phase, some);
+  }
   /// What rank 0 finds, on all ranks.
   [[nodiscard]] bool restore(RunLog& log, std::string_view phase, TrainingState& state) {
     const Mirrors mirrors(*this, state);

@@ -10,6 +10,7 @@
 #include <binllm/train/unit_exchange.hpp>
 
 #include <array>
+#include <type_traits>
 #include <vector>
 
 namespace binllm {
@@ -18,10 +19,17 @@ namespace binllm {
 template <class M>
 concept Trainable = M::format_type::trainable;
 
-/// Whether a model of Trainable's does something in after_update, as far as it says.
+namespace detail {
+template <class A, class B>
+consteval bool of_one_class(void (A::*)(Index, double), bool (B::*)() const) {
+  return std::is_same_v<A, B>;
+}
+}  // namespace detail
+/// Whether a model does something in after_update. It says so itself, but for one that was given an after_update of its
+/// own in a derived class.
 template <class M>
 [[nodiscard]] bool acts_after_update(const M& model) {
-  if constexpr (requires { model.acts_after_update(); }) {
+  if constexpr (requires { requires detail::of_one_class(&M::after_update, &M::acts_after_update); }) {
     return model.acts_after_update();
   } else {
     return true;
@@ -34,7 +42,8 @@ template <class M>
 ///
 /// On several ranks each has the same model and its own rows of the batch; loss and norm are those of all of them. Where
 /// the optimiser is divided, a rank updates its share of the values; the others' come in the next step's forward, or by
-/// `gather_values` (train/unit_exchange.hpp).
+/// `gather_values`. Where values are divided, the model has none of its own after a step, before that is called
+/// (train/unit_exchange.hpp).
 template <class Model, class Objective = NextToken,
           class Optimiser_ = AdamW<typename Model::Master, typename Model::device>, class Communicator_ = Alone,
           class Sharding_ = NoSharding>
@@ -68,14 +77,17 @@ class TrainingStep {
     read_batch(fill);
     scalars_.set(StepScalars<Device>::sharpness, sharpness);
     optimiser_.prepare(step + 1, learning_rate);
+    exchange_.prepare();
     compute_gradients_([&] { compute_gradients(); });
     const Result result = loss_and_norm();
     check_healthy(model_, step, result.loss, result.gradient_norm);
     optimiser_.clip(clip_factor(result.gradient_norm, clip));
     update_([&] { optimiser_.update(); });
     if constexpr (requires { model_.after_update(step, sharpness); }) {
-      if (acts_after_update(model_)) gather_values();
+      const bool acts = acts_after_update(model_);
+      if (acts) gather_values();
       model_.after_update(step, sharpness);
+      if (acts) exchange_.keep_own_values();
     }
     return result;
   }
@@ -87,7 +99,7 @@ class TrainingStep {
   /// Where rows of the corpus begin, for who fills a HostBatch.
   [[nodiscard]] std::span<Index> first_token() noexcept { return batch_.first_token(); }
   [[nodiscard]] const Objective& objective() const noexcept { return objective_; }
-  [[nodiscard]] const UnitExchange<Model, Communicator_, Sharding_>& exchange() const noexcept { return exchange_; }
+  [[nodiscard]] UnitExchange<Model, Communicator_, Sharding_>& exchange() noexcept { return exchange_; }
 
  private:
   using M = master_t<T>;
