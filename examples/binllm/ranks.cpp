@@ -4,6 +4,7 @@
 #include "launch.hpp"
 
 #include <binllm/device/thread_pool.hpp>
+#include <binllm/io/any/gpu_ranks.hpp>
 #include <binllm/ranks/environment.hpp>
 #include <binllm/ranks/open.hpp>
 

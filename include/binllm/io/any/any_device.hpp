@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: MIT
 /// Where a model computes, and in which numbers, chosen while a program runs. Link binllm::any.
 #pragma once
-#include <binllm/ranks/any_communicator.hpp>
-
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace binllm {
-
-class HostRanks;
 
 /// Parameters, gradients and moments are float in all of them.
 enum class Precision {
@@ -35,12 +30,6 @@ struct AnyDevice {
   /// From here on all work for GPUs goes to this one. Errors: device_missing, also of a program without CUDA.
   [[nodiscard]] static AnyDevice on_gpu(int index, Precision precision = Precision::float32);
 };
-
-/// GPUs that this process sees; 0 in a program without CUDA.
-[[nodiscard]] int gpu_count();
-/// Ranks whose values are on the GPUs that they have chosen: over NCCL, with `host` for the rest. Errors: device_missing
-/// without NCCL or without CUDA, device_failed.
-[[nodiscard]] AnyCommunicator ranks_on_gpus(std::shared_ptr<HostRanks> host);
 
 /// The most bytes of the GPU that tensors have held since it was chosen; 0 in a program without CUDA.
 [[nodiscard]] std::size_t peak_gpu_bytes();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/device/cuda.hpp>
+#include <binllm/io/any/gpu_ranks.hpp>
 #include <binllm/io/any/models_on.hpp>
 #include <binllm/ranks/nccl.hpp>
 

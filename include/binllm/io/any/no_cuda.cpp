@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A program without CUDA.
+#include <binllm/io/any/gpu_ranks.hpp>
 #include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
