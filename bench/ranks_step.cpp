@@ -65,7 +65,7 @@ double most(const Ranks& ranks, double number) {
 }
 
 /// What a step sends, unit by unit, and nothing else; milliseconds.
-double collectives_alone(const Ranks& ranks, const std::vector<Index>& units, bool divided) {
+double collectives_alone(const Ranks& ranks, const std::vector<Index>& units, const bl::AnySharding& sharding) {
   bl::Tensor<float, bl::Cuda> memory(bl::Shape{*std::max_element(units.begin(), units.end())});
   std::vector<double> seconds;
   for (int round = 0; round < 8; ++round) {
@@ -74,9 +74,10 @@ double collectives_alone(const Ranks& ranks, const std::vector<Index>& units, bo
     const double start = bl::bench::now();
     for (const Index size : units) {
       const View<float, bl::Cuda> unit(memory.view().data, bl::Shape{size});
-      if (divided) {
+      if (sharding.divides_optimizer()) {
         ranks.sum_share(unit);
         ranks.gather_shares(unit);
+        if (sharding.divides_values()) ranks.gather_shares(unit);  // for backward, again
       } else {
         ranks.sum(unit);
       }
@@ -110,7 +111,7 @@ void measure(const std::string& name, const bl::bench::StepSetting& setting, con
     report = bl::bench::measure_step(model, setting, started, parallel);
   }
   const double peak = most(ranks, static_cast<double>(bl::cuda::memory().peak));
-  const double alone = ranks.size() == 1 ? 0 : collectives_alone(ranks, units, parallel.sharding.divides_optimizer());
+  const double alone = ranks.size() == 1 ? 0 : collectives_alone(ranks, units, parallel.sharding);
   const double step = most(ranks, report.step_seconds);
   if (ranks.rank() != 0) return;
   fmt::print(
@@ -211,7 +212,7 @@ int main(int count, char** words) {
   const double started = bl::bench::now();
   bl::bench::Arguments arguments(
       count, words,
-      "bench_ranks_step [--config tiny|B|C|7B] [--shard none|optimizer|gradients] [--batch N] "
+      "bench_ranks_step [--config tiny|B|C|7B] [--shard none|optimizer|gradients|parameters] [--batch N] "
       "[--steps K] [--recompute] [--check]\n  RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and "
       "MASTER_PORT say which of how many it is; none: alone");
   const bool checks = arguments.flag("--check");
