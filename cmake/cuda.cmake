@@ -62,6 +62,7 @@ string(REGEX REPLACE ".*binllm ships 0*([0-9]+).*" "\\1" binllm_count "${binllm_
 math(EXPR binllm_last "${binllm_count} - 1")
 
 binllm_cuda_unit(once "binllm/cuda.cuh" "cuda::Runtime<>" "cuda::Hessians<>" "cuda::ShippedOnce<>")
+binllm_cuda_unit(ranks "binllm/ranks/cuda/nccl.cuh" "cuda::Nccl<>")
 foreach(scalar IN ITEMS float bf16)
   set(type binllm::${scalar})
   if(scalar STREQUAL "float")
@@ -94,7 +95,7 @@ set_target_properties(binllm_cuda PROPERTIES EXPORT_NAME cuda POSITION_INDEPENDE
 target_compile_options(binllm_cuda PUBLIC
   "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--diag-suppress=1675,20012,554>")
 target_compile_definitions(binllm_cuda PUBLIC "$<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=;FMT_USE_CONSTEXPR=1>")
-target_link_libraries(binllm_cuda PUBLIC binllm::binllm CUDA::cudart_static)
+target_link_libraries(binllm_cuda PUBLIC binllm::binllm binllm::ranks CUDA::cudart_static)
 list(APPEND binllm_components cuda)
 message(STATUS "binllm: binllm::cuda for architectures ${CMAKE_CUDA_ARCHITECTURES}, by ${CMAKE_CUDA_COMPILER}")
 

@@ -43,7 +43,7 @@ endfunction()
 # Our own flags and every component that was built, for the programs, the benchmarks and the tests.
 function(binllm_link_all target)
   target_link_libraries(${target} PRIVATE binllm::binllm binllm_development)
-  foreach(component IN ITEMS io tokenizer xtensor blas)
+  foreach(component IN ITEMS io tokenizer ranks xtensor blas)
     if(TARGET binllm::${component})
       target_link_libraries(${target} PRIVATE binllm::${component})
     endif()

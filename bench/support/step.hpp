@@ -42,15 +42,21 @@ struct StepReport {
 template <class Device>
 inline constexpr int steps_of_preparation = host_accessible<Device> ? 1 : 3;
 
-template <class Model>
-[[nodiscard]] StepReport measure_step(Model& model, const StepSetting& setting, double started) {
+/// The batch of the setting is that of one rank; each has other tokens.
+template <class Model, class C = Alone, class S = NoSharding>
+[[nodiscard]] StepReport measure_step(Model& model, const StepSetting& setting, double started,
+                                      const Parallel<C, S>& parallel = {}) {
   const AdamWOptions adamw{.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = 0.01};
-  TrainingStep<Model> training(model, setting.batch, setting.micro_batch, setting.context, adamw, setting.recompute);
+  using Optimiser = AdamW<typename Model::Master, typename Model::device>;
+  TrainingStep<Model, NextToken, Optimiser, C, S> training(model, setting.batch, setting.micro_batch, setting.context,
+                                                           adamw, setting.recompute, {}, parallel.ranks,
+                                                           parallel.sharding);
   const Random random(1, Purpose::test);
+  const Index first = parallel.ranks.rank() * setting.tokens();
   const auto fill = [&](View<std::int32_t> ids, View<std::int32_t> targets) {
     const auto token = [&](Index i) {
       return static_cast<std::int32_t>(
-          random.below(static_cast<std::uint64_t>(i), static_cast<std::uint64_t>(setting.model.vocab_size)));
+          random.below(static_cast<std::uint64_t>(first + i), static_cast<std::uint64_t>(setting.model.vocab_size)));
     };
     for (Index i = 0; i < ids.size(); ++i) {
       ids.data[i] = token(i);
@@ -76,8 +82,9 @@ template <class Model>
 }
 
 /// The same of a model that is made on its device. `started`: when the program began.
-template <class T, class Device>
-[[nodiscard]] StepReport measure_step_on(const StepSetting& setting, double started) {
+template <class T, class Device, class C = Alone, class S = NoSharding>
+[[nodiscard]] StepReport measure_step_on(const StepSetting& setting, double started,
+                                         const Parallel<C, S>& parallel = {}) {
   const auto dense = [&] {
     Llama<T, Device> model(setting.model);
     initialise(model, 1);
@@ -85,10 +92,10 @@ template <class T, class Device>
   };
   if (!setting.binary) {
     auto model = dense();
-    return measure_step(model, setting, started);
+    return measure_step(model, setting, started, parallel);
   }
   auto binary = binarize<StepRecipe>(dense());
-  return measure_step(binary, setting, started);
+  return measure_step(binary, setting, started, parallel);
 }
 
 }  // namespace binllm::bench

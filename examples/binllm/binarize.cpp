@@ -262,8 +262,7 @@ std::string first_down_projection(const binllm::DecoderNames& names) {
 }
 
 void binarize(BinarizeOptions& o) {
-  o.common.apply();
-  o.device.apply();
+  o.ranks.apply(o.common, o.device, o.run.dry.dry_run);
   o.ranks.refuse_idle(o.common.given);
   std::optional<binllm::MethodEntry> method;
   if (!o.method.empty()) method = binllm::method_named(o.method);
@@ -313,7 +312,8 @@ void binarize(BinarizeOptions& o) {
     binllm::check_perplexity(c, *validation, job.evaluation(infinity));
   }
   const Json config = effective_config(o, job, learning);
-  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
+  o.ranks.require_same(config);
+  if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
                                                      learning.forecast(), o.ranks.forecast());

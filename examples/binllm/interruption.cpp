@@ -34,6 +34,7 @@ NotedSignals::~NotedSignals() {
   for (const auto& [signal, before] : before_) sigaction(signal, &before, nullptr);
 }
 
+int interruption() noexcept { return noted; }
 bool interrupted() noexcept { return noted != 0; }
 void forget_interruption() noexcept { noted = 0; }
 

@@ -22,6 +22,8 @@ class NotedSignals {
   std::vector<std::pair<int, struct sigaction>> before_;
 };
 
+/// The signal that was noted, or 0.
+[[nodiscard]] int interruption() noexcept;
 /// Whether a signal was noted.
 [[nodiscard]] bool interrupted() noexcept;
 /// None was noted.

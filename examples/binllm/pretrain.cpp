@@ -104,8 +104,7 @@ TrainingText one_batch(const binllm::TrainingOptions& training, const binllm::To
 }
 
 void pretrain(PretrainOptions& o) {
-  o.common.apply();
-  o.device.apply();
+  o.ranks.apply(o.common, o.device, o.run.dry.dry_run);
   o.ranks.refuse_idle(o.common.given);
   const binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
@@ -163,7 +162,8 @@ void pretrain(PretrainOptions& o) {
   config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
   o.ranks.add_to(config);
-  binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
+  o.ranks.require_same(config);
+  if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
   if (o.run.dry.dry_run) {
     print({.config = c,
            .parameters = parameters,

@@ -4,6 +4,8 @@
 #include "commands.hpp"
 #include "explanation.hpp"
 #include "interruption.hpp"
+#include "launch.hpp"
+#include "ranks.hpp"
 #include "streams.hpp"
 
 #include <exception>
@@ -55,8 +57,10 @@ Ending attempt(CLI::App& app, int count, const char* const* arguments) {
     const std::string& line = command_line();
     const bool resumes = line.find(" --resume") != line.npos;
     return {1, "stopped " + stopped.where + "; go on with: " + line + (resumes ? "" : " --resume")};
+  } catch (const Launched& ranks) {
+    return {ranks.status};
   } catch (const binllm::Error& error) {
-    return {1, explain(error)};
+    return {1, said_by_rank_0(error) ? std::string() : explain(error)};
   } catch (const std::bad_alloc&) {
     return {1, "E109: memory: wanted as much as the work needs, found no more"};
   } catch (const std::length_error&) {
@@ -74,7 +78,9 @@ int run(CLI::App& app, int count, const char* const* arguments) {
   Ending ending = attempt(app, count, arguments);
   if (const std::string lost = lost_output(); !lost.empty() && (ending.status == 0 || ending.by_output))
     ending = {1, lost};
-  if (!ending.message.empty()) complain(ending.message);
+  if (ending.status != 0) ranks_of_process().fail(ending.message);
+  if (!ending.message.empty()) complain(rank_prefix() + ending.message);
+  ranks_of_process() = {};
   return ending.status;
 }
 

@@ -42,8 +42,8 @@ using Work = std::uint64_t;
 /// not stop the host: it says that what the device is asked for from now on comes after the work. What is begun in a
 /// recorded step is finished in it.
 ///
-/// Sums are in one order on all ranks, so all have the same bits, the same again for the same number of ranks, and
-/// `sum` has those of `sum_share` and `gather_shares`.
+/// Sums are in one order on all ranks: all have the same bits, and the same again for the same number of ranks. On CPUs it
+/// is the order of ranks, and `sum` has the bits of `sum_share` and `gather_shares`.
 ///
 /// Those of host data wait for all ranks. Errors of all: rank_failed, with the rank that failed and why.
 template <class C>

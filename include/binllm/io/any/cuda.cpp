@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/device/cuda.hpp>
+#include <binllm/io/any/gpu_ranks.hpp>
 #include <binllm/io/any/models_on.hpp>
+#include <binllm/ranks/nccl.hpp>
 
 namespace binllm {
 
@@ -17,6 +19,8 @@ AnyDevice AnyDevice::on_gpu(int index, Precision precision) {
   return {precision, Gpu{cuda::device_name(), memory.total, memory.free}};
 }
 
+int gpu_count() { return cuda::device_count(); }
+AnyCommunicator ranks_on_gpus(std::shared_ptr<HostRanks> host) { return cuda::Nccl<>::open(std::move(host)); }
 std::size_t peak_gpu_bytes() { return cuda::memory().peak; }
 
 const detail::AnyModels& detail::models_of_gpu(Precision precision) {

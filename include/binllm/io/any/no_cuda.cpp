@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A program without CUDA.
+#include <binllm/io/any/gpu_ranks.hpp>
 #include <binllm/io/any/models_on.hpp>
 
 namespace binllm {
@@ -12,6 +13,8 @@ namespace {
 }  // namespace
 
 AnyDevice AnyDevice::on_gpu(int, Precision) { refuse(); }
+int gpu_count() { return 0; }
+AnyCommunicator ranks_on_gpus(std::shared_ptr<HostRanks>) { refuse(); }
 std::size_t peak_gpu_bytes() { return 0; }
 const detail::AnyModels& detail::models_of_gpu(Precision) { refuse(); }
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+#include "launch.hpp"
+
+#include "interruption.hpp"
+
+#include <binllm/core/error.hpp>
+#include <binllm/ranks/socket.hpp>
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace program {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+/// After the first has failed: the others hear why, and end by themselves; then they are asked to; then they are ended,
+/// also those that are stopped.
+constexpr std::chrono::seconds until_asked{6}, until_killed{8};
+
+/// In a process that was just made: a group of its own, so that Ctrl-C reaches it through the launcher alone; and it
+/// ends with the launcher.
+void become_rank(binllm::Index rank, pid_t launcher) {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != launcher) ::_exit(1);
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(nothing, STDIN_FILENO);
+  if (rank != 0) ::dup2(nothing, STDOUT_FILENO);
+  ::close(nothing);
+}
+
+void send_all(const std::vector<pid_t>& processes, int signal) {
+  for (const pid_t process : processes)
+    if (process > 0) ::kill(process, signal);
+}
+
+/// Waits for all; the status of the first that failed.
+int supervise(std::vector<pid_t> processes) {
+  const NotedSignals noted;
+  int status = 0;
+  bool passed_on = false;
+  Clock::time_point failed{};
+  int sent = 0;
+  for (std::size_t running = processes.size(); running > 0;) {
+    for (pid_t& process : processes) {
+      int one = 0;
+      if (process == 0 || ::waitpid(process, &one, WNOHANG) != process) continue;
+      process = 0;
+      --running;
+      if (one == 0 || status != 0) continue;
+      status = WIFEXITED(one) ? WEXITSTATUS(one) : 128 + WTERMSIG(one);
+      failed = Clock::now();
+    }
+    if (interrupted() && !passed_on) send_all(processes, interruption());
+    passed_on = interrupted();
+    if (status != 0) {
+      const auto since = Clock::now() - failed;
+      const int signal = since > until_killed ? SIGKILL : since > until_asked && !passed_on ? SIGTERM : 0;
+      if (signal != 0 && signal != sent) send_all(processes, signal);
+      sent = signal;
+    }
+    if (running > 0) ::usleep(20000);
+  }
+  return status;
+}
+
+}  // namespace
+
+binllm::RankEnvironment launch(binllm::Index processes) {
+  const pid_t launcher = ::getpid();
+  const int port = binllm::tcp::listen_on(0).port();
+  std::vector<pid_t> started;
+  std::fflush(nullptr);
+  for (binllm::Index rank = 0; rank < processes; ++rank) {
+    const pid_t process = ::fork();
+    if (process == 0) {
+      become_rank(rank, launcher);
+      return {rank, processes, rank, processes, "binllm", "127.0.0.1", port};
+    }
+    if (process < 0) {
+      const std::string reason = std::strerror(errno);
+      send_all(started, SIGKILL);
+      for (const pid_t one : started) ::waitpid(one, nullptr, 0);
+      throw binllm::Error(binllm::ErrorId::rank_failed, "ranks", "--devices", fmt::format("{} processes", processes),
+                          fmt::format("no more than {}: {}", rank, reason));
+    }
+    started.push_back(process);
+  }
+  throw Launched{supervise(std::move(started))};
+}
+
+}  // namespace program

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/// The program as several ranks: started by itself, by a launcher's variables, by mpirun; and how they end together.
+#include "program.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/core.h>
+#include <signal.h>
+#include <unistd.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace binllm::test;
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string pretrain(const fs::path& out, const std::string& more = "") {
+  return "pretrain --built-in --tokens 4096 --valid-windows 2 --json --out " + out.string() + tiny + more;
+}
+
+/// The program in the background of this test.
+class Started {
+ public:
+  Started(const TemporaryFolder& folder, const std::string& arguments) : errors_(folder / "errors") {
+    const std::string command = std::string("exec ") + BINLLM_PROGRAM + " " + arguments + " >" +
+                                (folder / "output").string() + " 2>" + errors_.string();
+    process_ = ::fork();
+    if (process_ == 0) {
+      std::signal(SIGINT, SIG_DFL);
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+  /// The processes that it has started, in their order.
+  [[nodiscard]] std::vector<pid_t> ranks() const {
+    std::vector<pid_t> found;
+    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process_));
+    for (pid_t one = 0; children >> one;) found.push_back(one);
+    return found;
+  }
+  /// Its status, and how many seconds it took.
+  std::pair<int, double> end() const {
+    const auto begin = std::chrono::steady_clock::now();
+    int status = 0;
+    ::waitpid(process_, &status, 0);
+    return {status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+  }
+  [[nodiscard]] std::string errors() const { return read_text(errors_); }
+  void send(int signal) const { ::kill(process_, signal); }
+
+ private:
+  fs::path errors_;
+  pid_t process_ = -1;
+};
+
+/// A long training of three ranks that has begun.
+Started long_training(const TemporaryFolder& folder) {
+  const fs::path out = folder / "run";
+  Started started(folder, "pretrain --built-in --tokens 40000000 --checkpoint-every 50 --json --out " + out.string() +
+                              tiny + "--batch 6 --devices 3");
+  for (int i = 0; i < 3000 && !fs::exists(out / "checkpoints"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return started;
+}
+
+}  // namespace
+
+TEST_CASE("a training on ranks that the program starts is the training of one process") {
+  const TemporaryFolder folder;
+  const Outcome one = run(folder, pretrain(folder / "one"));
+  REQUIRE_MESSAGE(one.code == 0, one.error);
+  for (const std::string shard : {"none", "optimizer", "gradients"}) {
+    const Outcome two = run(folder, pretrain(folder / shard, " --devices 2 --shard " + shard));
+    REQUIRE_MESSAGE(two.code == 0, two.error);
+    const double alone = json::parse(one.out)["validation_nll"], together = json::parse(two.out)["validation_nll"];
+    CHECK(std::abs(alone - together) < 1e-3);
+    CHECK(json::parse(two.out)["ranks"] == 2);
+  }
+}
+
+TEST_CASE("ranks that variables tell of each other, and those of mpirun, train together") {
+  const TemporaryFolder folder;
+  const std::string launched =
+      "for r in 1 0; do RANK=$r LOCAL_RANK=$r WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$PORT " +
+      std::string(BINLLM_PROGRAM) + " ";
+  const std::string port = fmt::format("PORT={} ; ", 20000 + ::getpid() % 20000);
+  const Outcome two = run_shell(folder, port + launched + pretrain(folder / "two") + " & done; wait");
+  REQUIRE_MESSAGE(two.error == "", two.error);
+  CHECK(json::parse(two.out)["ranks"] == 2);
+
+  const std::string differ = " --seed $((r + 7)) & done; wait";
+  const Outcome apart = run_shell(folder, port + launched + pretrain(folder / "apart") + differ);
+  CHECK(contains(apart.error, "E701: ranks: options: wanted the same on all 2 ranks, found others on rank 1"));
+  CHECK_FALSE(fs::exists(folder / "apart"));
+
+  if (run_shell(folder, "command -v mpirun").code != 0) {
+    MESSAGE("skipped: no mpirun");
+    return;
+  }
+  const Outcome by_mpi = run_shell(folder, "mpirun -n 2 --oversubscribe --allow-run-as-root " +
+                                               std::string(BINLLM_PROGRAM) + " " + pretrain(folder / "mpi"));
+  REQUIRE_MESSAGE(by_mpi.code == 0, by_mpi.error);
+  CHECK(json::parse(by_mpi.out)["last_loss"] == json::parse(two.out)["last_loss"]);
+}
+
+TEST_CASE("flags and variables that contradict each other are refused") {
+  const TemporaryFolder folder;
+  const Outcome twice = run(folder, pretrain(folder / "a", " --devices 2"),
+                            "RANK=0 LOCAL_RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29300");
+  CHECK(twice.code == 1);
+  CHECK(contains(twice.error, "E302: binllm: --devices: wanted none beside torchrun"));
+  CHECK(run(folder, pretrain(folder / "a"), "RANK=0").code == 1);
+  const Outcome idle = run(folder, pretrain(folder / "a", " --shard optimizer"));
+  CHECK(contains(idle.error, "E302"));
+  const Outcome dry = run(folder, pretrain(folder / "a", " --devices 4 --shard optimizer --dry-run"));
+  CHECK_MESSAGE(dry.code == 0, dry.error);
+  CHECK(json::parse(dry.out)["ranks"] == 4);
+  CHECK_FALSE(fs::exists(folder / "a"));
+}
+
+TEST_CASE("a rank that is killed ends all, and is named; the run goes on with other ranks") {
+  const TemporaryFolder folder;
+  const Started started = long_training(folder);
+  const auto ranks = started.ranks();
+  REQUIRE(ranks.size() == 3);
+  ::kill(ranks[1], SIGKILL);
+  const auto [status, seconds] = started.end();
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 128 + SIGKILL);
+  CHECK(seconds < 15);
+  CHECK_MESSAGE(contains(started.errors(), "E701: ranks: rank 1 (process "), started.errors());
+  for (const pid_t rank : ranks) CHECK(::kill(rank, 0) != 0);
+  const Outcome dry = run(folder, "pretrain --built-in --tokens 40000000 --checkpoint-every 50 --json --out " +
+                                      (folder / "run").string() + tiny + "--batch 6 --resume --dry-run --devices 2");
+  CHECK_MESSAGE(dry.code == 0, dry.error);
+}
+
+TEST_CASE("an interruption stops all ranks where they can go on") {
+  const TemporaryFolder folder;
+  const Started started = long_training(folder);
+  const auto ranks = started.ranks();
+  started.send(SIGINT);
+  const auto [status, seconds] = started.end();
+  CHECK(WIFSIGNALED(status));
+  CHECK(seconds < 15);
+  CHECK_MESSAGE(contains(started.errors(), "--resume"), started.errors());
+  CHECK_MESSAGE(!contains(started.errors(), "E701"), started.errors());
+  for (const pid_t rank : ranks) CHECK(::kill(rank, 0) != 0);
+}

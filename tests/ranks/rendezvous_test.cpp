@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include <doctest/doctest.h>
+
+#include <binllm/ranks/rendezvous.hpp>
+
+#include "refusal.hpp"
+#include "started_ranks.hpp"
+
+#include <thread>
+
+using namespace binllm;
+using binllm::test::refuses;
+
+namespace {
+
+constexpr double short_timeout = 3;
+
+/// Steps of a training, as long as nobody ends it.
+void train(const AnyCommunicator& ranks) {
+  std::vector<float> gradients(1000, 1);
+  for (;;) {
+    ranks.finish(ranks.sum(View<float>(gradients.data(), Shape{1000})));
+    (void)ranks.sum(1.0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+/// All but one end with an error that says so.
+void check_others(StartedRanks& ranks, std::size_t size, std::size_t failed, const std::string& why) {
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    if (rank == failed) continue;
+    CHECK(ranks.status(rank, 15) == 1);
+    CHECK_MESSAGE(ranks.message(rank).find(fmt::format("E701: ranks: rank {}", failed)) == 0, ranks.message(rank));
+    CHECK_MESSAGE(ranks.message(rank).find(why) != std::string::npos, ranks.message(rank));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a rank that is killed ends all others, which name it") {
+  for (const std::size_t victim : {0u, 1u}) {
+    StartedRanks ranks(3, train);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ranks.send(victim, SIGKILL);
+    check_others(ranks, 3, victim, "ended without a word");
+  }
+}
+
+TEST_CASE("a rank that is stopped ends all others, which name it") {
+  for (const std::size_t victim : {0u, 2u}) {
+    StartedRanks ranks(3, train, short_timeout);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    ranks.send(victim, SIGSTOP);
+    check_others(ranks, 3, victim, "has not answered for 3 seconds");
+  }
+}
+
+TEST_CASE("a rank that does nothing any more ends all others, which name it") {
+  StartedRanks ranks(
+      2,
+      [](const AnyCommunicator& own) {
+        if (own.rank() == 1) std::this_thread::sleep_for(std::chrono::seconds(60));
+        train(own);
+      },
+      short_timeout);
+  check_others(ranks, 2, 1, "has done nothing for 3 seconds");
+}
+
+TEST_CASE("ranks that wait for each other in different places end") {
+  StartedRanks ranks(
+      2,
+      [](const AnyCommunicator& own) {
+        float number = 0;
+        if (own.rank() == 1) own.barrier();
+        own.finish(own.sum(View<float>(&number, Shape{1})));
+      },
+      short_timeout);
+  CHECK(ranks.status(0, 15) == 1);
+  CHECK(ranks.status(1, 15) == 1);
+  CHECK(ranks.message(0).find("they go different ways") != std::string::npos);
+}
+
+TEST_CASE("a rank that throws says why to all others") {
+  StartedRanks ranks(3, [](const AnyCommunicator& own) {
+    if (own.rank() == 1) throw Error(ErrorId::training_diverged, "training", "loss", "a finite loss", "nan");
+    train(own);
+  });
+  CHECK(ranks.status(1, 15) == 1);
+  check_others(ranks, 3, 1, "E501: training: loss");
+}
+
+TEST_CASE("blocks of other sizes, and ranks with other options, are refused") {
+  StartedRanks sizes(2, [](const AnyCommunicator& own) {
+    std::vector<float> numbers(200);
+    own.finish(own.sum(View<float>(numbers.data(), Shape{own.rank() == 0 ? 200 : 100})));
+  });
+  CHECK(sizes.status(0, 15) == 1);
+  CHECK(sizes.status(1, 15) == 1);
+  CHECK((sizes.message(0) + sizes.message(1)).find("they go different ways") != std::string::npos);
+
+  StartedRanks options(3, [](AnyCommunicator own) { require_same(own, "options", own.rank() == 2 ? "a" : "b"); });
+  for (std::size_t rank = 0; rank < 3; ++rank) {
+    CHECK(options.status(rank, 15) == 1);
+    CHECK(options.message(rank).find("others on rank 2 than on rank 0") != std::string::npos);
+  }
+}
+
+TEST_CASE("who does not come is named, and who is told of other ranks is refused") {
+  const int port = free_port();
+  CHECK(refuses(ErrorId::rank_failed, "no rank 1, 2",
+                [&] { const Rendezvous made(rank_of(0, 3, port), {.start_seconds = 0.3}); }));
+  CHECK(refuses(ErrorId::rank_failed, "nobody who answers",
+                [&] { const Rendezvous made(rank_of(1, 3, port), {.start_seconds = 0.3}); }));
+  std::thread other([&] { CHECK_THROWS_AS(Rendezvous(rank_of(1, 4, port), {.start_seconds = 5, .grace = 0}), Error); });
+  CHECK(refuses(ErrorId::rank_failed, "rank 1 of 4",
+                [&] { const Rendezvous made(rank_of(0, 2, port), {.start_seconds = 5}); }));
+  other.join();
+}
