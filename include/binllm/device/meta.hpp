@@ -105,8 +105,8 @@ struct Backend<Meta> {
   template <class T>
   static void gemm(Product, View<const T, Meta>, View<const T, Meta>, View<T, Meta>, Write = Write::assign) noexcept {}
   template <class T>
-  static void gemm_add(Product, View<const T, Meta>, View<const T, Meta>, View<const T, Meta>,
-                       View<T, Meta>) noexcept {}
+  static void gemm_add(Product, View<const T, Meta>, View<const T, Meta>, View<const T, Meta>, View<T, Meta>) noexcept {
+  }
 
  private:
   struct Block {
