@@ -270,7 +270,7 @@ void binarize(BinarizeOptions& o) {
   binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
-                                                     learning.forecast());
+                                                     learning.forecast(), o.device.forecast_precision());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),

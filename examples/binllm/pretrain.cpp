@@ -162,7 +162,8 @@ void pretrain(PretrainOptions& o) {
            .parameters = parameters,
            .tokens_per_step = batches.tokens_per_step(),
            .steps = steps,
-           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast()),
+           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast(),
+                                                    o.device.forecast_precision()),
            .resident = resident,
            .learns_from = learning.description()},
           o.device, o.common.json);

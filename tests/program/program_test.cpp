@@ -97,7 +97,7 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   }
   const auto unknown = run(folder, exact, "BINLLM_FORCE_ISA=sse9");
   CHECK(unknown.code == 1);
-  CHECK(unknown.error.find("plain, simd128, neon, avx2, avx512 or amx") != std::string::npos);
+  CHECK(unknown.error.find("plain, simd128, neon, avx2, avx512, avx512-bf16 or amx") != std::string::npos);
   const auto shown = run(folder, "inspect --model " + made + "/packed --json");
   REQUIRE(shown.code == 0);
   CHECK(nlohmann::json::parse(shown.out).at("bits").at("signs_only") == 1);
