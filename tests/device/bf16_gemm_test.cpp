@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "support/instruction_sets.hpp"
 #include "support/tensors.hpp"
 
 #include <doctest/doctest.h>
@@ -12,19 +13,6 @@ using B = Backend<Cpu>;
 namespace {
 
 constexpr std::array<Index, 9> sizes{1, 2, 3, 8, 16, 17, 33, 50, 131};
-
-/// Every instruction set that this processor has, one after the other; at the end the one that was in use.
-template <class Body>
-void on_each_instruction_set(const Body& body) {
-  const InstructionSet at_first = instruction_set();
-  for (const InstructionSet set : instruction_sets) {
-    if (!is_supported(set)) continue;
-    CAPTURE(name_of(set));
-    set_instruction_set(set);
-    body();
-  }
-  set_instruction_set(at_first);
-}
 
 Tensor<bf16> rounded(const Tensor<float>& x, bool transposed = false) {
   const Index rows = x.shape()[0], cols = x.shape()[1];

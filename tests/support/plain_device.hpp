@@ -62,9 +62,10 @@ struct Backend<test::Plain> {
   template <class Reduction, class T, class F, class... Arguments>
   static void row_reduce(Out<T> out, Index cols, F f, Arguments... in) {
     for (Index r = 0; r < out.size(); ++r) {
-      T total = Reduction::template neutral<T>;
-      for (Index c = 0; c < cols; ++c) total = Reduction::combine(total, T(f(in.template load<T>(r, c)...)));
-      out.data[r] = total;
+      using M = master_t<T>;
+      M total = Reduction::template neutral<M>;
+      for (Index c = 0; c < cols; ++c) total = Reduction::combine(total, M(f(in.template load<M>(r, c)...)));
+      out.data[r] = static_cast<T>(total);
     }
   }
   template <class T, class F, class... Arguments>

@@ -152,7 +152,7 @@ struct Backend<Cpu> {
   static void row_reduce(View<T> out, Index cols, F f, In... in) {
     cpu::over_blocks(out.size(), cols, tile_elements / std::max<Index>(cols, 1), cols, [&](const cpu::Block& block) {
       for (Index row = block.row; row < block.row_end; ++row)
-        out.data[row] = cpu::reduce_row<Reduction, T>(row, cols, f, in...);
+        out.data[row] = static_cast<T>(cpu::reduce_row<Reduction, master_t<T>>(row, cols, f, in...));
     });
   }
 
