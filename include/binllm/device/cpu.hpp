@@ -4,6 +4,7 @@
 #include <binllm/core/device.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/device/cpu_formulas.hpp>
+#include <binllm/device/flush_subnormals.hpp>
 #include <binllm/device/gemm/grid.hpp>
 #include <binllm/device/gemm/products.hpp>
 #include <binllm/device/thread_pool.hpp>
@@ -209,7 +210,9 @@ struct Backend<Cpu> {
     }
     const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size(), cpu::tile_rate<T>());
     const auto compute = cpu::gemm_function<T, C>(m, k, left, right);
+    const bool worth_flushing = m * n * k >= Index{1} << 16;
     parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
+      const cpu::FlushSubnormals flush(worth_flushing);
       const Index row = tile / grid.across * grid.height, col = tile % grid.across * grid.width;
       compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, 1, left.from(row, 0),
               right.from(0, col), add, c.data + row * n + col, n, panels);

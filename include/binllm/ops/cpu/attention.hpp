@@ -46,6 +46,7 @@ struct Kernel<Attention, Cpu> {
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Workspace<T> room({1, a.queries, most_keys, a.heads, a.kv_heads, a.head_dim});
     parallel_for(rows * a.heads * tiles, room.bytes(1), [&](Index task, std::byte* memory_of_task) {
+      const cpu::FlushSubnormals flush;
       const cpu::OneSequence<T> one = sequence(task / tiles / a.heads);
       const Tile<T> tile(one.a, 0, task / tiles % a.heads, task % tiles);
       const Index head = tile.h / a.group() * one.head_step;
@@ -73,6 +74,7 @@ struct Kernel<Attention, Cpu> {
     const Index tiles = (a.queries + tile_queries - 1) / tile_queries;
     const Workspace<T> room(a);
     parallel_for(a.batch * a.heads, room.bytes(2) + 2 * room.sums_bytes(), [&](Index task, std::byte* scratch) {
+      const cpu::FlushSubnormals flush;
       const auto p = room.matrix(scratch, 0), dp = room.matrix(scratch, 1);
       void* const panels = room.panels(scratch, 2);
       M* const sums = reinterpret_cast<M*>(scratch + room.bytes(2));

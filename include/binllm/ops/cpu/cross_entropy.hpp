@@ -14,6 +14,7 @@ struct Kernel<CrossEntropyRows, Cpu> {
                       View<M>, View<M> losses) {
     const Index words = logits.cols();
     parallel_for(logits.rows(), [&](Index n) {
+      const cpu::FlushSubnormals flush;
       T* const z = logits.data + n * words;
       const Elements<T> row{z, words};
       const M most = cpu::reduce_row<Max, M>(0, words, formula::Identity{}, row);
