@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # bench_train_step beside PyTorch in one run, turn by turn, so that both meet the same disturbances.
-# usage: bench/compare_torch.sh PROGRAM [--config 1M|4M|A|40M|B] [--mode fp|qat] [--threads N] [--steps K] [--recompute]
+# usage: bench/compare_torch.sh PROGRAM [--config 1M|4M|A|40M|B] [--mode fp|qat] [--precision float32|bf16] [--threads N]
+#                               [--steps K] [--recompute]
 #   PROGRAM      the built bench_train_step, e.g. build/release/bench/bench_train_step
 #   --recompute  is ours alone: PyTorch keeps its activations
-#   ROUNDS       turns of each program (default 3); PYTHON (default /usr/bin/python3) must have torch
-#   TUNED=1      PyTorch takes a second turn, with glibc's allocator told to keep its memory: faster, and larger
+#   ROUNDS       turns of each program (default 3); PYTHON (default python3) must have a current torch (pip install torch)
+#   TUNED=1      PyTorch takes a second turn, with glibc's allocator told to keep its memory: faster at times, and larger
 # Prints every run, then the ratios of the medians over the rounds.
 set -euo pipefail
-program=${1:?usage: compare_torch.sh PROGRAM [--config NAME] [--mode fp|qat] [--threads N] [--steps K] [--recompute]}
+program=${1:?usage: compare_torch.sh PROGRAM [--config NAME] [--mode fp|qat] [--precision P] [--threads N] [--steps K] [--recompute]}
 shift
-python=${PYTHON:-/usr/bin/python3}
+python=${PYTHON:-python3}
 peer=$(dirname "$0")/peers/torch_step.py
 . "$(dirname "$0")/support/needs.sh"
 need_program "$program"
-need_module "$python" torch  # Debian: apt install python3-torch libopenblas0-pthread
+need_module "$python" torch
 theirs=()
 for word in "$@"; do [ "$word" = --recompute ] || theirs+=("$word"); done
 

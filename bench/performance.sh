@@ -5,13 +5,14 @@
 #   ROWS     which rows (default "step memory gemm cross_entropy tiny growth")
 #   ROUNDS   turns of each program (default 3); STEPS, STEPS_B timed steps of a turn (default 5, and 2 for B)
 #   THREADS  of everything that is not said to have one (default 2)
-#   PYTHON   default /usr/bin/python3; rows that need its torch are skipped where it has none, and say so
+#   PYTHON   default python3; rows that need its torch (a current one: pip install torch) are skipped where it has none,
+#            and say so
 #   LOG      a file that keeps every run (default: none)
 set -euo pipefail
 build=${1:?usage: performance.sh BUILD_FOLDER}/bench
 here=$(dirname "$0")
 rows=${ROWS:-step memory gemm cross_entropy tiny growth} rounds=${ROUNDS:-3} threads=${THREADS:-2}
-python=${PYTHON:-/usr/bin/python3}
+python=${PYTHON:-python3}
 log=${LOG:-$(mktemp)}
 [ -n "${LOG:-}" ] || trap 'rm -f "$log"' EXIT
 : >"$log"
@@ -36,35 +37,46 @@ run() {
   echo "$name $json" >>"$log"
 }
 steps_of() { if [ "$1" = B ]; then echo "${STEPS_B:-2}"; else echo "${STEPS:-5}"; fi; }
-ours() {  # name, configuration, mode, steps, more arguments
-  run "$1" "$build/bench_train_step" --config "$2" --mode "$3" --threads "$threads" --steps "$4" "${@:5}"
+# What is trained: CONFIGURATION.MODE.PRECISION
+words_of() { echo --config "${1%%.*}" --mode "$(cut -d. -f2 <<<"$1")" --precision "${1##*.}"; }
+ours() {  # name, what is trained, steps, more arguments
+  # shellcheck disable=SC2046
+  run "$1" "$build/bench_train_step" $(words_of "$2") --threads "$threads" --steps "$3" "${@:4}"
 }
-theirs() {  # name, configuration, mode, steps, what stands before the program
+theirs() {  # name, what is trained, steps, what stands before the program
+  # shellcheck disable=SC2046
   [ -z "$torch" ] ||
-    run "$1" "${@:5}" "$python" "$here/peers/torch_step.py" --config "$2" --mode "$3" --threads "$threads" --steps "$4"
+    run "$1" "${@:4}" "$python" "$here/peers/torch_step.py" $(words_of "$2") --threads "$threads" --steps "$3"
 }
 tuned=(env MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000)
+models="A.fp.float32 A.fp.bf16 A.qat.float32 B.fp.float32 B.fp.bf16 B.qat.float32 B.qat.bf16"
+with_peer="A.fp.float32 A.fp.bf16 B.fp.float32 B.qat.float32 B.qat.bf16"  # each as it is, and with the allocator tuned
+large="A.fp.float32 A.fp.bf16 B.fp.float32 B.qat.float32 B.qat.bf16"  # whose memory is compared
 
 step() {
-  for model in A.fp A.qat B.fp B.qat; do
-    local config=${model%.*} mode=${model#*.}
-    ours "$model" "$config" "$mode" "$(steps_of "$config")"
-    [ $model = A.qat ] || theirs "$model.torch" "$config" "$mode" "$(steps_of "$config")"
-    [ $model != A.fp ] || theirs "$model.tuned" "$config" "$mode" "$(steps_of "$config")" "${tuned[@]}"
+  local model steps
+  for model in $models; do
+    steps=$(steps_of "${model%%.*}")
+    ours "$model" "$model" "$steps"
+    [[ " $with_peer " == *" $model "* ]] || continue
+    theirs "$model.torch" "$model" "$steps"
+    theirs "$model.tuned" "$model" "$steps" "${tuned[@]}"
   done
 }
 memory() {  # the peak is reached in the first steps, and hardly varies: once
-  for model in A.fp B.fp B.qat; do
-    ours "$model.recompute" "${model%.*}" "${model#*.}" 1 --recompute
+  local model
+  for model in $large; do
+    ours "$model.recompute" "$model" 1 --recompute
     if ! wanted step; then
-      ours "$model.peak" "${model%.*}" "${model#*.}" 1
-      theirs "$model.torch.peak" "${model%.*}" "${model#*.}" 1
+      ours "$model.peak" "$model" 1
+      theirs "$model.torch.peak" "$model" 1
     fi
   done
 }
 gemm() {
   for count in 2 1; do
     run "gemm$count" "$build/bench_gemm" --threads $count --rounds 5
+    run "gemm$count.bf16" "$build/bench_gemm" --threads $count --rounds 5 --precision bf16
     [ ! -x "$build/bench_gemm_blas" ] || run "blas$count" "$build/bench_gemm_blas" --threads $count --rounds 3
   done
 }
@@ -74,9 +86,10 @@ cross_entropy() {
 }
 tiny() { run tiny "$build/bench_tiny"; }
 growth() {
-  for config in 1M 4M 40M; do ours "$config.fp" "$config" fp "$(steps_of "$config")"; done
+  local config
+  for config in 1M 4M 40M; do ours "$config.fp.float32" "$config.fp.float32" "$(steps_of "$config")"; done
   if ! wanted step; then
-    for config in A B; do ours "$config.fp" "$config" fp "$(steps_of "$config")"; done
+    for config in A B; do ours "$config.fp.float32" "$config.fp.float32" "$(steps_of "$config")"; done
   fi
 }
 
@@ -109,25 +122,37 @@ def compare(what, ours, peer, field, unit, floor, aim, scale=1.0, inverse=False,
     a, b = median(ours, field) * scale, median(peer, field) * scale
     line(what, f"{a:.{digits}f} {unit}", f"{b:.{digits}f} {unit}", f"{b / a if inverse else a / b:.2f}", floor, aim)
 
+def words_of(model):
+    config, mode, precision = model.split(".")
+    return f"{config}, {'full precision' if mode == 'fp' else 'binary (QAT)'}, {precision}"
+
+def best_peer(model):
+    """PyTorch with the allocator that makes it faster."""
+    peers = [name for name in (model + ".torch", model + ".tuned") if name in runs]
+    return max(peers, key=lambda name: median(name, "tokens_per_second"), default=model + ".torch")
+
 def step():
-    rate = "tokens_per_second", "tokens/s"
-    compare("A, full precision, over PyTorch", "A.fp", "A.fp.torch", *rate, "≥ 1.4", "≥ 1.7")
-    compare("A, full precision, over PyTorch with a tuned allocator", "A.fp", "A.fp.tuned", *rate, "≥ 1.1", "≥ 1.35")
-    compare("B, full precision, over PyTorch", "B.fp", "B.fp.torch", *rate, "≥ 1.25", "≥ 1.45")
-    compare("B, binary (QAT), over PyTorch", "B.qat", "B.qat.torch", *rate, "≥ 1.5", "≥ 1.9")
-    for config, floor, aim in ("A", "≤ 1.05", "≤ 1.02"), ("B", "≤ 1.10", "≤ 1.05"):
-        a, b = median(config + ".qat", "step_ms"), median(config + ".fp", "step_ms")
-        line(f"{config}, binary step over full-precision step", f"{a:.0f} ms", f"{b:.0f} ms", f"{a / b:.2f}", floor, aim)
-    for config, floor, aim in ("A", "≥ 0.55", "≥ 0.70"), ("B", "≥ 0.50", "≥ 0.65"):
-        share, peak = (median(config + ".fp", "fma_peak_" + field) for field in ("share", "gflops"))
-        line(f"{config}, whole step, share of the FMA peak", f"{share * peak:.0f} GFLOP/s", f"{peak:.0f} GFLOP/s",
+    bounds = {"A.fp.float32": ("≥ 1.4", "≥ 1.7"), "A.fp.bf16": ("≥ 1.75", "≥ 2.8"), "B.fp.float32": ("", ""),
+              "B.qat.float32": ("≥ 1.6", "≥ 2.0"), "B.qat.bf16": ("≥ 1.4", "≥ 2.2")}
+    for model, (floor, aim) in bounds.items():
+        compare(words_of(model) + ", over PyTorch", model, best_peer(model), "tokens_per_second", "tokens/s", floor, aim)
+    for config, precision, floor, aim in (("A", "float32", "≤ 1.05", "≤ 1.02"), ("B", "float32", "≤ 1.10", "≤ 1.05"),
+                                          ("B", "bf16", "≤ 1.10", "≤ 1.05")):
+        a, b = (median(f"{config}.{mode}.{precision}", "step_ms") for mode in ("qat", "fp"))
+        line(f"{config}, {precision}, binary step over full-precision step", f"{a:.0f} ms", f"{b:.0f} ms", f"{a / b:.2f}",
+             floor, aim)
+    for model, floor, aim in (("A.fp.float32", "≥ 0.55", "≥ 0.70"), ("B.fp.float32", "≥ 0.50", "≥ 0.65"),
+                              ("A.fp.bf16", "", ""), ("B.fp.bf16", "", "")):
+        share, peak = (median(model, "peak_" + field) for field in ("share", "gflops"))
+        line(f"{words_of(model)}, whole step, share of the peak", f"{share * peak:.0f} GFLOP/s", f"{peak:.0f} GFLOP/s",
              f"{share:.2f}", floor, aim)
 
 def memory():
-    bounds = {"A.fp": ("≤ 0.35", "≤ 0.25", "≤ 0.20"), "B.fp": ("≤ 0.65", "≤ 0.60", "≤ 0.52"),
-              "B.qat": ("≤ 0.40", "≤ 0.35", "≤ 0.31")}
+    bounds = {"A.fp.float32": ("≤ 0.35", "≤ 0.25", "≤ 0.20"), "A.fp.bf16": ("≤ 0.45", "≤ 0.30", ""),
+              "B.fp.float32": ("≤ 0.65", "≤ 0.60", "≤ 0.52"), "B.qat.float32": ("≤ 0.40", "≤ 0.35", "≤ 0.31"),
+              "B.qat.bf16": ("≤ 0.65", "≤ 0.55", "")}
     for model, (floor, aim, recompute_aim) in bounds.items():
-        words = model.replace(".", ", ").replace("fp", "full precision").replace("qat", "binary (QAT)")
+        words = words_of(model)
         ours, peer = (name + ".peak" if name + ".peak" in runs else name for name in (model, model + ".torch"))
         recompute = model + ".recompute"
         share = dict(field="peak_rss_bytes", unit="MB", scale=1e-6)
@@ -141,6 +166,9 @@ def gemm():
     for count, words in ("2", "2 threads"), ("1", "1 thread"):
         share = median("gemm" + count, "mean")
         line(f"matrix products, {words}, share of the FMA peak", f"{share:.2f}", "1", f"{share:.2f}", "≥ 0.75", "≥ 0.80")
+        share, bounds = median(f"gemm{count}.bf16", "mean"), ("≥ 0.5", "≥ 0.7") if count == "1" else ("≥ 0.45", "≥ 0.65")
+        line(f"matrix products in bf16, {words}, share of the peak of their instruction", f"{share:.2f}", "1",
+             f"{share:.2f}", *bounds)
         what = f"the same beside the system's BLAS, {words}"
         if "blas" + count not in runs:
             line(what, "", "skipped: no bench_gemm_blas", "")
@@ -156,7 +184,7 @@ def tiny():
     line("64-64-1 perceptron, all gradients", f"{median('tiny', 'perceptron_us'):.2f} µs", "", "", "≤ 8 µs", "≤ 3 µs")
 
 def growth():
-    found = {c: median(c + ".fp", "parameters_times_tokens_per_second") for c in ("1M", "4M", "A", "40M", "B")}
+    found = {c: median(c + ".fp.float32", "parameters_times_tokens_per_second") for c in ("1M", "4M", "A", "40M", "B")}
     low, high = min(found, key=found.get), max(found, key=found.get)
     line("parameters × tokens/s, 1M to B: smallest over largest", f"{found[low]:.2e} ({low})",
          f"{found[high]:.2e} ({high})", f"{found[low] / found[high]:.2f}", "≥ 0.75", "≥ 0.85")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of its FMA
-// peak. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
+// One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of the
+// peak of its multiplications in that precision. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
 #include <binllm/core/process_memory.hpp>
 #include <binllm/train/forecast.hpp>
 
@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "support/arguments.hpp"
+#include "support/product_peak.hpp"
 #include "support/step.hpp"
 #if defined(BINLLM_WITH_CUDA)
 #include "cuda/step.hpp"
@@ -64,16 +65,17 @@ int gpu_of(const std::string& device, const bl::bench::Arguments& arguments) {
 }
 
 /// What the step will have resident at its peak, on top of what this program has now.
+template <class T>
 std::size_t predicted_bytes(const bl::bench::StepSetting& setting) {
   bl::TrainingOptions options;
   options.batch = setting.batch;
   options.micro_batch = setting.micro_batch;
   options.context = setting.context;
   options.recompute = setting.recompute;
-  const auto forecast =
-      setting.binary
-          ? bl::forecast_training_memory<bl::Llama<float, bl::Cpu, bl::Binary<bl::bench::StepRecipe>>>(setting.model, {}, options)
-          : bl::forecast_training_memory<bl::Llama<float>>(setting.model, {}, options);
+  const auto forecast = setting.binary
+                            ? bl::forecast_training_memory<bl::Llama<T, bl::Cpu, bl::Binary<bl::bench::StepRecipe>>>(
+                                  setting.model, {}, options)
+                            : bl::forecast_training_memory<bl::Llama<T>>(setting.model, {}, options);
   return forecast.total() + bl::resident_bytes();
 }
 
@@ -95,54 +97,61 @@ void on_gpu([[maybe_unused]] const std::string& name, [[maybe_unused]] const bl:
                fmt::arg("start", step.first_step_seconds), fmt::arg("first", step.first_loss),
                fmt::arg("last", step.last_loss));
   };
-  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"device\": \"{device}\", \"precision\": "
-               "\"{precision}\", \"batch\": {batch}, \"context\": {context}, \"recompute\": {recompute}, "
-               "\"parameters\": {parameters}, \"tokens_per_second\": {tokens:.0f}, \"step_ms\": {ms:.3f}, "
-               "\"model_tflops\": {tflops:.1f}, \"peak_gib\": {peak:.3f}, \"first_step_seconds\": {start:.2f}, "
-               "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
-             : "{config} {mode}, {device}, {precision}, {batch} x {context}: {tokens:.0f} tokens/s, {ms:.2f} ms a step, "
-               "{tflops:.0f} model TFLOP/s, peak {peak:.2f} GiB, first step after {start:.1f} s, "
-               "loss {first:.4f} -> {last:.4f}\n");
+  print(json
+            ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"device\": \"{device}\", \"precision\": "
+              "\"{precision}\", \"batch\": {batch}, \"context\": {context}, \"recompute\": {recompute}, "
+              "\"parameters\": {parameters}, \"tokens_per_second\": {tokens:.0f}, \"step_ms\": {ms:.3f}, "
+              "\"model_tflops\": {tflops:.1f}, \"peak_gib\": {peak:.3f}, \"first_step_seconds\": {start:.2f}, "
+              "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
+            : "{config} {mode}, {device}, {precision}, {batch} x {context}: {tokens:.0f} tokens/s, {ms:.2f} ms a step, "
+              "{tflops:.0f} model TFLOP/s, peak {peak:.2f} GiB, first step after {start:.1f} s, "
+              "loss {first:.4f} -> {last:.4f}\n");
 #else
   throw bl::Error(bl::ErrorId::device_missing, "bench_train_step", "--device", "a program built with binllm::cuda",
                   "one built without");
 #endif
 }
 
+template <class T>
 void on_cpu(const std::string& name, const bl::bench::StepSetting& setting, int threads, bool json, bool dry_run,
             double started) {
+  constexpr std::string_view precision = std::is_same_v<T, bl::bf16> ? "bf16" : "float32";
   const std::string_view mode = setting.binary ? "qat" : "fp";
   bl::set_thread_count(threads);
-  const std::size_t predicted = predicted_bytes(setting);
+  const std::size_t predicted = predicted_bytes<T>(setting);
   if (dry_run) {
-    fmt::print("{{\"config\": \"{}\", \"mode\": \"{}\", \"recompute\": {}, \"predicted_bytes\": {}}}\n", name, mode,
-               setting.recompute, predicted);
+    fmt::print(
+        "{{\"config\": \"{}\", \"mode\": \"{}\", \"precision\": \"{}\", \"recompute\": {}, \"predicted_bytes\": {}}}\n",
+        name, mode, precision, setting.recompute, predicted);
     return;
   }
-  const double peak_before = bl::bench::fma_peak(threads);
-  const auto report = bl::bench::measure_step_on<float, bl::Cpu>(setting, started);
-  const double peak = std::max(peak_before, bl::bench::fma_peak(threads)),
+  const double peak_before = bl::bench::product_peak<T>(threads);
+  const auto report = bl::bench::measure_step_on<T, bl::Cpu>(setting, started);
+  const double peak = std::max(peak_before, bl::bench::product_peak<T>(threads)),
                rate = bl::bench::step_operations(setting, report.parameters) / report.step_seconds;
   const double tokens = static_cast<double>(setting.tokens()) / report.step_seconds;
   const auto print = [&](fmt::string_view format) {
-    fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("threads", threads),
-               fmt::arg("recompute", setting.recompute), fmt::arg("parameters", report.parameters),
-               fmt::arg("tokens", tokens), fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
+    fmt::print(fmt::runtime(format), fmt::arg("config", name), fmt::arg("mode", mode), fmt::arg("precision", precision),
+               fmt::arg("threads", threads), fmt::arg("recompute", setting.recompute),
+               fmt::arg("parameters", report.parameters), fmt::arg("tokens", tokens),
+               fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
                fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
                fmt::arg("predicted", predicted), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
                fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
   };
-  print(json ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"threads\": {threads}, \"recompute\": {recompute}, "
-               "\"parameters\": "
-               "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
-               "\"parameters_times_tokens_per_second\": {growth:.4e}, \"step_ms\": {ms:.1f}, \"peak_rss_bytes\": "
-               "{rss}, \"predicted_bytes\": {predicted}, "
-               "\"fma_peak_share\": {share:.3f}, "
-               "\"fma_peak_gflops\": {gflops:.1f}, "
-               "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
-             : "{config} {mode}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes "
-               "({predicted} predicted), {share:.2f} of the FMA peak of {gflops:.0f} GFLOP/s, "
-               "loss {first:.4f} -> {last:.4f}, parameters x tokens/s {growth:.3e}\n");
+  print(json
+            ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"precision\": \"{precision}\", \"threads\": "
+              "{threads}, \"recompute\": {recompute}, "
+              "\"parameters\": "
+              "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
+              "\"parameters_times_tokens_per_second\": {growth:.4e}, \"step_ms\": {ms:.1f}, \"peak_rss_bytes\": "
+              "{rss}, \"predicted_bytes\": {predicted}, "
+              "\"peak_share\": {share:.3f}, "
+              "\"peak_gflops\": {gflops:.1f}, "
+              "\"first_loss\": {first:.5f}, \"last_loss\": {last:.5f}}}\n"
+            : "{config} {mode}, {precision}, {threads} threads: {tokens:.0f} tokens/s, {ms:.0f} ms a step, {rss} bytes "
+              "({predicted} predicted), {share:.2f} of the peak of {gflops:.0f} GFLOP/s, "
+              "loss {first:.4f} -> {last:.4f}, parameters x tokens/s {growth:.3e}\n");
 }
 
 }  // namespace
@@ -153,9 +162,11 @@ int main(int count, char** words) {
       count, words,
       "bench_train_step [--config 1M|4M|A|40M|B|C] [--mode fp|qat] [--device cpu|cuda|cuda:N] [--precision "
       "float32|tf32|bf16] [--threads N] [--steps K] [--batch N] [--micro-batch N] [--context N] [--recompute] [--json] "
-      "[--dry-run]\n  --precision is for GPUs (bf16 by default), --threads and --dry-run for the CPU");
+      "[--dry-run]\n  --precision is bf16 by default on a GPU, float32 on the CPU, which has no tf32; --threads and "
+      "--dry-run for the CPU");
   const std::string name = arguments.text("--config", "A"), mode = arguments.text("--mode", "fp");
-  const std::string device = arguments.text("--device", "cpu"), precision = arguments.text("--precision", "bf16");
+  const std::string device = arguments.text("--device", "cpu"),
+                    precision = arguments.text("--precision", device == "cpu" ? "float32" : "bf16");
   const Named named = setting_named(name, arguments);
   const int gpu = gpu_of(device, arguments);
   const auto number = [&](const char* flag, Index otherwise) {
@@ -173,12 +184,15 @@ int main(int count, char** words) {
   setting.model.max_position_embeddings = setting.context;
   const bool json = arguments.flag("--json"), dry_run = arguments.flag("--dry-run");
   if (mode != "fp" && mode != "qat") arguments.refuse("--mode " + mode);
+  if (gpu < 0 && precision != "float32" && precision != "bf16") arguments.refuse("--precision " + precision);
   arguments.end();
   try {
     if (gpu >= 0) {
       on_gpu(name, setting, gpu, precision, json, started);
+    } else if (precision == "bf16") {
+      on_cpu<bl::bf16>(name, setting, threads, json, dry_run, started);
     } else {
-      on_cpu(name, setting, threads, json, dry_run, started);
+      on_cpu<float>(name, setting, threads, json, dry_run, started);
     }
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

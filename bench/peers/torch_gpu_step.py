@@ -68,7 +68,7 @@ class Layer(nn.Module):
 
 
 class Llama(nn.Module):
-    def __init__(self, setting, sharpness):
+    def __init__(self, setting, sharpness, table_type):
         super().__init__()
         vocabulary, dim, layers, heads, kv_heads, hidden, _, context = setting
         self.table = nn.Embedding(vocabulary, dim)
@@ -77,8 +77,8 @@ class Llama(nn.Module):
         self.norm = nn.RMSNorm(dim, eps=1e-5)
         size = dim // heads
         angle = torch.outer(torch.arange(context).float(), 10000.0 ** (torch.arange(0, size, 2).float() / -size))
-        self.register_buffer("cosine", angle.cos().bfloat16(), persistent=False)
-        self.register_buffer("sine", angle.sin().bfloat16(), persistent=False)
+        self.register_buffer("cosine", angle.cos().to(table_type), persistent=False)
+        self.register_buffer("sine", angle.sin().to(table_type), persistent=False)
 
     def forward(self, ids, targets):
         h = self.table(ids)
@@ -100,7 +100,7 @@ def main():
     torch.manual_seed(0)
     setting = SETTINGS[options.config]
     with torch.device("cuda"):
-        model = Llama(setting, 2.0 if options.mode == "qat" else None)
+        model = Llama(setting, 2.0 if options.mode == "qat" else None, torch.bfloat16)
         ids = torch.randint(setting[0], (setting[6], setting[7]))
     targets = ids.roll(-1, 1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.01, fused=True)

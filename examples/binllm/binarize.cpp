@@ -315,8 +315,9 @@ void binarize(BinarizeOptions& o) {
   o.ranks.require_same(config);
   if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
-    const auto forecast = binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
-                                                     learning.forecast(), o.ranks.forecast());
+    const auto forecast =
+        binllm::forecast_quantised(c, format.name, format.words, training, validation, model.family(),
+                                   learning.forecast(), o.ranks.forecast(), o.device.forecast_precision());
     DryRun dry{.config = c,
                .parameters = forecast.parameters,
                .tokens_per_step = batches.tokens_per_step(),

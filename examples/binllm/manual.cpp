@@ -80,8 +80,8 @@ a wrong command or flag
 .SH ENVIRONMENT
 .TP
 BINLLM_FORCE_ISA
-instruction set of packed products: plain, avx2, avx512 or amx, on ARM64 plain or neon, in place of the best one of
-the processor
+instruction set of packed products and of products of bf16: plain, avx2, avx512, avx512-bf16 or amx, on ARM64 plain or
+neon, in place of the best one of the processor
 .SH SEE ALSO
 The pages of the documentation, docs/index.md of the source: what each command reads, writes and prints.
 )";

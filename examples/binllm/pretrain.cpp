@@ -169,8 +169,8 @@ void pretrain(PretrainOptions& o) {
            .parameters = parameters,
            .tokens_per_step = batches.tokens_per_step(),
            .steps = steps,
-           .training =
-               binllm::forecast_pretraining(c, training, validation, family, learning.forecast(), o.ranks.forecast()),
+           .training = binllm::forecast_pretraining(c, training, validation, family, learning.forecast(),
+                                                    o.ranks.forecast(), o.device.forecast_precision()),
            .resident = resident,
            .learns_from = learning.description(),
            .ranks = o.ranks.forecast()},

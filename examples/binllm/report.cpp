@@ -115,7 +115,7 @@ void print_json(const DryRun& run, const DeviceChoice& device) {
   }
   line["resident_bytes"] = run.resident;
   line["predicted_peak_bytes"] = run.peak();
-  line["forecast_of"] = "cpu, float32";
+  line["forecast_of"] = fmt::format("cpu, {}", to_string(device.forecast_precision()));
   device.add_to(line);
   if (device.chosen.gpu) line["free_gpu_bytes"] = device.chosen.gpu->free_bytes;
   fmt::print("{}\n", line.dump());

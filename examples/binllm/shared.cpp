@@ -55,11 +55,14 @@ binllm::Precision precision_named(const std::string& name) {
 void DeviceChoice::apply() {
   const std::optional<int> index = gpu_index(device);
   const binllm::Precision wanted = precision_named(precision);
-  if (!index && wanted != binllm::Precision::float32) {
-    throw Error(ErrorId::config_inconsistent, "binllm", "--precision", "float32 on the CPU, or --device cuda",
+  if (!index && wanted == binllm::Precision::tf32) {
+    throw Error(ErrorId::config_inconsistent, "binllm", "--precision", "float32 or bf16 on the CPU, or --device cuda",
                 precision);
   }
-  if (!index) return;
+  if (!index) {
+    chosen.precision = wanted;
+    return;
+  }
   try {
     chosen = binllm::AnyDevice::on_gpu(*index, wanted);
   } catch (const Error& error) {  // in the words of the command line
@@ -68,7 +71,8 @@ void DeviceChoice::apply() {
 }
 
 std::string DeviceChoice::description() const {
-  if (!chosen.gpu) return fmt::format("{} threads", binllm::thread_pool().size());
+  const bool half = chosen.precision == binllm::Precision::bf16;
+  if (!chosen.gpu) return fmt::format("{} threads{}", binllm::thread_pool().size(), half ? ", bf16" : "");
   return fmt::format("{} ({:.1f} GB), {}", chosen.gpu->name, static_cast<double>(chosen.gpu->total_bytes) / 1e9,
                      precision);
 }

@@ -68,12 +68,16 @@ struct DeviceChoice {
   static void visit(V&& v, Self& self) {
     v("device", self.device, "where to compute: cpu, cuda or cuda:N", any);
     v("precision", self.precision,
-      "float32; on a GPU also tf32 (products on tensor cores) or bf16 (parameters stay float)", any);
+      "float32, or bf16 (parameters stay float); on a GPU also tf32 (products on tensor cores)", any);
   }
   /// Before any work. Errors: unknown_name; config_inconsistent for a precision that the device does not have;
   /// device_missing.
   void apply();
-  /// "2 threads" or "NVIDIA H200 (150.1 GB), bf16".
+  /// Of the CPU's forecast, which stands for a GPU too.
+  [[nodiscard]] binllm::Precision forecast_precision() const {
+    return chosen.gpu ? binllm::Precision::float32 : chosen.precision;
+  }
+  /// "2 threads", "2 threads, bf16" or "NVIDIA H200 (150.1 GB), bf16".
   [[nodiscard]] std::string description() const;
   /// Adds "device" and "precision".
   void add_to(Json& object) const;

@@ -33,10 +33,10 @@ BEGIN {
   base = "core"
   sees["core"] = ""
   sees["policy"] = sees["tokenizer"] = base
-  sees["device"] = base
-  sees["interop"] = base " device"
-  sees["simd"] = sees["device"] " device"
-  sees["autodiff"] = sees["simd"] " simd"
+  sees["simd"] = base
+  sees["device"] = base " simd"
+  sees["interop"] = sees["device"] " device"
+  sees["autodiff"] = sees["device"] " device"
   sees["ops"] = sees["autodiff"] " autodiff policy"
   sees["packed"] = sees["ops"] " ops"
   sees["nn"] = sees["packed"] " packed"

@@ -97,7 +97,7 @@ TEST_CASE("pretrain, binarize, evaluate, generate and inspect on the built-in st
   }
   const auto unknown = run(folder, exact, "BINLLM_FORCE_ISA=sse9");
   CHECK(unknown.code == 1);
-  CHECK(unknown.error.find("plain, simd128, neon, avx2, avx512 or amx") != std::string::npos);
+  CHECK(unknown.error.find("plain, simd128, neon, avx2, avx512, avx512-bf16 or amx") != std::string::npos);
   const auto shown = run(folder, "inspect --model " + made + "/packed --json");
   REQUIRE(shown.code == 0);
   CHECK(nlohmann::json::parse(shown.out).at("bits").at("signs_only") == 1);
@@ -599,7 +599,6 @@ TEST_CASE("devices and precisions: what there is not is refused, never replaced"
     refused(" --device cuda:", "E303", "cpu, cuda or cuda:N");
     refused(" --device cuda:-1", "E303", "cpu, cuda or cuda:N");
     refused(" --precision half", "E303", "float32, tf32 or bf16");
-    refused(" --precision bf16", "E302", "--device cuda");
     refused(" --precision tf32", "E302", "--device cuda");
     refused(" --device cuda:1000", "E601", "wanted a");
     CHECK_FALSE(fs::exists(never));
@@ -633,6 +632,49 @@ double nll_of(const TemporaryFolder& folder, const std::string& arguments) {
   return nlohmann::json::parse(judged.out).at("nll").get<double>();
 }
 }  // namespace
+
+TEST_CASE("in bf16 on the CPU every command gives what it gives in float32, to the roundings of 8 bits") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), made = (folder / "run").string();
+  const auto pretrain = [&](const char* name, const std::string& more) {
+    const auto trained = run(folder, "pretrain --built-in --tokens 4096 --valid-windows 4 --checkpoint-every 8 --out " +
+                                         (folder / name).string() + tiny + more);
+    INFO(trained.error);
+    REQUIRE(trained.code == 0);
+  };
+  pretrain("model", "");
+  pretrain("half", " --precision bf16");
+  pretrain("again", " --precision bf16 --threads 1");
+  const std::string half = (folder / "half").string();
+  const double wanted = nll_of(folder, model), own = nll_of(folder, half);
+  CHECK(own == doctest::Approx(wanted).epsilon(3e-2));
+  CHECK(nll_of(folder, (folder / "again").string()) == own);
+  CHECK(nll_of(folder, model + " --precision bf16") == doctest::Approx(wanted).epsilon(1e-2));
+  REQUIRE(fs::remove(folder / "again/checkpoints/pretrain-32.safetensors"));  // the last eight steps once more
+  pretrain("again", " --resume --precision bf16");
+  CHECK(nll_of(folder, (folder / "again").string()) == own);
+
+  const auto binarized =
+      run(folder, "binarize --model " + model + " --built-in --tokens 4096 --batch 4 --context 32 --chunks 4 " +
+                      "--channel-scale-steps 3 --valid-windows 20 --precision bf16 --json --out " + made);
+  INFO(binarized.error);
+  REQUIRE(binarized.code == 0);
+  const auto results = nlohmann::json::parse(binarized.out).at("results");
+  CHECK(results.back().at("model") == "packed");
+  CHECK(results.back().at("nll").get<double>() ==
+        doctest::Approx(nll_of(folder, made + "/packed --activations float")).epsilon(1e-2));
+  CHECK(run(folder, "generate --max-tokens 4 --prompt 'One day' --precision bf16 --model " + model)
+            .out.starts_with("One day"));
+  const auto forecast = [&](const std::string& precision) {
+    return nlohmann::json::parse(run(folder, "pretrain --dry-run --json --built-in --tokens 4096 --out " +
+                                                 (folder / "never").string() + tiny + " --precision " + precision)
+                                     .out);
+  };
+  const auto in_half = forecast("bf16"), in_float = forecast("float32");
+  CHECK(in_half.at("forecast_of") == "cpu, bf16");
+  CHECK(in_half.at("forecast").at("activations") < in_float.at("forecast").at("activations"));
+  CHECK(in_half.at("forecast").at("weights") == in_float.at("forecast").at("weights"));
+}
 
 TEST_CASE("on a GPU every command gives what it gives on the CPU") {
   const TemporaryFolder folder;

@@ -2,6 +2,7 @@
 /// A device of the tests: every service is the loop that one would write first, one element at a time, in order, on one
 /// thread. No kernel is specialised for it, so what runs on it are the definitions.
 #pragma once
+#include <binllm/core/bf16.hpp>
 #include <binllm/device/kernel.hpp>
 
 #include <array>
@@ -42,7 +43,7 @@ struct Backend<test::Plain> {
   static void map(Target<T> out, F f, Arguments... in) {
     for (Index r = 0; r < out.rows; ++r) {
       for (Index c = 0; c < out.cols; ++c) {
-        const T value = f(in.template load<T>(r, c)...);
+        const master_t<T> value = f(in.template load<master_t<T>>(r, c)...);
         write<mode>(out.data[r * out.stride + c], value, out.fresh);
       }
     }
@@ -51,7 +52,7 @@ struct Backend<test::Plain> {
   static void map(std::array<Target<T>, count> outs, F f, Arguments... in) {
     for (Index r = 0; r < outs[0].rows; ++r) {
       for (Index c = 0; c < outs[0].cols; ++c) {
-        const std::array<T, count> values = f(in.template load<T>(r, c)...);
+        const std::array<master_t<T>, count> values = f(in.template load<master_t<T>>(r, c)...);
         for (std::size_t k = 0; k < count; ++k) {
           if (outs[k].data != nullptr) write<mode>(outs[k].data[r * outs[k].stride + c], values[k], outs[k].fresh);
         }
@@ -61,9 +62,10 @@ struct Backend<test::Plain> {
   template <class Reduction, class T, class F, class... Arguments>
   static void row_reduce(Out<T> out, Index cols, F f, Arguments... in) {
     for (Index r = 0; r < out.size(); ++r) {
-      T total = Reduction::template neutral<T>;
-      for (Index c = 0; c < cols; ++c) total = Reduction::combine(total, T(f(in.template load<T>(r, c)...)));
-      out.data[r] = total;
+      using M = master_t<T>;
+      M total = Reduction::template neutral<M>;
+      for (Index c = 0; c < cols; ++c) total = Reduction::combine(total, M(f(in.template load<M>(r, c)...)));
+      out.data[r] = static_cast<T>(total);
     }
   }
   template <class T, class F, class... Arguments>
@@ -86,8 +88,8 @@ struct Backend<test::Plain> {
         dtable.data[ids.data[n] * dy.cols() + c] += static_cast<U>(dy.data[n * dy.cols() + c]);
     }
   }
-  template <class T>
-  static void gemm(Product product, In<T> a, In<T> b, Out<T> c, Write mode = Write::assign) {
+  template <class T, class C>
+  static void gemm(Product product, In<T> a, In<T> b, Out<C> c, Write mode = Write::assign) {
     const bool a_transposed = product == Product::tn, b_transposed = product == Product::nt;
     const Index rows = a_transposed ? a.cols() : a.rows(), cols = b_transposed ? b.rows() : b.cols();
     const Index inner = a_transposed ? a.rows() : a.cols();
@@ -95,9 +97,9 @@ struct Backend<test::Plain> {
     const Index b_step = b_transposed ? 1 : cols, b_col = b_transposed ? inner : 1;
     for (Index i = 0; i < rows; ++i) {
       for (Index j = 0; j < cols; ++j) {
-        T sum = 0;
+        master_t<T> sum = 0;
         for (Index k = 0; k < inner; ++k) sum += a.data[i * a_row + k * a_step] * b.data[k * b_step + j * b_col];
-        c.data[i * cols + j] = mode == Write::assign ? sum : c.data[i * cols + j] + sum;
+        write<Write::accumulate>(c.data[i * cols + j], sum, mode == Write::assign);
       }
     }
   }
@@ -109,8 +111,8 @@ struct Backend<test::Plain> {
 
  private:
   template <Write mode, class T>
-  static void write(T& target, T value, bool fresh) {
-    target = mode == Write::assign || fresh ? value : target + value;
+  static void write(T& target, master_t<T> value, bool fresh) {
+    target = static_cast<T>(mode == Write::assign || fresh ? value : target + value);
   }
 };
 static_assert(Device<test::Plain>);

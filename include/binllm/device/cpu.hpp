@@ -4,10 +4,11 @@
 #include <binllm/core/device.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/device/cpu_formulas.hpp>
+#include <binllm/device/flush_subnormals.hpp>
 #include <binllm/device/gemm/grid.hpp>
-#include <binllm/device/gemm/serial.hpp>
+#include <binllm/device/gemm/products.hpp>
 #include <binllm/device/thread_pool.hpp>
-#include <binllm/device/unit_build.hpp>
+#include <binllm/simd/unit_build.hpp>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -152,7 +153,7 @@ struct Backend<Cpu> {
   static void row_reduce(View<T> out, Index cols, F f, In... in) {
     cpu::over_blocks(out.size(), cols, tile_elements / std::max<Index>(cols, 1), cols, [&](const cpu::Block& block) {
       for (Index row = block.row; row < block.row_end; ++row)
-        out.data[row] = cpu::reduce_row<Reduction, T>(row, cols, f, in...);
+        out.data[row] = static_cast<T>(cpu::reduce_row<Reduction, master_t<T>>(row, cols, f, in...));
     });
   }
 
@@ -172,7 +173,10 @@ struct Backend<Cpu> {
   static void gather_rows(View<const std::int32_t> ids, View<const U> table, View<T> y) {
     const Index height = tile_elements / std::max<Index>(y.cols(), 1);
     cpu::over_blocks(ids.size(), y.cols(), height, y.cols(), [&](const cpu::Block& block) {
-      for (Index n = block.row; n < block.row_end; ++n) y.row(n) = table.row(ids.data[n]).template cast<T>();
+      for (Index n = block.row; n < block.row_end; ++n) {
+        cpu::map_block<Write::assign>(std::array{Target<T>(y.middle_rows(n, 1))}, {0, 1, 0, y.cols()},
+                                      formula::Identity{}, elements(table.middle_rows(ids.data[n], 1)));
+      }
     });
   }
   /// dtable[ids[n], :] += dy[n, :], n in order for every column, so that equal ids add up in fixed order.
@@ -181,31 +185,36 @@ struct Backend<Cpu> {
     const Index rows = ids.size(), narrow = tile_elements / std::max<Index>(rows, 1);
     const Index width = std::max<Index>(pack_width, (narrow + pack_width - 1) / pack_width * pack_width);
     cpu::over_blocks(rows, dtable.cols(), rows, width, [&](const cpu::Block& block) {
-      const Index count = block.col_end - block.col;
       for (Index n = 0; n < rows; ++n) {
-        dtable.row(ids.data[n]).segment(block.col, count) += dy.row(n).segment(block.col, count).template cast<U>();
+        cpu::map_block<Write::accumulate>(std::array{Target<U>(dtable.middle_rows(ids.data[n], 1))},
+                                          {0, 1, block.col, block.col_end}, formula::Identity{},
+                                          elements(dy.middle_rows(n, 1)));
       }
     });
   }
 
   // ---- matrix products
-  /// c = a b (or c += a b) with the factors transposed as `product` says; all leading dimensions count as rows.
-  template <class T>
-  static void gemm(Product product, View<const T> a, View<const T> b, View<T> c, Write write = Write::assign) {
+  /// c = a b (or c += a b) with the factors transposed as `product` says; all leading dimensions count as rows. Factors of
+  /// bf16 are added up in float, and c holds either.
+  template <class T, class C>
+  static void gemm(Product product, View<const T> a, View<const T> b, View<C> c, Write write = Write::assign) {
     const bool add = write == Write::accumulate;
     const Index m = product == Product::tn ? a.cols() : a.rows();
     const Index k = product == Product::tn ? a.rows() : a.cols();
     const Index n = product == Product::nt ? b.rows() : b.cols();
     const cpu::Operand<T> left{a.data, a.cols(), product == Product::tn};
     const cpu::Operand<T> right{b.data, b.cols(), product == Product::nt};
-    if (cpu::foreign_product<T> != nullptr && m * n * k >= cpu::foreign_product_from) {
-      return cpu::foreign_product<T>(m, n, k, left, right, add, c.data);
+    if constexpr (std::is_same_v<T, C>) {
+      if (cpu::foreign_product<T> != nullptr && m * n * k >= cpu::foreign_product_from)
+        return cpu::foreign_product<T>(m, n, k, left, right, add, c.data);
     }
-    const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size());
-    const auto compute = cpu::gemm_function(m, k, left, right);
+    const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size(), cpu::tile_rate<T>());
+    const auto compute = cpu::gemm_function<T, C>(m, k, left, right);
+    const bool worth_flushing = m * n * k >= Index{1} << 16;
     parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
+      const cpu::FlushSubnormals flush(worth_flushing);
       const Index row = tile / grid.across * grid.height, col = tile % grid.across * grid.width;
-      compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, T(1), left.from(row, 0),
+      compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, 1, left.from(row, 0),
               right.from(0, col), add, c.data + row * n + col, n, panels);
     });
   }

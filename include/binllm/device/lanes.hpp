@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: MIT
-/// The part of a pack that lies at the end of a row. Loads and selections are written on Eigen's packets: a pack whose
-/// address is taken leaves the registers, there and in the loop that it comes from.
+/// Packs and memory: the part of a pack that lies at the end of a row, and packs of floats that memory holds as bf16.
+/// Loads and selections are written on Eigen's packets: a pack whose address is taken leaves the registers, there and in
+/// the loop that it comes from.
 #pragma once
+#include <binllm/core/bf16.hpp>
 #include <binllm/core/formula.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 // A packet as a template argument loses attributes that only packets in memory need; here none is stored.
@@ -61,19 +66,70 @@ struct Packets {
     if constexpr (piece > 1) copy<piece / 2>(to, from, count);
   }
 };
+
+/// Registers of floats from bf16 in memory, and back: rounded as the conversion of one number is, NaN included.
+template <int lane_count = Eigen::internal::packet_traits<float>::size>
+struct Bf16Lanes : Packets<float, lane_count> {
+  using Packet = typename Packets<float, lane_count>::Packet;
+
+  [[nodiscard]] static Packet load(const bf16* from) {
+    Vector<std::uint16_t> narrow;
+    std::memcpy(&narrow, from, sizeof(narrow));
+    return std::bit_cast<Packet>(__builtin_convertvector(narrow, Vector<std::uint32_t>) << 16);
+  }
+  [[nodiscard]] static Packet load_part(const bf16* from, Index count) {
+    bf16 lanes[lane_count] = {};
+    for (Index lane = 0; lane < count; ++lane) lanes[lane] = from[lane];
+    return load(lanes);
+  }
+  static void store(bf16* to, const Packet& packet, Index count = lane_count) {
+    const auto bits = std::bit_cast<Vector<std::uint32_t>>(packet);
+    const auto rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
+    const auto nan = std::bit_cast<Vector<std::uint32_t>>((bits & 0x7fffffffu) > 0x7f800000u);
+    const auto narrow = __builtin_convertvector((nan & 0x7fc0u) | (~nan & rounded), Vector<std::uint16_t>);
+    if (count >= lane_count) return static_cast<void>(std::memcpy(to, &narrow, sizeof(narrow)));
+    bf16 lanes[lane_count];
+    std::memcpy(lanes, &narrow, sizeof(narrow));
+    for (Index lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
+  }
+
+ private:
+  template <class X>
+  struct VectorOf {
+    typedef X type __attribute__((vector_size(lane_count * sizeof(X))));
+  };
+  template <class X>
+  using Vector = typename VectorOf<X>::type;
+};
+
+/// How packs of M lie in memory that holds them as Stored: one as the other, or floats as bf16.
+template <class M, class Stored>
+using PacketsInMemory = std::conditional_t<std::is_same_v<Stored, bf16>, Bf16Lanes<>, Packets<M>>;
 }  // namespace detail
 
+/// A pack of numbers, which memory may hold in fewer bits.
+template <class X, class Stored>
+[[nodiscard]] X whole_lanes(const Stored* from) {
+  if constexpr (std::is_same_v<Stored, formula::lane_t<X>>) {
+    return Eigen::Map<const X>(from);
+  } else {
+    X lanes;
+    using P = detail::PacketsInMemory<formula::lane_t<X>, Stored>;
+    P::each([&](Index first) { Eigen::internal::pstoreu(lanes.data() + first, P::load(from + first)); });
+    return lanes;
+  }
+}
 /// 0 < count < pack_width numbers as a pack; what stands in the lanes after them has no meaning.
-template <class X>
-[[nodiscard]] X first_lanes(const formula::lane_t<X>* from, Index count) {
-  using P = detail::Packets<formula::lane_t<X>>;
+template <class X, class Stored>
+[[nodiscard]] X first_lanes(const Stored* from, Index count) {
+  using P = detail::PacketsInMemory<formula::lane_t<X>, Stored>;
   if (count == 1) return X::Constant(*from);
   X lanes;
   P::each([&](Index first) {
     const Index some = count - first;
-    P::store(lanes.data() + first, some >= P::size ? P::load(from + first)
-                                   : some > 0      ? P::load_part(from + first, some)
-                                                   : P::constant(0));
+    Eigen::internal::pstoreu(lanes.data() + first, some >= P::size ? P::load(from + first)
+                                                   : some > 0      ? P::load_part(from + first, some)
+                                                                   : P::constant(0));
   });
   return lanes;
 }
@@ -90,14 +146,15 @@ template <class T>
   return kept;
 }
 /// The first `count` lanes go to memory.
-template <class T>
-void store_lanes(T* to, const Pack<T>& lanes, Index count) {
-  using P = detail::Packets<T>;
-  if (count == 1) return static_cast<void>(*to = lanes[0]);
+template <class Stored>
+void store_lanes(Stored* to, const Pack<master_t<Stored>>& lanes, Index count = pack_width) {
+  using M = master_t<Stored>;
+  using P = detail::PacketsInMemory<M, Stored>;
+  if (count == 1) return static_cast<void>(*to = static_cast<Stored>(lanes[0]));
   P::each([&](Index first) {
     const Index some = count - first;
     if (some <= 0) return;
-    P::store(to + first, P::load(lanes.data() + first), some);
+    P::store(to + first, detail::Packets<M>::load(lanes.data() + first), some);
   });
 }
 

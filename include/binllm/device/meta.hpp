@@ -102,11 +102,11 @@ struct Backend<Meta> {
   static void gather_rows(View<const std::int32_t, Meta>, View<const U, Meta>, View<T, Meta>) noexcept {}
   template <class T, class U>
   static void scatter_add_rows(View<const std::int32_t, Meta>, View<const T, Meta>, View<U, Meta>) noexcept {}
+  template <class T, class C>
+  static void gemm(Product, View<const T, Meta>, View<const T, Meta>, View<C, Meta>, Write = Write::assign) noexcept {}
   template <class T>
-  static void gemm(Product, View<const T, Meta>, View<const T, Meta>, View<T, Meta>, Write = Write::assign) noexcept {}
-  template <class T>
-  static void gemm_add(Product, View<const T, Meta>, View<const T, Meta>, View<const T, Meta>,
-                       View<T, Meta>) noexcept {}
+  static void gemm_add(Product, View<const T, Meta>, View<const T, Meta>, View<const T, Meta>, View<T, Meta>) noexcept {
+  }
 
  private:
   struct Block {

@@ -75,7 +75,7 @@ struct Elements {
   template <class X>
   [[nodiscard]] constexpr X load(Index row, Index col) const {
     if constexpr (formula::is_pack<X>) {
-      return Eigen::Map<const X>(data + row * stride + col);
+      return whole_lanes<X>(data + row * stride + col);
     } else {
       return static_cast<X>(data[row * stride + col]);
     }
@@ -105,7 +105,7 @@ struct PerColumn {
   template <class X>
   [[nodiscard]] constexpr X load(Index, Index col) const {
     if constexpr (formula::is_pack<X>) {
-      return Eigen::Map<const X>(data + col);
+      return whole_lanes<X>(data + col);
     } else {
       return static_cast<X>(data[col]);
     }

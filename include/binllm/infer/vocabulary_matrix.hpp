@@ -117,4 +117,4 @@ class VocabularyMatrix {
 
 }  // namespace binllm
 
-#include <binllm/infer/cuda/vocabulary_matrix.hpp>
+#include <binllm/infer/rounded_vocabulary.hpp>

@@ -33,14 +33,14 @@ template <class F, class T, class Device>
   }
 }
 
-/// Stored forms compute on the host, and where they say so: elsewhere a model of one runs with the weights that it stands
-/// for.
-template <class F, class Device>
-inline constexpr bool has_layers = F::trainable || std::is_same_v<Device, Cpu>;
-template <class F, class Device>
-requires requires { F::template multiplies_on<Device>; }
-inline constexpr bool has_layers<F, Device> =
-    F::trainable || std::is_same_v<Device, Cpu> || F::template multiplies_on<Device>;
+/// Stored forms compute on the host in float, and where they say so: elsewhere a model of one runs with the weights that
+/// it stands for.
+template <class F, class T, class Device>
+inline constexpr bool has_layers = F::trainable || (std::is_same_v<Device, Cpu> && std::is_same_v<T, float>);
+template <class F, class T, class Device>
+requires(!std::is_same_v<Device, Cpu> && requires {
+  F::template multiplies_on<Device>;
+}) inline constexpr bool has_layers<F, T, Device> = F::trainable || F::template multiplies_on<Device>;
 
 template <std::size_t unit, std::size_t units, class T, class Device>
 struct FormatUnit {
@@ -58,7 +58,7 @@ struct FormatTable {
                                                        bool float_activations) {
     FormatPointer<T, Device> made;
     const auto make = [&]<class F>() {
-      if constexpr (has_layers<F, Device>) made = make_format<F, T, Device>(words);
+      if constexpr (has_layers<F, T, Device>) made = make_format<F, T, Device>(words);
     };
     if (!any_type<CommonFormats>([&]<class F>() { return F::name == name; })) return made;
     if (float_activations) {

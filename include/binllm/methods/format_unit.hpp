@@ -13,7 +13,7 @@ FormatPointer<T, Device> FormatUnit<unit, units, T, Device>::named(std::string_v
     const auto at = [&]<std::size_t k>() {
       if constexpr (k % units == unit) {
         using F = TypeAt<k, MethodFormats>;
-        if constexpr (has_layers<F, Device>) {
+        if constexpr (has_layers<F, T, Device>) {
           if (name == F::name) made = make_format<F, T, Device>(words);
         }
       }

@@ -15,8 +15,8 @@ namespace binllm {
 /// What config.json says of a format beside its name, such as {"estimator", "vanilla"}.
 using FormatWords = std::map<std::string, std::string>;
 
-/// The shipped format of that name, for models that compute in T on a device: float on the CPU and on Meta, float and
-/// bf16 on a GPU. Activations are those of packed signs. Errors: unknown_name, also for a format that the device has no
+/// The shipped format of that name, for models that compute in T on a device: float and bf16 on
+/// the CPU, on Meta and on a GPU. Activations are those of packed signs. Errors: unknown_name, also for a format that the device has no
 /// layers of; config_invalid for a word that is missing; those of the kind's `named`.
 template <class T, class Device>
 [[nodiscard]] AnyKind<T, Device> format_named(std::string_view name, const FormatWords& words,

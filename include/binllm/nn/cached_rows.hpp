@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// Keys or values of one layer as a cache keeps them: as the model computes, or in fewer bits.
 #pragma once
+#include <binllm/core/dtype.hpp>
 #include <binllm/core/tensor.hpp>
 #include <binllm/device/assign.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace binllm {
 
@@ -17,15 +19,21 @@ namespace binllm {
 /// for each token and head, max |x| / 127.
 using CachePrecision = VocabularyPrecision;
 
+/// Whether a cache may hold fewer bits than the model computes in.
+template <class T, class Device>
+inline constexpr bool reduces_cache = host_accessible<Device>&& std::is_same_v<T, master_t<T>>;
+
 template <class T, class Device>
 class CachedRows {
  public:
   /// `shape` (sequences, KV, capacity, D). Errors: option_out_of_range for fewer bits on a device whose memory the host
-  /// does not read.
+  /// does not read, or of a model that computes in bf16.
   CachedRows(const Shape& shape, CachePrecision precision) : shape_(shape), precision_(precision) {
-    if (precision != CachePrecision::float32 && !host_accessible<Device>)
-      throw Error(ErrorId::option_out_of_range, "KeyValueCache", "precision", "float on this device",
-                  name_of(precision));
+    if (precision != CachePrecision::float32 && !reduces_cache<T, Device>)
+      throw Error(
+          ErrorId::option_out_of_range, "KeyValueCache", "precision",
+          host_accessible<Device> ? "float, which is bf16 in a model that computes in bf16" : "float on this device",
+          name_of(precision));
     switch (precision) {
       case CachePrecision::float32:
         values_ = Tensor<T, Device>(shape);
@@ -64,7 +72,7 @@ class CachedRows {
       for (Index h = 0; h < heads; ++h)
         K::forward(Elements<T>{fresh.data + h * dim, heads * dim},
                    Target<T>(to + h * capacity * dim, tokens, dim, dim));
-    } else if constexpr (host_accessible<Device>) {
+    } else if constexpr (reduces_cache<T, Device>) {
       for (Index t = 0; t < tokens; ++t)
         for (Index h = 0; h < heads; ++h) reduce(fresh.data + (t * heads + h) * dim, at + h * capacity + t);
     }
@@ -77,7 +85,7 @@ class CachedRows {
       T* const data = values_.view().data;
       Kernel<StridedCopy, Device>::forward(Elements<T>{data + from * heads * of_head, of_head},
                                            Target<T>(data + to * heads * of_head, heads, tokens * shape_[3], of_head));
-    } else if constexpr (host_accessible<Device>) {
+    } else if constexpr (reduces_cache<T, Device>) {
       copy_heads(halves_, from, to, tokens);
       copy_heads(bytes_, from, to, tokens);
       copy_heads(scale_, from, to, tokens);
@@ -120,7 +128,7 @@ template <class T, class Device>
 [[nodiscard]] Variable<T, Device> cached_attention(const CachedAttention& a, Variable<T, Device> q,
                                                    const CachedRows<T, Device>& keys,
                                                    const CachedRows<T, Device>& values) {
-  if constexpr (host_accessible<Device>) {
+  if constexpr (reduces_cache<T, Device>) {
     if (keys.precision() == CachePrecision::bfloat16) return cached_attention(a, q, keys.halves(), values.halves());
     if (keys.precision() == CachePrecision::int8) return cached_attention(a, q, keys.integers(), values.integers());
   }

@@ -54,7 +54,7 @@ struct Attention {
 
 template <>
 inline constexpr bool cuda::shipped<Attention> = true;
-/// One head at a time, with its whole matrix of scores as working memory: the definition.
+/// One head at a time, with its whole matrix of scores as working memory: the definition. All of it is in M = master_t<T>.
 template <class Device>
 struct GenericKernel<Attention, Device> {
   using B = Backend<Device>;
@@ -62,16 +62,16 @@ struct GenericKernel<Attention, Device> {
     return 2 * a.queries * a.keys + 3 * (a.queries + a.keys) * a.head_dim + a.queries;
   }
 
-  template <class T>
+  template <class T, class M>
   static void forward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v,
-                      View<T, Device> memory, View<T, Device> lse, View<T, Device> y) {
+                      View<M, Device> memory, View<M, Device> lse, View<T, Device> y) {
     for (Index b = 0; b < a.batch; ++b) {
       for (Index h = 0; h < a.heads; ++h) {
-        const Head<T> head(a, memory, b, h);
+        const Head<M> head(a, memory, b, h);
         head.load(q, k, v);
-        const View<T, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
+        const View<M, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
         B::gemm(Product::nt, read(head.q), read(head.k), head.p);
-        B::map(head.p, Attention::Scores<T>{head.scale}, elements(head.p), CausalMask<T>{a.offset()});
+        B::map(head.p, Attention::Scores<M>{head.scale}, elements(head.p), CausalMask<M>{a.offset()});
         B::template row_reduce<Max>(head.row, a.keys, formula::Identity{}, elements(head.p));
         B::template row_reduce<Sum>(row_lse, a.keys, Softmax::Exponential{}, elements(head.p), per_row(head.row));
         B::map(row_lse, Softmax::LogSum{}, elements(row_lse), elements(head.row));
@@ -83,25 +83,25 @@ struct GenericKernel<Attention, Device> {
   }
 
   /// `y` is what forward gave.
-  template <class T>
+  template <class T, class M>
   static void backward(const Attention& a, View<const T, Device> q, View<const T, Device> k, View<const T, Device> v,
-                       View<const T, Device>, View<const T, Device> lse, View<const T, Device> dy,
-                       View<T, Device> memory, Into<T, Device> to_q, Into<T, Device> to_k, Into<T, Device> to_v) {
+                       View<const T, Device>, View<const M, Device> lse, View<const T, Device> dy,
+                       View<M, Device> memory, Into<T, Device> to_q, Into<T, Device> to_k, Into<T, Device> to_v) {
     const View<T, Device> dq = to_q.zeroed(), dk = to_k.zeroed(), dv = to_v.zeroed();
     for (Index b = 0; b < a.batch; ++b) {
       for (Index h = 0; h < a.heads; ++h) {
-        const Head<T> head(a, memory, b, h);
+        const Head<M> head(a, memory, b, h);
         head.load(q, k, v);
         head.gather(dy, a.query_at(b, h), a.heads, head.dy);
-        const View<const T, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
+        const View<const M, Device> row_lse(lse.data + (b * a.heads + h) * a.queries, Shape{a.queries});
         B::gemm(Product::nt, read(head.q), read(head.k), head.p);
-        B::map(head.p, Attention::Scores<T>{head.scale}, elements(head.p), CausalMask<T>{a.offset()});
+        B::map(head.p, Attention::Scores<M>{head.scale}, elements(head.p), CausalMask<M>{a.offset()});
         B::map(head.p, Softmax::Exponential{}, elements(head.p), per_row(row_lse));
         B::gemm(Product::tn, read(head.p), read(head.dy), head.dkv);
         if (dv) head.template store<Write::accumulate>(head.dkv, dv, a.key_at(b, h / a.group()), a.kv_heads);
         B::gemm(Product::nt, read(head.dy), read(head.v), head.dp);
         B::template row_reduce<Sum>(head.row, a.keys, Multiply{}, elements(head.p), elements(head.dp));
-        B::map(head.dp, Attention::ScoreGradient<T>{head.scale}, elements(head.p), elements(head.dp),
+        B::map(head.dp, Attention::ScoreGradient<M>{head.scale}, elements(head.p), elements(head.dp),
                per_row(head.row));
         B::gemm(Product::nn, read(head.dp), read(head.k), head.y);
         if (dq) head.template store<Write::accumulate>(head.y, dq, a.query_at(b, h), a.heads);
@@ -113,18 +113,18 @@ struct GenericKernel<Attention, Device> {
 
  private:
   /// The working memory of one head, and the moves between it and the interleaved heads.
-  template <class T>
+  template <class M>
   struct Head {
     const Attention& a;
     Index b, h;
-    T scale;
-    View<T, Device> p, dp, q, y, dy, k, v, dkv, row;
+    M scale;
+    View<M, Device> p, dp, q, y, dy, k, v, dkv, row;
 
-    Head(const Attention& attention, View<T, Device> memory, Index row_index, Index head_index)
-        : a(attention), b(row_index), h(head_index), scale(T(1) / std::sqrt(static_cast<T>(attention.head_dim))) {
-      T* next = memory.data;
+    Head(const Attention& attention, View<M, Device> memory, Index row_index, Index head_index)
+        : a(attention), b(row_index), h(head_index), scale(M(1) / std::sqrt(static_cast<M>(attention.head_dim))) {
+      M* next = memory.data;
       const auto take = [&](Shape shape) {
-        const View<T, Device> view(next, shape);
+        const View<M, Device> view(next, shape);
         next += shape.size();
         return view;
       };
@@ -133,16 +133,18 @@ struct GenericKernel<Attention, Device> {
       k = take({a.keys, a.head_dim}), v = take({a.keys, a.head_dim}), dkv = take({a.keys, a.head_dim});
       row = take({a.queries});
     }
-    void gather(View<const T, Device> from, Index at, Index heads, View<T, Device> to) const {
+    template <class T>
+    void gather(View<const T, Device> from, Index at, Index heads, View<M, Device> to) const {
       B::map(to, formula::Identity{}, Elements<T>{from.data + at, heads * a.head_dim});
     }
+    template <class T>
     void load(View<const T, Device> all_q, View<const T, Device> all_k, View<const T, Device> all_v) const {
       gather(all_q, a.query_at(b, h), a.heads, q);
       gather(all_k, a.key_at(b, h / a.group()), a.kv_heads, k);
       gather(all_v, a.key_at(b, h / a.group()), a.kv_heads, v);
     }
-    template <Write mode>
-    void store(View<T, Device> from, View<T, Device> to, Index at, Index heads) const {
+    template <Write mode, class T>
+    void store(View<M, Device> from, View<T, Device> to, Index at, Index heads) const {
       B::template map<mode>(Target<T>(to.data + at, from.rows(), a.head_dim, heads * a.head_dim), formula::Identity{},
                             elements(from));
     }
@@ -165,9 +167,9 @@ template <class T, class Device>
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
   const auto memory = working<master_t<T>>({Kernel<Attention, Device>::workspace(a)});
   const auto lse = saved<master_t<T>>(q.tape(), {a.batch, a.heads, a.queries});
-  return operation<Attention>("attention", q.shape(), forward(a, q, k, v, memory, filled(lse)),
-                              backward(a, q, k, v, result_value, lse, result_gradient, memory, incoming(q), incoming(k),
-                                       incoming(v)));
+  return operation<Attention>(
+      "attention", q.shape(), forward(a, q, k, v, memory, filled(lse)),
+      backward(a, q, k, v, result_value, lse, result_gradient, memory, incoming(q), incoming(k), incoming(v)));
 }
 
 }  // namespace binllm

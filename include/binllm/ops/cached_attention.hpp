@@ -40,17 +40,18 @@ struct GenericKernel<CachedAttention, Device> {
     const Attention one = group_of(a, a.most_keys());
     return 2 * queries_of(one) + one.heads * one.queries + K::workspace(one);
   }
-  template <class T>
+  template <class T, class M>
   static void forward(const CachedAttention& a, View<const T, Device> q, View<const T, Device> keys,
-                      View<const T, Device> values, View<T, Device> memory, View<T, Device> y) {
+                      View<const T, Device> values, View<M, Device> memory, View<T, Device> y) {
     const Index width = a.heads * a.head_dim;
     for (Index b = 0; b < a.rows; ++b) {
       const Attention one = group_of(a, a.keys(b));
       const Index group_width = one.heads * one.head_dim;
-      const View<T, Device> few(memory.data, Shape{1, one.queries, group_width});
-      const View<T, Device> result(few.data + few.size(), few.shape);
-      const View<T, Device> lse(result.data + few.size(), Shape{1, one.heads, one.queries});
-      const View<T, Device> room(lse.data + lse.size(), Shape{K::workspace(one)});
+      const Shape shape{1, one.queries, group_width};
+      const auto in_memory = [&](Index first) { return reinterpret_cast<T*>(memory.data + first); };
+      const View<T, Device> few(in_memory(0), shape), result(in_memory(shape.size()), shape);
+      const View<M, Device> lse(memory.data + 2 * shape.size(), Shape{1, one.heads, one.queries});
+      const View<M, Device> room(lse.data + lse.size(), Shape{K::workspace(one)});
       const auto in_cache = [&](View<const T, Device> all, Index kv) {
         const Index head = (a.sequence[b] * a.kv_heads + kv) * a.capacity * a.head_dim;
         return View<const T, Device>(all.data + head, Shape{1, one.keys, a.head_dim});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// Which instructions the kernels of the packed product use: chosen once, when the program runs, whatever flags it was
-/// compiled with.
+/// Which instructions the kernels of packed products and of products of bf16 use: chosen once, when the program runs,
+/// whatever flags it was compiled with.
 #pragma once
 #include <binllm/core/error.hpp>
 
@@ -21,19 +21,21 @@ namespace binllm {
 
 /// In order of preference, least first. Each includes those before it of the same kind of processor.
 enum class InstructionSet : std::uint8_t {
-  plain,    ///< C++ alone
-  simd128,  ///< WebAssembly; a program has it or not from when it is compiled (-msimd128)
-  neon,     ///< ARM64, all of them
-  avx2,     ///< with FMA: x86-64-v3
-  avx512,   ///< F, BW, DQ, VL, VBMI and VNNI: Ice Lake, Zen 4 and later
-  amx,      ///< avx512 with AMX int8 and bf16 tiles: Sapphire Rapids and later
+  plain,        ///< C++ alone
+  simd128,      ///< WebAssembly; a program has it or not from when it is compiled (-msimd128)
+  neon,         ///< ARM64, all of them
+  avx2,         ///< with FMA: x86-64-v3
+  avx512,       ///< F, BW, DQ, VL, VBMI and VNNI: Ice Lake and later
+  avx512_bf16,  ///< avx512 with BF16: Zen 4, Sapphire Rapids and later
+  amx,          ///< avx512_bf16 with AMX int8 and bf16 tiles: Sapphire Rapids and later
 };
-inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionSet::simd128, InstructionSet::neon,
-                                             InstructionSet::avx2,  InstructionSet::avx512,  InstructionSet::amx};
+inline constexpr std::array instruction_sets{
+    InstructionSet::plain,  InstructionSet::simd128,     InstructionSet::neon, InstructionSet::avx2,
+    InstructionSet::avx512, InstructionSet::avx512_bf16, InstructionSet::amx};
 
 [[nodiscard]] constexpr std::string_view name_of(InstructionSet set) noexcept {
-  constexpr std::array<std::string_view, instruction_sets.size()> names{"plain", "simd128", "neon",
-                                                                        "avx2",  "avx512",  "amx"};
+  constexpr std::array<std::string_view, instruction_sets.size()> names{"plain",  "simd128",     "neon", "avx2",
+                                                                        "avx512", "avx512-bf16", "amx"};
   return names[static_cast<std::size_t>(set)];
 }
 
@@ -42,7 +44,8 @@ inline constexpr std::array instruction_sets{InstructionSet::plain, InstructionS
   for (const InstructionSet set : instruction_sets) {
     if (name_of(set) == name) return set;
   }
-  throw Error(ErrorId::unknown_name, "instruction_set", argument, "plain, simd128, neon, avx2, avx512 or amx", name);
+  throw Error(ErrorId::unknown_name, "instruction_set", argument,
+              "plain, simd128, neon, avx2, avx512, avx512-bf16 or amx", name);
 }
 
 namespace detail {
@@ -86,7 +89,7 @@ namespace detail {
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   const bool look_up = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
   if (!(vectors && look_up)) return InstructionSet::avx2;
-  return InstructionSet::avx512;
+  return __builtin_cpu_supports("avx512bf16") ? InstructionSet::avx512_bf16 : InstructionSet::avx512;
 #elif defined(__wasm_simd128__)
   return InstructionSet::simd128;
 #elif defined(__aarch64__)
@@ -106,7 +109,7 @@ namespace detail {
 /// The best set that this processor and its operating system have.
 [[nodiscard]] inline InstructionSet best_instruction_set() noexcept {
 #if defined(__x86_64__)
-  static const InstructionSet best = detail::best_vector_set() == InstructionSet::avx512 && detail::has_amx()
+  static const InstructionSet best = detail::best_vector_set() == InstructionSet::avx512_bf16 && detail::has_amx()
                                          ? InstructionSet::amx
                                          : detail::best_vector_set();
   return best;

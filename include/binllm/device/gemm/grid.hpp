@@ -7,21 +7,28 @@
 
 namespace binllm::cpu {
 
+/// Cuts of a product fall on edges of register tiles, which do so many multiplications in a cycle.
+struct TileRate {
+  Index rows, cols;
+  double multiplications;
+};
+
 /// How a product is cut into tiles for threads: in the shape that should end first. The cut may follow the number of
 /// threads, since no tile changes a bit.
 struct ProductGrid {
   Index height, width, down = 1, across = 1;
 
-  ProductGrid(Index m, Index n, Index k, bool left_transposed, bool right_transposed, int threads)
+  ProductGrid(Index m, Index n, Index k, bool left_transposed, bool right_transposed, int threads, const TileRate& rate)
       : height(m), width(n) {
-    constexpr Index small = Index(1) << 18, rows = 8, cols = 48;  // cuts fall on edges of register tiles
+    constexpr Index small = Index(1) << 18;
     if (threads == 1 || m * n * k < small) return;
     double least = std::numeric_limits<double>::infinity();
     for (Index d = 1; d <= threads; ++d) {
-      const Index h = part(m, d, rows), w = part(n, (threads + d - 1) / d, cols);
+      const Index h = part(m, d, rate.rows), w = part(n, (threads + d - 1) / d, rate.cols);
       const Index tiles = parts(m, h) * parts(n, w), rounds = (tiles + threads - 1) / threads;
       // Cycles of a tile for each step along k: multiplications, and copies of the two factors.
-      const double tile = static_cast<double>(h * w) / 28 + static_cast<double>(w) * (right_transposed ? 1.2 : 0.6) +
+      const double tile = static_cast<double>(h * w) / rate.multiplications +
+                          static_cast<double>(w) * (right_transposed ? 1.2 : 0.6) +
                           static_cast<double>(h) * (left_transposed ? 0.8 : 0.5);
       if (static_cast<double>(rounds) * tile >= least) continue;
       least = static_cast<double>(rounds) * tile;

@@ -94,24 +94,4 @@ class SerialGemm {
   }
 };
 
-/// Bytes of panels with which one thread computes any product of at most these extents.
-template <class T>
-[[nodiscard]] std::size_t gemm_bytes(Index m, Index n, Index k) {
-  return SerialGemm<T>::bytes(m, n, k);
-}
-
-/// What computes c(m, n) = alpha a(m, k) b(k, n), or += with `add`, on the calling thread:
-///   function(m, n, k, alpha, a, b, add, c, c_stride, panels)
-/// All tiles of a product are computed by the function of the whole.
-template <class T>
-[[nodiscard]] auto gemm_function(Index m, Index k, const Operand<T>& a, const Operand<T>& b) {
-  return is_thin(m, k, a, b) ? &gemm_thin<T> : &SerialGemm<T>::run;
-}
-/// A product on the calling thread; `panels` holds gemm_bytes<T> of these extents or larger ones.
-template <class T>
-void gemm_serial(Index m, Index n, Index k, T alpha, Operand<T> a, Operand<T> b, bool add, T* c, Index c_stride,
-                 void* panels) {
-  gemm_function(m, k, a, b)(m, n, k, alpha, a, b, add, c, c_stride, panels);
-}
-
 }  // namespace binllm::cpu

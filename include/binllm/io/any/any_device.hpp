@@ -12,7 +12,7 @@ namespace binllm {
 enum class Precision {
   float32,
   tf32,  ///< products on a GPU's tensor cores: factors rounded to 11 bits, sums in float
-  bf16   ///< on a GPU: activations in bf16, products on tensor cores with sums in float
+  bf16   ///< activations in bf16, sums of products in float; on a GPU on its tensor cores
 };
 [[nodiscard]] std::string_view to_string(Precision precision) noexcept;
 
@@ -22,7 +22,7 @@ struct Gpu {
   std::size_t total_bytes = 0, free_bytes = 0;
 };
 
-/// The CPU in float32, or what `on_gpu` returned.
+/// The CPU, in float32 or bf16, or what `on_gpu` returned.
 struct AnyDevice {
   Precision precision = Precision::float32;
   std::optional<Gpu> gpu{};

@@ -6,7 +6,7 @@ namespace binllm {
 namespace {
 
 const detail::AnyModels& models_of(const AnyDevice& device) {
-  return device.gpu ? detail::models_of_gpu(device.precision) : detail::models_of_cpu();
+  return device.gpu ? detail::models_of_gpu(device.precision) : detail::models_of_cpu(device.precision);
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ FormatWords RecipeNames::words() const {
 
 void check_folder(const std::filesystem::path& folder) {
   check_model_path(folder);
-  detail::models_of_cpu().check(folder);
+  detail::models_of_cpu(Precision::float32).check(folder);
 }
 
 AnyModel AnyModel::open(const std::filesystem::path& folder, const OpenOptions& options) {

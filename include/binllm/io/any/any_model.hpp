@@ -171,11 +171,13 @@ struct LossForecast {
   TeacherCachePointer cache{};
 };
 
-/// What `pretrain` takes for a model of this configuration and family, on the CPU in float32. Errors: unknown_name.
+/// What `pretrain` takes for a model of this configuration and family, on the CPU in that precision, where tf32 counts as
+/// float32. Errors: unknown_name.
 [[nodiscard]] MemoryForecast forecast_pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation = nullptr,
                                                   std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                                  const LossForecast& loss = {}, const RanksForecast& ranks = {});
+                                                  const LossForecast& loss = {}, const RanksForecast& ranks = {},
+                                                  Precision precision = Precision::float32);
 
 /// What both stages take.
 struct RecipeForecast {
@@ -186,11 +188,13 @@ struct RecipeForecast {
                                                 const FormatWords& words, const TrainingOptions& options,
                                                 const TokenStream* validation = nullptr,
                                                 std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                                const LossForecast& loss = {}, const RanksForecast& ranks = {});
+                                                const LossForecast& loss = {}, const RanksForecast& ranks = {},
+                                                Precision precision = Precision::float32);
 /// The same of a binary model.
 [[nodiscard]] RecipeForecast forecast_recipe(const ModelConfig& config, const RecipeNames& recipe,
                                              const TrainingOptions& options, const TokenStream* validation = nullptr,
                                              std::string_view family = TypeAt<0, ShippedFamilies>::name,
-                                             const LossForecast& loss = {}, const RanksForecast& ranks = {});
+                                             const LossForecast& loss = {}, const RanksForecast& ranks = {},
+                                             Precision precision = Precision::float32);
 
 }  // namespace binllm

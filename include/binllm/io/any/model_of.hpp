@@ -38,10 +38,11 @@ class ModelOf final : public AnyModel::Interface {
  public:
   using Model = ErasedModel<A, T, Device>;
   using HostModel = ErasedModel<A, float, Cpu>;
-  static constexpr bool on_host = std::is_same_v<Device, Cpu>;
+  /// Where folders are read, and every form has a product of its own.
+  static constexpr bool on_host = std::is_same_v<Model, HostModel>;
 
   explicit ModelOf(Model&& model) : model_(std::move(model)) {}
-  /// A stored model on a device that has no product of its own for the form computes with the restored weights, or, where
+  /// A stored model where its form has no product of its own computes with the restored weights, or, where
   /// no single weight stands for a layer, as the kind that trains it. It is saved as it was.
   ModelOf(Model&& restored, HostModel&& stored) : model_(std::move(restored)), stored_(std::move(stored)) {}
 
@@ -51,7 +52,7 @@ class ModelOf final : public AnyModel::Interface {
       return std::make_unique<ModelOf>(std::move(host));
     } else if (trains(host.format)) {
       return std::make_unique<ModelOf>(moved<T, Device>(host));
-    } else if (host.format.chosen->multiplies_on_gpus()) {
+    } else if (!std::is_same_v<Device, Cpu> && host.format.chosen->multiplies_on_gpus()) {
       return std::make_unique<ModelOf>(moved<T, Device>(host, float_activations), std::move(host));
     } else {
       const auto kind = host.format.chosen->one_weight() ? std::nullopt : trainable_format(host.format);
@@ -173,11 +174,12 @@ class ModelOf final : public AnyModel::Interface {
 template <class A, class T, class Device>
 auto FamilyOn<A, T, Device>::open(const std::filesystem::path& folder, const ModelDescription& description,
                                   const std::string& activations) -> Made {
-  constexpr bool on_host = std::is_same_v<Device, Cpu>;
+  constexpr bool on_host = ModelOf<A, T, Device>::on_host, on_gpu = !std::is_same_v<Device, Cpu>;
   const bool floats = wants_float(activations, !on_host);
   auto host = load_as<ErasedModel<A, float, Cpu>>(folder, description, format_of_folder(description, floats));
-  if (!on_host && !floats && !trains(host.format) && !host.format.chosen->multiplies_on_gpus())
-    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations", "float for this format on a GPU",
+  if (!on_host && !floats && !trains(host.format) && !(on_gpu && host.format.chosen->multiplies_on_gpus()))
+    throw Error(ErrorId::option_out_of_range, "AnyModel", "activations",
+                on_gpu ? "float for this format on a GPU" : "float for a model that computes in bf16",
                 Int8Activations::name);
   return ModelOf<A, T, Device>::placed(std::move(host), floats);
 }

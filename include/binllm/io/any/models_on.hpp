@@ -77,7 +77,8 @@ struct AnyModels {
   /// What check_folder does.
   virtual void check(const std::filesystem::path& folder) const = 0;
 };
-[[nodiscard]] const AnyModels& models_of_cpu();
+/// In float32 or bf16.
+[[nodiscard]] const AnyModels& models_of_cpu(Precision precision);
 /// Errors: device_missing in a program without CUDA.
 [[nodiscard]] const AnyModels& models_of_gpu(Precision precision);
 
@@ -110,14 +111,15 @@ struct ModelsOn final : AnyModels {
 };
 
 /// The loss of a forecast, on Meta.
-[[nodiscard]] ChosenLoss<float, Meta> loss_on_meta(const LossForecast& loss);
+template <class T>
+[[nodiscard]] ChosenLoss<T, Meta> loss_on_meta(const LossForecast& loss);
 
-/// The forecasts of one family.
-template <class A>
+/// The forecasts of one family, for models that compute in T.
+template <class A, class T>
 struct FamilyForecast {
   [[nodiscard]] static Index parameters(const ModelConfig& config);
   /// A model of it that teaches on Meta.
-  [[nodiscard]] static TeacherPointer<float, Meta> teacher(const ModelConfig& config);
+  [[nodiscard]] static TeacherPointer<T, Meta> teacher(const ModelConfig& config);
   [[nodiscard]] static MemoryForecast pretraining(const ModelConfig& config, const TrainingOptions& options,
                                                   const TokenStream* validation, const LossForecast& loss,
                                                   const RanksForecast& ranks);

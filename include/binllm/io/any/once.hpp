@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// What does not depend on the family: the ops that all or several families use. It is compiled once, in once.cpp, and
-/// not again in the units of each family. (Layers of formats are compiled in units of binllm::methods.)
+/// What does not depend on the family: the ops that all or several families use. It is compiled once, in once.cpp and
+/// once_bf16.cpp, and not again in the units of each family. (Layers of formats are compiled in units of binllm::methods.)
 #pragma once
 #include <binllm/infer/vocabulary_matrix.hpp>
 #include <binllm/models/channel_search.hpp>
@@ -11,6 +11,7 @@
 namespace binllm {
 
 using FloatVariable = Variable<float>;
+using Bf16Variable = Variable<bf16>;
 
 extern template FloatVariable add(FloatVariable, FloatVariable);
 extern template FloatVariable attention(FloatVariable, FloatVariable, FloatVariable, Index, Index);
@@ -26,8 +27,21 @@ extern template FloatVariable swiglu(FloatVariable, FloatVariable);
 extern template FloatVariable cached_attention(const CachedAttention&, FloatVariable, View<const float>,
                                                View<const float>);
 extern template FloatVariable transient_linear(FloatVariable, SignWeightOf<float, Cpu>);
+extern template Bf16Variable add(Bf16Variable, Bf16Variable);
+extern template Bf16Variable attention(Bf16Variable, Bf16Variable, Bf16Variable, Index, Index);
+extern template FloatVariable cross_entropy(Bf16Variable, FloatVariable, View<const std::int32_t>);
+extern template Bf16Variable embedding<bf16>(View<const std::int32_t>, FloatVariable);
+extern template Bf16Variable layer_norm(Bf16Variable, FloatVariable, FloatVariable, double);
+extern template Bf16Variable linear(Bf16Variable, FloatVariable);
+extern template Bf16Variable linear(Bf16Variable, FloatVariable, Bf16Variable);
+extern template Bf16Variable multiply(Bf16Variable, Bf16Variable);
+extern template Bf16Variable rms_norm(Bf16Variable, FloatVariable, double);
+extern template Bf16Variable rotary(Bf16Variable, const RotaryTable<float, Cpu>&, Index, Index);
+extern template Bf16Variable swiglu(Bf16Variable, Bf16Variable);
+extern template Bf16Variable cached_attention(const CachedAttention&, Bf16Variable, View<const bf16>, View<const bf16>);
 extern template class AdamW<float>;
 extern template class VocabularyMatrix<float, Cpu>;
+extern template class RoundedVocabulary<bf16, Cpu>;
 extern template class GlobalNorm<float>;
 
 }  // namespace binllm

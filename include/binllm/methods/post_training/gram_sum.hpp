@@ -34,11 +34,11 @@ struct GenericKernel<GramSum, Device> {
 /// Of the CPU: the tiles on and above the diagonal, each added up where it was multiplied.
 template <>
 struct Kernel<GramSum, Cpu> {
-  template <class T>
-  static void forward(View<const T> x, View<T>, View<double> sum) {
+  template <class T, class M>
+  static void forward(View<const T> x, View<M>, View<double> sum) {
     const Index n = x.cols(), size = n >= 1536 ? 384 : 96, tiles = (n + size - 1) / size;
     const Index rows = std::min(GramSum::chunk, x.rows());
-    const std::size_t tile_bytes = static_cast<std::size_t>(size * size) * sizeof(T);
+    const std::size_t tile_bytes = static_cast<std::size_t>(size * size) * sizeof(M);
     for (Index first = 0; first < x.rows(); first += rows) {
       const Index deep = std::min(rows, x.rows() - first);
       const T* const from = x.data + first * n;
@@ -48,9 +48,9 @@ struct Kernel<GramSum, Cpu> {
                      while ((j + 1) * (j + 2) / 2 <= tile) ++j;
                      const Index row = (tile - j * (j + 1) / 2) * size, col = j * size;
                      const Index height = std::min(size, n - row), width = std::min(size, n - col);
-                     T* const product = reinterpret_cast<T*>(memory);
-                     cpu::gemm_serial<T>(height, width, deep, T(1), {from + row, n, true}, {from + col, n, false},
-                                         false, product, width, memory + tile_bytes);
+                     M* const product = reinterpret_cast<M*>(memory);
+                     cpu::gemm_serial<T>(height, width, deep, 1, {from + row, n, true}, {from + col, n, false}, false,
+                                         product, width, memory + tile_bytes);
                      for (Index i = 0; i < height; ++i) {
                        double* const to = sum.data + (row + i) * n + col;
                        for (Index k = 0; k < width; ++k) to[k] += static_cast<double>(product[i * width + k]);

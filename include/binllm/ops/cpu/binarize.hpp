@@ -21,7 +21,8 @@ struct Kernel<Binarize<E, S>, Cpu> {
     return by_group(scale.traits()) ? 0 : Generic::workspace(scale, weight);
   }
 
-  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, Out wb) {
+  template <class C>
+  static void forward(const E& estimator, const S& scale, In w, In learned, const double* t, Out memory, View<C> wb) {
     const ScaleTraits traits = scale.traits();
     if (!by_group(traits)) return generic([&](auto k) { k.forward(estimator, scale, w, learned, t, memory, wb); });
     if constexpr (may_be_by_group) {
@@ -29,13 +30,14 @@ struct Kernel<Binarize<E, S>, Cpu> {
       const At at = prepared(estimator, static_cast<T>(*t));
       groups.each([&](Index i) {
         const Group group = groups[i];
-        Rows::forward(at, group.row(group.factor, nullptr, groups.at(wb, i)));
+        Rows::forward(at, group.row(group.factor, static_cast<const C*>(nullptr), groups.at(wb, i)));
       });
     }
   }
 
-  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, In g, Out memory, Out dw,
-                       Out dlearned) {
+  template <class C>
+  static void backward(const E& estimator, const S& scale, In w, In learned, const double* t, View<const C> g,
+                       Out memory, Out dw, Out dlearned) {
     const ScaleTraits traits = scale.traits();
     if (!by_group(traits))
       return generic([&](auto k) { k.backward(estimator, scale, w, learned, t, g, memory, dw, dlearned); });
@@ -46,7 +48,7 @@ struct Kernel<Binarize<E, S>, Cpu> {
       const bool through_scale = traits.analytic && traits.attached && dw;
       groups.each([&](Index i) {
         const Group group = groups[i];
-        const EstimatorRow<T> row = group.row(group.gain, groups.at(g, i), dw ? groups.at(dw, i) : nullptr);
+        const EstimatorRow<T, C> row = group.row(group.gain, groups.at(g, i), dw ? groups.at(dw, i) : nullptr);
         if (!dlearned && !through_scale) {
           if (dw) Rows::backward(at, row);
           return;
@@ -80,7 +82,8 @@ struct Kernel<Binarize<E, S>, Cpu> {
   struct Group : ScaleGroup<T> {
     const T *w, *next;
     Index size;
-    [[nodiscard]] EstimatorRow<T> row(T times, const T* g, T* out) const {
+    template <class C, class O>
+    [[nodiscard]] EstimatorRow<T, C, O> row(T times, const C* g, O* out) const {
       return {.w = w, .next = next, .g = g, .size = size, .reciprocal = this->reciprocal, .factor = times, .out = out};
     }
   };
@@ -127,7 +130,8 @@ struct Kernel<Binarize<E, S>, Cpu> {
   };
 
   /// dW += sgn(w) * amount: what flows through S_a.
-  [[gnu::flatten]] static void add_sign(const EstimatorRow<T>& row, T amount) {
+  template <class C>
+  [[gnu::flatten]] static void add_sign(const EstimatorRow<T, C>& row, T amount) {
     Index c = 0;
     for (; c + pack_width <= row.size; c += pack_width) {
       const Pack<T> w = Eigen::Map<const Pack<T>>(row.w + c);

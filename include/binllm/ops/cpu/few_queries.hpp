@@ -33,7 +33,8 @@ struct OneSequence {
   const T* q;
   const Stored *keys, *values;
   Index key_step, head_step;  ///< from one key to the next, from one key-value head to the next
-  T *lse, *y;
+  master_t<T>* lse;
+  T* y;
   const float *key_factors = nullptr, *value_factors = nullptr;
 };
 

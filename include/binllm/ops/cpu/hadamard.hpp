@@ -12,14 +12,16 @@ struct Kernel<Hadamard, Cpu> {
   static Index workspace(Index) { return 0; }
   template <class T>
   static void forward(View<const T> x, Index block, View<T>, View<T> y) {
-    transform(x, block, [&](Index first, Index count, const T* result) { std::copy_n(result, count, y.data + first); });
+    transform(x, block, [&](Index first, Index count, const master_t<T>* result) {
+      for (Index i = 0; i < count; ++i) y.data[first + i] = static_cast<T>(result[i]);
+    });
   }
   template <class T>
   static void backward(View<const T> dy, Index block, View<T>, Into<T, Cpu> dx) {
     if (!dx) return;
     if (dx.fresh) return forward(dy, block, {}, dx.view);
-    transform(dy, block, [&](Index first, Index count, const T* result) {
-      for (Index i = 0; i < count; ++i) dx.view.data[first + i] += result[i];
+    transform(dy, block, [&](Index first, Index count, const master_t<T>* result) {
+      for (Index i = 0; i < count; ++i) dx.view.data[first + i] = static_cast<T>(dx.view.data[first + i] + result[i]);
     });
   }
 
@@ -27,10 +29,11 @@ struct Kernel<Hadamard, Cpu> {
   /// Calls write(first, count, result) for each block.
   template <class T, class Write>
   static void transform(View<const T> x, Index block, const Write& write) {
-    const auto entry = static_cast<T>(1 / std::sqrt(static_cast<double>(block)));
+    using M = master_t<T>;
+    const auto entry = static_cast<M>(1 / std::sqrt(static_cast<double>(block)));
     const Index blocks = x.size() / block, at_once = std::max<Index>(1, Backend<Cpu>::tile_elements / block);
     parallel_for((blocks + at_once - 1) / at_once, [&](Index tile) {
-      T values[largest_hadamard_block];
+      M values[largest_hadamard_block];
       for (Index k = tile * at_once; k < std::min(blocks, (tile + 1) * at_once); ++k) {
         for (Index i = 0; i < block; ++i) values[i] = entry * x.data[k * block + i];
         stages(values, block, std::integer_sequence<Index, 1, 2, 4, 8, 16, 32, 64>{});

@@ -10,14 +10,14 @@ struct Kernel<RmsNorm, Cpu> {
   /// One row of partial sums of dw for each tile.
   static Index workspace(const Shape& x) { return tiles(x) * x.cols(); }
 
-  template <class T>
-  static void forward(View<const T> x, View<const T> w, T epsilon, View<T> inverse, View<T> y) {
+  template <class T, class M>
+  static void forward(View<const T> x, View<const M> w, std::type_identity_t<M> epsilon, View<M> inverse, View<T> y) {
     const Index cols = x.cols();
-    const RmsNorm::Inverse<T> root{static_cast<T>(cols), epsilon};
+    const RmsNorm::Inverse<M> root{static_cast<M>(cols), epsilon};
     const std::array out{Target<T>(y)};
     over_tiles(x.shape, [&](Index, Index first, Index last) {
       for (Index row = first; row < last; ++row) {
-        inverse.data[row] = root(cpu::reduce_row<Sum, T>(row, cols, RmsNorm::Square{}, elements(x)));
+        inverse.data[row] = root(cpu::reduce_row<Sum, M>(row, cols, RmsNorm::Square{}, elements(x)));
         cpu::map_block<Write::assign>(out, {row, row + 1, 0, cols}, RmsNorm::Product3{}, elements(x), per_column(w),
                                       per_row(inverse));
       }
@@ -25,24 +25,34 @@ struct Kernel<RmsNorm, Cpu> {
   }
 
   /// `memory` holds workspace(x.shape) elements.
-  template <class T>
-  static void backward(View<const T> x, View<const T> w, View<const T> inverse, View<const T> dy, View<T> memory,
-                       Into<T, Cpu> dx, View<T> dw) {
+  template <class T, class M>
+  static void backward(View<const T> x, View<const M> w, View<const M> inverse, View<const T> dy, View<M> memory,
+                       Into<T, Cpu> dx, View<M> dw) {
     const Index cols = x.cols();
     over_tiles(x.shape, [&](Index tile, Index first, Index last) {
-      const Target<T> partial(dw ? memory.data + tile * cols : nullptr, x.rows(), cols, 0);  // all rows are added to it
-      if (dw) Backend<Cpu>::zero(partial.data, static_cast<std::size_t>(cols) * sizeof(T));
-      const std::array out{Target<T>(dx.view.data, x.rows(), cols, cols, dx.fresh), partial};
+      const Target<M> partial(dw ? memory.data + tile * cols : nullptr, x.rows(), cols, 0);  // all rows are added to it
+      if (dw) Backend<Cpu>::zero(partial.data, static_cast<std::size_t>(cols) * sizeof(M));
+      const Target<T> to_x(dx.view.data, x.rows(), cols, cols, dx.fresh);
       for (Index row = first; row < last; ++row) {
-        const T inner =
-            dx ? cpu::reduce_row<Sum, T>(row, cols, RmsNorm::Product3{}, elements(x), per_column(w), elements(dy))
-               : T(0);
-        cpu::map_block<Write::accumulate>(out, {row, row + 1, 0, cols}, Gradients<T>{{static_cast<T>(cols)}},
-                                          elements(x), per_column(w), elements(dy), per_row(inverse),
-                                          Uniform<T>{&inner});
+        const cpu::Block all{row, row + 1, 0, cols};
+        const M inner =
+            dx ? cpu::reduce_row<Sum, M>(row, cols, RmsNorm::Product3{}, elements(x), per_column(w), elements(dy))
+               : M(0);
+        const auto gradients = [&](const auto& out, const auto& formula) {
+          cpu::map_block<Write::accumulate>(out, all, formula, elements(x), per_column(w), elements(dy),
+                                            per_row(inverse), Uniform<M>{&inner});
+        };
+        if constexpr (std::is_same_v<T, M>) {
+          gradients(std::array{to_x, partial}, Gradients<M>{{static_cast<M>(cols)}});
+        } else {  // results of one pass are of one type
+          if (dx) gradients(std::array{to_x}, RmsNorm::InputGradient<M>{static_cast<M>(cols)});
+          if (dw)
+            cpu::map_block<Write::accumulate>(std::array{partial}, all, RmsNorm::Product3{}, elements(dy), elements(x),
+                                              per_row(inverse));
+        }
       }
     });
-    if (dw) Backend<Cpu>::column_reduce(dw, tiles(x.shape), formula::Identity{}, Elements<T>{memory.data, cols});
+    if (dw) Backend<Cpu>::column_reduce(dw, tiles(x.shape), formula::Identity{}, Elements<M>{memory.data, cols});
   }
 
  private:

@@ -2,6 +2,7 @@
 /// An estimator chosen by name, as kernels run it: a table holds the loops over a row of weights for the type behind
 /// each name, so a row costs one indirect call.
 #pragma once
+#include <binllm/device/cpu_formulas.hpp>
 #include <binllm/ops/fast/blended_sign.hpp>
 #include <binllm/ops/fast/progressive_sign.hpp>
 #include <binllm/ops/fast/rows.hpp>
@@ -109,14 +110,66 @@ struct FastForm<RuntimeEstimator<T>> {
   }
 };
 
-/// Rows of an estimator chosen by name are those of the estimator itself: one indirect call each.
+/// Rows of an estimator chosen by name are those of the estimator itself: one indirect call each. W_b and gradients in
+/// fewer bits pass through numbers of T, some at a time, so that no estimator is compiled twice.
 template <std::floating_point T>
 struct EstimatorRows<T, RuntimeAt<T>> {
-  static void forward(const RuntimeAt<T>& at, const EstimatorRow<T>& row) { at.loops->forward(at.constants, row); }
-  [[nodiscard]] static EstimatorSums<T> backward_with_sums(const RuntimeAt<T>& at, const EstimatorRow<T>& row) {
-    return at.loops->backward_with_sums(at.constants, row);
+  template <class C>
+  static void forward(const RuntimeAt<T>& at, const EstimatorRow<T, C, C>& row) {
+    if constexpr (std::is_same_v<C, T>) {
+      at.loops->forward(at.constants, row);
+    } else {
+      T made[at_once];
+      over_parts(row.size, [&](Index first, Index count) {
+        at.loops->forward(at.constants, part(row, first, count, nullptr, made));
+        convert(made, count, row.out + first);
+      });
+    }
   }
-  static void backward(const RuntimeAt<T>& at, const EstimatorRow<T>& row) { at.loops->backward(at.constants, row); }
+  template <class C>
+  [[nodiscard]] static EstimatorSums<T> backward_with_sums(const RuntimeAt<T>& at, const EstimatorRow<T, C>& row) {
+    EstimatorSums<T> sums;
+    with_gradient(row, [&](const EstimatorRow<T>& some) {
+      const EstimatorSums<T> more = at.loops->backward_with_sums(at.constants, some);
+      sums = {sums.value + more.value, sums.scale + more.scale};
+    });
+    return sums;
+  }
+  template <class C>
+  static void backward(const RuntimeAt<T>& at, const EstimatorRow<T, C>& row) {
+    with_gradient(row, [&](const EstimatorRow<T>& some) { at.loops->backward(at.constants, some); });
+  }
+
+ private:
+  static constexpr Index at_once = 1024;
+
+  template <class Body>
+  static void over_parts(Index size, const Body& body) {
+    for (Index first = 0; first < size; first += at_once) body(first, std::min(at_once, size - first));
+  }
+  template <class From, class To>
+  static void convert(const From* from, Index count, To* to) {
+    cpu::map_block<Write::assign>(std::array{Target<To>(to, 1, count, count)}, {0, 1, 0, count}, formula::Identity{},
+                                  Elements<From>{from, count});
+  }
+  template <class C, class Out>
+  [[nodiscard]] static EstimatorRow<T> part(const EstimatorRow<T, C, Out>& row, Index first, Index count, const T* g,
+                                            T* out) {
+    return {row.w + first, row.next + first, g, count, row.reciprocal, row.factor, out};
+  }
+  /// Calls body(part of the row) with gradients that are numbers of T.
+  template <class C, class Body>
+  static void with_gradient(const EstimatorRow<T, C>& row, const Body& body) {
+    if constexpr (std::is_same_v<C, T>) {
+      body(row);
+    } else {
+      T g[at_once];
+      over_parts(row.size, [&](Index first, Index count) {
+        convert(row.g + first, count, g);
+        body(part(row, first, count, g, row.out == nullptr ? nullptr : row.out + first));
+      });
+    }
+  }
 };
 
 }  // namespace binllm

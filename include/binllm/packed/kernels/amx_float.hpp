@@ -8,7 +8,7 @@
 /// some or all of the 24 bits are lost (below 2^-126 in a sum, for each x). Infinity has no parts: Inf - Inf = NaN, so
 /// that a token with an infinity or a NaN has NaN in all its sums.
 #pragma once
-#include <binllm/packed/kernels/amx_tiles.hpp>
+#include <binllm/simd/amx_tiles.hpp>
 #include <binllm/packed/sign_sums.hpp>
 
 #include <algorithm>
