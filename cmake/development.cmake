@@ -26,8 +26,8 @@ endfunction()
 
 # Drops the sources that include what was not built, and says so.
 function(binllm_keep_buildable list)
-  set(components io sentencepiece byte_pair xtensor blas cuda)
-  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "<binllm/[a-z/]*/byte_pair" "([</]xtensor|interop/histogram)" "<binllm/device/blas" "<binllm/device/cuda")
+  set(components io sentencepiece byte_pair xtensor blas cuda ranks)
+  set(headers "<binllm/io" "<binllm/tokenizer/sentencepiece" "<binllm/[a-z/]*/byte_pair" "([</]xtensor|interop/histogram)" "<binllm/device/blas" "<binllm/device/cuda" "<binllm/ranks/(open|socket)")
   foreach(source IN LISTS ${list})
     file(STRINGS "${source}" includes REGEX "^ *#include")
     foreach(component header IN ZIP_LISTS components headers)
