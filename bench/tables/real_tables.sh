@@ -5,6 +5,7 @@
 # first seed; then the mean over its seeds, and their deviation.
 #
 # usage: real_tables.sh [TABLE...]      figure2 figure5 figure6 table4 table5 table6 table9 columns levers targets cost
+#        real_tables.sh --pages PAGE... writes anew what stands in a page between <!-- table: TABLE... --> and <!-- end -->
 #   RESULTS  folder with real-135m.jsonl, real-135m-tasks.jsonl and smollm2-135m.jsonl
 set -euo pipefail
 export LC_ALL=C.UTF-8
@@ -14,6 +15,17 @@ for file in real-135m.jsonl real-135m-tasks.jsonl smollm2-135m.jsonl; do
   [ ! -s "$results/$file" ] || files+=("$results/$file")
 done
 [ ${#files[@]} -gt 0 ] || { echo "real_tables.sh: no lines in $results: real.sh writes them" >&2; exit 1; }
+if [ "${1-}" = --pages ]; then
+  shift
+  for page in "$@"; do
+    awk -v self="$0" '
+      /^<!-- table: .* -->$/ { print; names = $0; gsub(/<!-- table: | -->/, "", names); fflush(); system("\"" self "\" " names); print "\n<!-- end -->"; inside = 1; next }
+      inside { if ($0 == "<!-- end -->") inside = 0; next }
+      { print }' "$page" > "$page.new"
+    mv "$page.new" "$page"
+  done
+  exit
+fi
 awk -v tables="${*:-table4 table5 table9 figure5 figure6 figure2 table6 columns levers targets cost}" -f - "${files[@]}" <<'AWK'
 function text(key) { return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : "" }
 function value(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
@@ -153,7 +165,7 @@ function trained(label, name_, m,   row) {
 function columns() {
   print "\n### Tables 2 and 7: the columns\n\nmix stands in C4's place. *lead kept* is the share of full precision's lead over guessing, mean of the seven tasks.\n"
   print "| | WikiText-2 | mix | PTB | BoolQ | PIQA | HellaSwag | WinoGrande | ARC-e | ARC-c | OBQA | mean | lead kept |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-  column("full precision", "full-precision", 0); column("vanilla, 46 M", "vanilla", 46); column("EDE, 46 M", "ede", 46); column("progressive, 46 M", "progressive", 46)
+  column("full precision", "full-precision", 0); column("both stages, 20 M", "stage-1", 20); column("vanilla, 46 M", "vanilla", 46); column("EDE, 46 M", "ede", 46); column("progressive, 46 M", "progressive", 46)
   column("strong, 46 M", "strong", 46); column("strong, 92 M", "strong", 92); column("strong, 140 M", "strong", 140)
   print "| paper: full precision, SmolLM-135M | 17.6 | 22.1 | | | | | | | | | | |\n| paper: BinaryLLM, 20 B | 26.8 | 28.1 | 51.1 | | | | | | | | | |"
 }
@@ -198,7 +210,7 @@ function target(label, name_, m, before, f1, f2, a1, a2,   row, x, y) {
 # What a budget buys, and where that leads: loss(D) = E + A D^-b by least squares in logarithms, with two guesses of E
 # between which the truth should lie: none, and the loss of full precision as it came.
 function cost(   i, row, n) {
-  print "\n### What it costs\n\n| strong | tokens | GPU minutes | mix | WikiText-2 | PTB |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+  print "\n### Budget and perplexity\n\n| strong | tokens | GPU minutes | mix | WikiText-2 | PTB |\n| --- | ---: | ---: | ---: | ---: | ---: |"
   for (i = 1; i <= rows; ++i) if (name[i] == "strong") {
     row = name[i] SUBSEP millions[i]; ++n; budget[n] = millions[i]
     printf "| | %g M | %.1f | %s | %s | %s |\n", millions[i], seconds[chosen(row)] / count[chosen(row)] / 60, cell(row, "mix"), cell(row, "wikitext2"), cell(row, "ptb")
