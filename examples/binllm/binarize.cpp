@@ -5,10 +5,12 @@
 #include <binllm/core/process_memory.hpp>
 #include <binllm/data/batches.hpp>
 #include <binllm/methods/table.hpp>
+#include <binllm/policy/runtime.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -46,6 +48,7 @@ struct BinarizeOptions {
   std::string method;
   std::vector<std::string> setting;
   Policies recipe;
+  double sign_phase = 0;
   binllm::Index channel_scale_steps = 50;
   double channel_scale_learning_rate = 1e-2;
   binllm::Index chunks = 20;
@@ -65,10 +68,13 @@ struct BinarizeOptions {
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
     v("out", self.out, "folder of the run", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
-    v("method", self.method, "a method as it was published, with its numbers; list: what there is",
+    v("method", self.method, "a method with its numbers: strong for the best model that a small budget buys, binaryllm for the paper's, or "
+      "another that was published; list: what there is",
       with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
     v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
     v("recipe", self.recipe, "", any);
+    v("sign_phase", self.sign_phase, "share of the training, at its end, with signs alone and a clipped slope",
+      between(0, 0.5));
     v("channel_scale_steps", self.channel_scale_steps, "steps of stage 1; 0: none", count_from(0));
     v("channel_scale_learning_rate", self.channel_scale_learning_rate, "of Adam on log S_t", above(0));
     v("chunks", self.chunks, "chunks of equal data, each with one t; 0: every step has its own", count_from(0));
@@ -117,6 +123,31 @@ void apply_settings(const std::vector<std::string>& settings, binllm::FormatWord
   }
 }
 
+/// Signs alone for the last share of a training: the schedule ends early, and the estimator has a slope behind it.
+/// Errors: config_inconsistent for estimators that are the sign before, and for a schedule that says it already.
+void add_sign_phase(double share, binllm::FormatWords& words) {
+  if (share == 0) return;
+  using Smooth = binllm::ProgressiveSign<float>;
+  using Composed = binllm::ProgressiveThenSign<float>;
+  const auto schedule = binllm::RuntimeSchedule::named(words["schedule"]);
+  if ((words["estimator"] != Smooth::name && words["estimator"] != Composed::name) || schedule.sign_share > 0) {
+    throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--sign-phase",
+                        fmt::format("--estimator {}, and a schedule without a sign phase", Smooth::name),
+                        fmt::format("{} with {}", words["estimator"], words["schedule"]));
+  }
+  words["estimator"] = Composed::name;
+  words["schedule"] += fmt::format("{}{}", binllm::detail::sign_mark, share);
+}
+/// Chunks that the sign phase is not a whole number of would not end where it begins. Errors: config_inconsistent.
+void check_sign_phase(const ChosenFormat& format, binllm::Index chunks) {
+  if (!format.is_binary() || chunks == 0) return;
+  const double hard = binllm::RuntimeSchedule::named(format.recipe().schedule).sign_share * static_cast<double>(chunks);
+  if (std::abs(hard - std::round(hard)) < 1e-6) return;
+  throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--sign-phase",
+                      fmt::format("a whole number of the {} chunks, or --chunks 0", chunks),
+                      fmt::format("{} of them", hard));
+}
+
 /// The format of the options: the paper's recipe by its policies, or a method's, with what the command line gave.
 /// Errors: unknown_name, config_inconsistent, option_out_of_range.
 ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::MethodEntry>& method) {
@@ -125,7 +156,9 @@ ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::Metho
       throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--setting", "a --method that has settings",
                           "none");
     }
-    return ChosenFormat::of(o.recipe.names);
+    ChosenFormat recipe = ChosenFormat::of(o.recipe.names);
+    add_sign_phase(o.sign_phase, recipe.words);
+    return recipe;
   }
   ChosenFormat format{std::string(method->format), method->words, fmt::format("{}, trained", method->name)};
   Policies::visit(
@@ -140,7 +173,10 @@ ChosenFormat choose_format(BinarizeOptions& o, const std::optional<binllm::Metho
       },
       o.recipe);
   apply_settings(o.setting, format.words);
-  if (format.is_binary()) {
+  if (!format.is_binary()) {
+    o.common.given.refuse({"sign_phase"}, "a method of the binary kind", fmt::format("--method {}", method->name));
+  } else {
+    add_sign_phase(o.sign_phase, format.words);
     o.recipe.names = format.recipe();
     const std::string row = format.row;
     format = ChosenFormat::of(o.recipe.names);
@@ -229,6 +265,7 @@ void binarize(BinarizeOptions& o) {
   static_cast<void>(binllm::format_named<float, binllm::Cpu>(format.name, format.words));  // are the words good?
   if (method) adopt(o, *method);
   check_stage_1(o, format);
+  check_sign_phase(format, o.chunks);
   if (format.is_binary()) o.recipe.names = format.recipe();
   binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
@@ -240,6 +277,7 @@ void binarize(BinarizeOptions& o) {
   const binllm::Batches batches(corpus, training.batch, training.context, training.seed);
   const binllm::Index steps = binllm::training_steps(training, batches);
   if (method) adopt(training, method->published.optimiser, o.common.given, steps);
+  o.training.choose_optimiser(o.common.given);
   static_cast<void>(binllm::Chunks(steps, o.chunks == 0 ? steps : o.chunks));
   o.loss.complete(method ? method->published.loss : binllm::LossSettings{}, o.common.given);
   RecipeJob job{.format = format,

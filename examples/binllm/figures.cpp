@@ -172,13 +172,18 @@ Figure schedule_figure(const RunRecord& run) {
 
   Curves schedules("schedule"), estimators("estimator");
   std::size_t index = 0;
-  for (const auto& entry : binllm::schedule_table) {
+  std::vector<std::string> names;
+  for (const auto& entry : binllm::schedule_table) names.emplace_back(entry.name);
+  const bool listed = std::find(names.begin(), names.end(), schedule) != names.end();
+  if (!listed && schedule != binllm::custom_policy) names.push_back(schedule);  // with numbers of its own
+  for (const std::string& name : names) {
+    const auto sharpness = binllm::RuntimeSchedule::named(name);
     std::vector<std::pair<double, double>> points;
     for (double c = 0.25; c <= binllm::schedule_end; c += 0.25)
-      if (const double t = entry.t(c); t > 0 && std::isfinite(t)) points.emplace_back(c, t);
-    const bool chosen = entry.name == schedule;
+      if (const double t = sharpness(c); t > 0 && std::isfinite(t)) points.emplace_back(c, t);
+    const bool chosen = name == schedule;
     const int dash = chosen ? 1 : index < colours.size() ? 2 : 4;
-    schedules.add(points, line_style(colour(index++), chosen ? 2.5 : 1.2, dash), std::string(entry.name));
+    schedules.add(points, line_style(colour(index++), chosen ? 2.5 : 1.2, dash), name);
   }
   std::vector<std::pair<double, double>> seen;
   for (const auto& [chunk, t] : chunks)

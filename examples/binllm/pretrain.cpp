@@ -105,6 +105,7 @@ void pretrain(PretrainOptions& o) {
   o.device.apply();
   const binllm::TrainingOptions& training = o.training.options;
   o.training.complete(o.common.seed, o.valid_windows);
+  o.training.choose_optimiser(o.common.given);
   const bool from_folder = !o.model.empty();
   const auto tokenizer =
       from_folder || !o.tokenizer.empty() ? choose_tokenizer(o.tokenizer, o.model) : binllm::byte_tokenizer();

@@ -24,6 +24,12 @@ class Progress : public binllm::RunLog {
               std::span<const binllm::Metric> metrics) override;
   [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override;
   void save(std::string_view phase, const binllm::TrainingState& state) override;
+  [[nodiscard]] std::string wants_look(binllm::Index step, binllm::Index steps) override {
+    return next_ == nullptr ? std::string() : next_->wants_look(step, steps);
+  }
+  void look(std::string_view phase, const binllm::TrainingState& state) override {
+    if (next_ != nullptr) next_->look(phase, state);
+  }
   [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override {
     return next_ != nullptr && next_->restore(phase, state);
   }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "records.hpp"
 
-#include "interruption.hpp"
-
 #include <binllm/core/check.hpp>
 #include <binllm/core/error.hpp>
 #include <binllm/data/batches.hpp>
@@ -149,24 +147,15 @@ bool Records::chunk_ends(Index step, Index steps) const {
   return step == chunks.first_step(chunks.chunk_of(step - 1) + 1);
 }
 
-bool Records::wants_checkpoint(Index step, Index steps) {
-  const bool folder_wants = folder_.wants_checkpoint(step, steps);
-  looks_alone_ = !folder_wants && chunk_ends(step, steps);
-  return folder_wants || looks_alone_;
+std::string Records::wants_look(Index step, Index steps) {
+  const bool reported = step == last_.step && steps == steps_;
+  return reported && chunk_ends(step, steps) && !histograms_.holds(last_.phase, step) ? layer_ + "." : std::string();
 }
 
-/// Who asked for the state is not said: it goes on to the folder unless nobody but this log wanted it. A signal may
-/// have come since.
-void Records::save(std::string_view phase, const binllm::TrainingState& state) {
-  const auto step = std::find_if(state.counters.begin(), state.counters.end(),
-                                 [](const auto& counter) { return counter.name == "step"; });
-  const bool reported = step != state.counters.end() && static_cast<Index>(*step->value) == last_.step;
-  if (reported && chunk_ends(last_.step, steps_) && !histograms_.holds(last_.phase, last_.step)) {
-    const Index chunk = chunks_ == 0 ? 1 : binllm::Chunks(steps_, chunks_).chunk_of(last_.step - 1);
-    binllm::WeightHistogram histogram{last_.phase, last_.step, chunk, last_.t, layer_, 0, 0, {}};
-    if (count_weights(state, chosen_, histogram)) append(histograms_, histogram);
-  }
-  if (!std::exchange(looks_alone_, false) || interrupted()) folder_.save(phase, state);
+void Records::look(std::string_view /*phase*/, const binllm::TrainingState& state) {
+  const Index chunk = chunks_ == 0 ? 1 : binllm::Chunks(steps_, chunks_).chunk_of(last_.step - 1);
+  binllm::WeightHistogram histogram{last_.phase, last_.step, chunk, last_.t, layer_, 0, 0, {}};
+  if (count_weights(state, chosen_, histogram)) append(histograms_, histogram);
 }
 
 }  // namespace program

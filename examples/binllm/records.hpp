@@ -80,8 +80,12 @@ class Records final : public binllm::RunLog {
 
   void report(std::string_view phase, binllm::Index step, binllm::Index steps,
               std::span<const binllm::Metric> metrics) override;
-  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override;
-  void save(std::string_view phase, const binllm::TrainingState& state) override;
+  [[nodiscard]] bool wants_checkpoint(binllm::Index step, binllm::Index steps) override {
+    return folder_.wants_checkpoint(step, steps);
+  }
+  void save(std::string_view phase, const binllm::TrainingState& state) override { folder_.save(phase, state); }
+  [[nodiscard]] std::string wants_look(binllm::Index step, binllm::Index steps) override;
+  void look(std::string_view phase, const binllm::TrainingState& state) override;
   [[nodiscard]] bool restore(std::string_view phase, binllm::TrainingState& state) override {
     return folder_.restore(phase, state);
   }
@@ -108,7 +112,6 @@ class Records final : public binllm::RunLog {
   ChosenLayer chosen_;
   binllm::Index chunks_ = 0, steps_ = 0;
   Report last_;
-  bool looks_alone_ = false;  ///< the next state is asked for to count its weights, and for nothing else
 };
 
 /// Fills bins and range of a histogram with the weights that the layer multiplies with in a state, at histogram.t.

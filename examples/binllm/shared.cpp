@@ -96,10 +96,23 @@ std::string DeviceChoice::peaks() const {
   return chosen.gpu ? fmt::format("{}, and {} of the GPU's", host, in_megabytes(binllm::peak_gpu_bytes())) : host;
 }
 
+void TrainingFlags::choose_optimiser(const GivenFlags& given) {
+  if (optimizer == "muon") {
+    options.optimiser = binllm::OptimiserChoice::muon;
+  } else {
+    given.refuse({"muon_rate", "muon_momentum", "muon_steps"}, "--optimizer muon", optimizer);
+  }
+  if (decay_to == "signs") options.adamw.decay_to = binllm::DecayTarget::signs;
+}
+
 Json TrainingFlags::record() const {
   Json numbers = to_json(*this);
   numbers.update(Json(numbers["adamw"]));
   for (const char* key : {"adamw", "recompute", "evaluate_windows"}) numbers.erase(key);  // no matter for the result
+  if (options.optimiser == binllm::OptimiserChoice::adamw) {  // absent, as in runs from before there was a choice
+    for (const char* key : {"muon", "optimizer"}) numbers.erase(key);
+  }
+  if (options.adamw.decay_to == binllm::DecayTarget::zero) numbers.erase("decay_to");
   numbers["seed"] = options.seed;
   return numbers;
 }

@@ -17,6 +17,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace program {
@@ -122,8 +123,13 @@ struct TrainingFlags {
     const auto others = without("evaluate_windows", v);
     binllm::TrainingOptions::visit(without("seed", others), self.options);
     v("evaluate_windows", self.evaluate_windows, "windows of each of them; 0: those of --valid-windows", at_least(0));
+    v("optimizer", self.optimizer, "of the weights of linear layers: adamw or muon; AdamW trains all others",
+      words({"adamw", "muon"}));
+    v("decay_to", self.decay_to, "where decay pulls weights of linear layers: zero, or signs (times the row's mean)",
+      words({"zero", "signs"}));
   }
   binllm::Index evaluate_windows = 0;
+  std::string optimizer{"adamw"}, decay_to{"zero"};
 
   void check() const { options.check(); }
   /// Evaluations on the way look at the windows that the last one looks at, unless a flag says otherwise.
@@ -131,8 +137,18 @@ struct TrainingFlags {
     options.seed = seed;
     options.evaluate_windows = evaluate_windows == 0 ? valid_windows : evaluate_windows;
   }
+  /// Puts the words into force, once a method has said its own. Errors: config_inconsistent for numbers of an optimiser
+  /// that is not chosen.
+  void choose_optimiser(const GivenFlags& given);
   /// What decides the result, for run.json.
   [[nodiscard]] Json record() const;
+
+ private:
+  [[nodiscard]] static Flag words(std::vector<std::string> choice) {
+    Flag flag;
+    flag.one_of = std::move(choice);
+    return flag;
+  }
 };
 
 /// How often a run saves its state, and whether there is one at all.

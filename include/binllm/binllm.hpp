@@ -66,6 +66,7 @@
 #include <binllm/ops/sum.hpp>
 #include <binllm/ops/top_distillation.hpp>
 #include <binllm/ops/transient_linear.hpp>
+#include <binllm/optim/muon.hpp>
 #include <binllm/optim/sgd.hpp>
 #include <binllm/packed/kernels.hpp>
 #include <binllm/policy/recipe.hpp>

@@ -26,6 +26,7 @@
 #include <binllm/ops/top_distillation.hpp>
 #include <binllm/optim/adamw.hpp>
 #include <binllm/optim/clip.hpp>
+#include <binllm/optim/muon.hpp>
 #include <binllm/optim/sgd.hpp>
 #include <binllm/packed/packed_linear.hpp>
 
@@ -156,6 +157,8 @@ const Function ShippedOnce<M>::functions[] = {
     kernel<SumOfSquares, forward, In, Out>(),
     kernel<SumOfPieces, forward, In, Out>(),
     kernel<AdamWUpdate, Call::update, AdamWOptions, ParameterRule, AdamWUpdate::Step, In, Out, Out, Out>(),
+    kernel<DecayToSigns, Call::update, M, const double*, Out, Out>(),
+    kernel<MuonUpdate, Call::update, MuonOptions, ParameterRule, MuonUpdate::Step, In, Out, Out, MuonMemory<M, Cuda>>(),
     kernel<SgdUpdate, Call::update, SgdOptions, ParameterRule, SgdUpdate::Step, In, Out, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, forward, FastProgressiveSign<float>, In, Out>(),
     kernel<Elementwise<FastProgressiveSign<float>>, backward, FastProgressiveSign<float>, In, In, Out>(),

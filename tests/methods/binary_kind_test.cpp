@@ -7,6 +7,7 @@
 #include <binllm/methods/ede.hpp>
 #include <binllm/methods/hestia.hpp>
 #include <binllm/methods/linear_blend.hpp>
+#include <binllm/methods/strong.hpp>
 #include <binllm/methods/vanilla.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/models/llama.hpp>
@@ -26,6 +27,13 @@ TEST_CASE("hestia: a layer trains for ten steps, blended, annealed and hard, as 
 }
 TEST_CASE("binaryllm: a layer trains for ten steps through the schedule") {
   check_trained_layer<BinaryLlm>("binaryllm", 4, 12);
+}
+
+TEST_CASE("strong: binaryllm's layer, step for step; no stage 1, and its start teaches") {
+  check_trained_layer<Strong>("binaryllm", 4, 12);
+  CHECK(!Strong::published.channel_search);
+  CHECK(Strong::published.loss.wants_teacher());
+  CHECK(!Strong::published.loss.wants_states());
 }
 
 TEST_CASE("hestia, binaryllm: gradients of a whole model are those of finite differences at every t") {

@@ -30,7 +30,10 @@ TEST_CASE("a policy is called by its own name, one by name by that name, and cus
   CHECK(estimator_name(RuntimeEstimator<float>::named("vanilla")) == "vanilla");
   CHECK(estimator_name(user::AlgebraicSign<float>{}) == "custom");
   CHECK(estimator_name(Own{}) == "algebraic");
-  CHECK(schedule_name(ConstantSchedule{2}) == "constant");
+  CHECK(schedule_name(ConstantSchedule{}) == "constant");
+  CHECK(schedule_name(ConstantSchedule{2}) == "constant:2");
+  CHECK(schedule_name(GeometricSchedule{0.1, 30}) == "geometric:0.1:30");
+  CHECK(schedule_name(ThenSign<UniformSchedule>{}) == "uniform+sign:0.05");
   CHECK(schedule_name(RuntimeSchedule::named("uniform")) == "uniform");
   CHECK(schedule_name(user::Parabola{}) == "custom");
   CHECK(schedule_name(Cubic{}) == "cubic");

@@ -82,6 +82,24 @@ TEST_CASE("schedules by name") {
   CHECK(RuntimeSchedule::named("constant")(7) == doctest::Approx(ConstantSchedule{}(7)));
 }
 
+TEST_CASE("schedules with numbers, and with a last stretch of signs, both ways") {
+  const auto t = [](const char* word) { return RuntimeSchedule::named(word)(7); };
+  CHECK(t("constant:3") == 3);
+  CHECK(t("geometric:0.05:300") == doctest::Approx(GeometricSchedule{0.05, 300}(7)));
+  CHECK(t("geometric:0.05") == doctest::Approx(GeometricSchedule{0.05, 10}(7)));
+  CHECK(t("equal-error:0.5:0.1:200") == doctest::Approx(EqualErrorSchedule{0.5, 0.1, 200}(7)));
+  CHECK(t("exponential+sign:0.1") == doctest::Approx(ThenSign<ExponentialSchedule>{{}, 0.1}(7)));
+  CHECK(std::isinf(RuntimeSchedule::named("constant:3+sign:0.25")(16)));
+  for (const char* word : {"exponential", "geometric:0.05:300", "equal-error:0.5", "constant:3+sign:0.25"})
+    CHECK(schedule_name(RuntimeSchedule::named(word)) == word);
+  for (const char* word : {"exponential:1", "geometric:0:3", "geometric:1:2:3", "geometric:", "geometric:x", "constant:-1",
+                           "constant:nan", "equal-error:0", "uniform+sign:0", "uniform+sign:1", "uniform+sign:"}) {
+    CAPTURE(word);
+    CHECK(id_of([&] { (void)RuntimeSchedule::named(word); }) == ErrorId::option_out_of_range);
+  }
+  CHECK(id_of([] { (void)RuntimeSchedule::named("uniform+signs"); }) == ErrorId::unknown_name);
+}
+
 TEST_CASE("unknown names are refused, with the known ones") {
   CHECK(id_of([] { (void)RuntimeEstimator<float>::named("Progressive"); }) == ErrorId::unknown_name);
   CHECK(id_of([] { (void)RuntimeScale<float>::named("none", "row"); }) == ErrorId::unknown_name);
@@ -92,7 +110,7 @@ TEST_CASE("unknown names are refused, with the known ones") {
   } catch (const Error& error) {
     CHECK(error.found() == "linear");
     CHECK(error.wanted() ==
-          "one of exponential, uniform, logarithmic, degree-uniform, geometric, constant, ramp, blend-then-anneal");
+          "one of exponential, uniform, logarithmic, degree-uniform, equal-error, geometric, constant, ramp, blend-then-anneal");
   }
 }
 

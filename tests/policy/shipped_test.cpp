@@ -67,6 +67,6 @@ TEST_CASE("the page says which scale and schedule an estimator brings along, and
 }
 
 TEST_CASE("help texts list what is shipped") {
-  CHECK(names_of<ShippedEstimators<double>>() == "progressive, vanilla, ede, progressive-forward, linear-blend or softmax-rounding");
+  CHECK(names_of<ShippedEstimators<double>>() == "progressive, vanilla, ede, progressive-forward, linear-blend, softmax-rounding or progressive-then-sign");
   CHECK(names_of<ShippedGranularities>() == "row, column, tensor or group:SIZE");
 }

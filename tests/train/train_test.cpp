@@ -76,30 +76,53 @@ TEST_CASE("one thread and two compute the same bits") {
 TEST_CASE("a run stopped after any step and resumed ends with the same bits and the same reports") {
   const auto stream = corpus();
   const auto start = [] { return binarize<PaperRecipe<float>>(small_llama<float>()); };
-  auto whole = start();
-  MemoryLog whole_log;
-  train_progressively(whole, stream, short_run(12), &stream, &whole_log);
-  for (const Index stop : {0, 1, 3, 7, 11, 12}) {
-    CAPTURE(stop);
-    MemoryLog log;
-    log.stop_after = stop;
-    auto killed = start();
-    try {
-      train_progressively(killed, stream, short_run(12), &stream, &log);
-    } catch (const MemoryLog::Stop&) {
+  const auto check = [&](const ProgressiveOptions& options, std::initializer_list<Index> stops) {
+    auto whole = start();
+    MemoryLog whole_log;
+    train_progressively(whole, stream, options, &stream, &whole_log);
+    for (const Index stop : stops) {
+      CAPTURE(stop);
+      MemoryLog log;
+      log.stop_after = stop;
+      auto killed = start();
+      try {
+        train_progressively(killed, stream, options, &stream, &log);
+      } catch (const MemoryLog::Stop&) {
+      }
+      log.stop_after = -1;
+      auto resumed = start();
+      train_progressively(resumed, stream, options, &stream, &log);
+      CHECK(same_bits(resumed, whole));
+      REQUIRE(log.reports.size() == whole_log.reports.size());
+      for (std::size_t i = 0; i < log.reports.size(); ++i) {
+        auto found = log.reports[i].second, wanted = whole_log.reports[i].second;
+        found.erase("tokens_per_second");
+        wanted.erase("tokens_per_second");
+        CHECK(found == wanted);
+      }
     }
-    log.stop_after = -1;
-    auto resumed = start();
-    train_progressively(resumed, stream, short_run(12), &stream, &log);
-    CHECK(same_bits(resumed, whole));
-    REQUIRE(log.reports.size() == whole_log.reports.size());
-    for (std::size_t i = 0; i < log.reports.size(); ++i) {
-      auto found = log.reports[i].second, wanted = whole_log.reports[i].second;
-      found.erase("tokens_per_second");
-      wanted.erase("tokens_per_second");
-      CHECK(found == wanted);
-    }
-  }
+  };
+  check(short_run(12), {0, 1, 3, 7, 11, 12});
+  auto muon = short_run(8);
+  muon.training.optimiser = OptimiserChoice::muon;
+  muon.training.adamw.decay_to = DecayTarget::signs;
+  check(muon, {1, 5});
+}
+
+TEST_CASE("the optimiser that options choose is the one that trains, and Muon learns") {
+  const auto stream = corpus();
+  const auto loss_with = [&](OptimiserChoice choice, DecayTarget target) {
+    auto model = small_llama<float>();
+    auto options = short_run(40).training;
+    options.optimiser = choice;
+    options.adamw.decay_to = target;
+    return pretrain(model, stream, options);
+  };
+  const double adamw = loss_with(OptimiserChoice::adamw, DecayTarget::zero);
+  const double muon = loss_with(OptimiserChoice::muon, DecayTarget::zero);
+  CHECK(muon != adamw);
+  CHECK(muon < 2.5);  // log 37 = 3.6 at first
+  CHECK(loss_with(OptimiserChoice::adamw, DecayTarget::signs) != adamw);
 }
 
 TEST_CASE("accumulated micro-batches give the gradient of the whole batch") {
@@ -151,6 +174,31 @@ TEST_CASE("chunks train at the schedule's t, and the monitor sees the weights ha
   CHECK(saturated.back() > 0.95);
   CHECK(log.reports.back().second.contains("validation_loss_f"));
   CHECK(log.reports.back().second.contains("validation_loss_sign"));
+}
+
+TEST_CASE("a log that looks at a layer sees its values, and nothing that it did not ask for") {
+  struct LookingLog : MemoryLog {
+    const std::string layer = "model.layers.1.mlp.down_proj.";
+    std::vector<std::string> seen;
+    std::vector<float> weight;
+    std::string wants_look(Index step, Index steps) override { return step == steps ? layer : std::string(); }
+    void look(std::string_view phase, const TrainingState& state) override {
+      CHECK(phase == "progressive");
+      for (const auto& block : state.blocks) {
+        seen.push_back(block.name);
+        const auto* const values = static_cast<const float*>(block.data);
+        if (block.name == "values/" + layer + "weight") weight.assign(values, values + block.bytes / sizeof(float));
+      }
+    }
+  };
+  auto binary = binarize<PaperRecipe<float>>(small_llama<float>());
+  LookingLog log;
+  train_progressively(binary, corpus(), short_run(4), nullptr, &log);
+  CHECK(log.seen == std::vector<std::string>{"values/" + log.layer + "weight", "values/" + log.layer + "scale"});
+  for_each_parameter(binary, [&](const std::string& name, const auto& parameter) {
+    if (name == log.layer + "weight") CHECK(std::ranges::equal(log.weight, parameter.value.flat()));
+  });
+  CHECK(!log.weight.empty());
 }
 
 TEST_CASE("stage 1 lowers the loss of the naive signs and touches neither signs nor embeddings") {

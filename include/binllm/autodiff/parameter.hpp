@@ -7,13 +7,14 @@
 namespace binllm {
 
 /// What optimisers may treat in different ways.
-enum class ParameterKind { matrix, vector };
+enum class ParameterKind { matrix, vector, linear };
 
 /// How a parameter is trained.
 struct ParameterRule {
   bool decays = true;                          ///< weight decay: matrices yes; norms and learned scales no
   double rate = 1;                             ///< its learning rate over that of the step
-  ParameterKind kind = ParameterKind::matrix;  ///< vectors are biases, norms and scales
+  ParameterKind kind = ParameterKind::matrix;  ///< vectors are biases, norms and scales; linear: the weight (out, in)
+                                               ///< of a linear layer of a block, and nothing else
   bool frozen = false;                         ///< kept as it is: it gets no gradient
 
   friend bool operator==(const ParameterRule&, const ParameterRule&) = default;

@@ -27,6 +27,7 @@
 #include <binllm/methods/quest.hpp>
 #include <binllm/methods/rbnn.hpp>
 #include <binllm/methods/reactnet.hpp>
+#include <binllm/methods/strong.hpp>
 #include <binllm/methods/vanilla.hpp>
 #include <binllm/methods/xnor_net.hpp>
 #include <binllm/models/formats.hpp>
@@ -35,7 +36,7 @@ namespace binllm {
 
 using ShippedMethods = TypeList<Vanilla, BinaryConnect, Bnn, XnorNet, XnorNetFull, Inq, IrNet, Ede, Rbnn, ReActNet,
                                 ReActNetW1A16, AdaBin, BitNet, BitNetW1A16, BitNet158, BitNet158SubNorm, PbLlm, OneBit,
-                                DbLlm, BinaryMos, FbiLlm, LinearBlend, ParetoQ, Quest, Hestia, BinaryLlm>;
+                                DbLlm, BinaryMos, FbiLlm, LinearBlend, ParetoQ, Quest, Hestia, BinaryLlm, Strong>;
 
 /// Stored forms that no kind of a method above has as its own, such as those of methods after training.
 using ShippedForms = TypeList<Grid, SignPlanes, BinaryFactors>;

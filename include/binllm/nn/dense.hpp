@@ -17,7 +17,7 @@ struct Dense {
   struct Linear {
     Parameter<master_t<T>, Device> weight;
 
-    Linear(const Dense&, const LinearShape& s) : weight({s.out, s.in}) {}
+    Linear(const Dense&, const LinearShape& s) : weight({s.out, s.in}, {.kind = ParameterKind::linear}) {}
     /// With a residual: residual + x W^T.
     template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>&, Variable<T, Device> x,

@@ -31,6 +31,12 @@ struct ParameterRun : BlockRange {
   ParameterRule rule;
 };
 
+/// A weight of a linear layer, of so many rows.
+struct BlockMatrix : BlockRange {
+  Index rows = 0;
+  ParameterRule rule;
+};
+
 /// "model.layers.3" of "model.layers.3.mlp.up_proj.weight": up to the first number; empty where there is none.
 [[nodiscard]] inline std::string_view numbered_prefix(std::string_view name) {
   for (std::size_t from = 0; from < name.size();) {
@@ -54,7 +60,8 @@ struct ParameterBlock {
 
   Tensor<T, Device> values, gradients;
   std::vector<ParameterUnit> units;
-  std::vector<ParameterRun> runs;  ///< of all units, ascending
+  std::vector<ParameterRun> runs;     ///< of all units, ascending
+  std::vector<BlockMatrix> matrices;  ///< trained parameters of ParameterKind::linear, ascending
   /// Where the parameters lie, decaying ones first and each sort as the model names them: the order in which the norm
   /// of the gradients is summed, which no layout changes, and in which older versions laid out the block.
   std::vector<BlockRange> in_order;
@@ -136,6 +143,8 @@ struct ParameterBlock {
       for (Entry& entry : unit) {
         if (!(entry.parameter->rule == rule)) continue;
         entry.at = next;
+        if (!frozen && rule.kind == ParameterKind::linear)
+          matrices.push_back({{next, next + entry.parameter->size()}, entry.parameter->shape()[0], rule});
         next += aligned(entry.parameter->size());
       }
       if (!frozen) runs.push_back({{begin, next}, rule});

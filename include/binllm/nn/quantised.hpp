@@ -62,7 +62,9 @@ struct Quantised : K {
     using Parameters = typename K::template Parameters<T, Device>;
 
     Linear(const Quantised& format, const LinearShape& shape)
-        : Parameters(static_cast<const K&>(format), shape) {}
+        : Parameters(static_cast<const K&>(format), shape) {
+      if constexpr (requires { this->weight.gradient; }) this->weight.rule.kind = ParameterKind::linear;
+    }
     /// With a residual: residual + y.
     template <class... Residual>
     [[nodiscard]] Variable<T, Device> operator()(Pass<T, Device>& pass, const Input<T, Device>& site,

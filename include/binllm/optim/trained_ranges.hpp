@@ -16,9 +16,13 @@ struct TrainedRange {
   ParameterRule rule;
   Index offset;  ///< of its numbers in what the optimiser keeps
 };
+/// A weight of a linear layer (out, in), for what treats it as a matrix.
+template <class T, class Device>
+using TrainedMatrix = TrainedRange<T, Device>;
 template <class T, class Device>
 struct TrainedRanges {
   std::vector<TrainedRange<T, Device>> ranges;
+  std::vector<TrainedMatrix<T, Device>> matrices;  ///< parameters of ParameterKind::linear, which lie in the ranges too
   Index size = 0;  ///< elements of what mirrors them
 };
 
@@ -30,6 +34,12 @@ template <class T, class Device>
   all.size = block.trained;
   for (const ParameterRun& run : block.runs)
     all.ranges.push_back({Block::part(block.values, run), Block::part(block.gradients, run), run.rule, run.begin});
+  for (const BlockMatrix& m : block.matrices) {
+    const auto matrix = [&](Tensor<T, Device>& tensor) {
+      return Block::part(tensor, m).reshaped(Shape{m.rows, m.size() / m.rows});
+    };
+    all.matrices.push_back({matrix(block.values), matrix(block.gradients), m.rule, m.begin});
+  }
   return all;
 }
 /// Parameters from anywhere, but for those without gradient. They must outlive the ranges' use.
@@ -41,6 +51,8 @@ template <class T, class Device>
     const Shape flat{parameter->size()};
     all.ranges.push_back(
         {parameter->value.reshaped(flat), parameter->gradient.reshaped(flat), parameter->rule, all.size});
+    if (parameter->rule.kind == ParameterKind::linear)
+      all.matrices.push_back({parameter->value, parameter->gradient, parameter->rule, all.size});
     all.size += ParameterBlock<T, Device>::aligned(parameter->size());
   }
   return all;

@@ -3,7 +3,9 @@
 #pragma once
 #include <binllm/policy/shipped.hpp>
 
+#include <array>
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -26,13 +28,58 @@ template <class Shipped, class P>
     return custom_policy;
   }
 }
+/// The numbers that a schedule takes, in the order of its `visit`.
+using ScheduleNumbers = std::array<double, 3>;
+template <Schedule H>
+[[nodiscard]] constexpr ScheduleNumbers schedule_numbers(const H& schedule) {
+  ScheduleNumbers numbers{};
+  if constexpr (OptionSet<H>) {
+    std::size_t i = 0;
+    H::visit([&](std::string_view, const double& number, auto&&...) { numbers.at(i++) = number; }, schedule);
+  }
+  return numbers;
+}
+namespace detail {
+/// ":0.05:300", up to the last one that is not as by default.
+[[nodiscard]] inline std::string numbers_text(const ScheduleNumbers& numbers, const ScheduleNumbers& defaults) {
+  std::string text, all;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    all += fmt::format(":{}", numbers.at(i));
+    if (numbers.at(i) != defaults.at(i)) text = all;
+  }
+  return text;
+}
+inline constexpr std::string_view sign_mark = "+sign:";
+[[nodiscard]] inline std::string sign_text(double share) {
+  return share > 0 ? fmt::format("{}{}", sign_mark, share) : std::string();
+}
+/// A whole text as a number. Errors: option_out_of_range with what was wanted.
+[[nodiscard]] inline double number_of(std::string_view text, std::string_view argument, std::string_view wanted) {
+  double number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error == std::errc{} && end == text.data() + text.size() && std::isfinite(number)) return number;
+  throw Error(ErrorId::option_out_of_range, "policies", argument, wanted, text);
+}
+}  // namespace detail
 template <Estimator E>
 [[nodiscard]] constexpr std::string_view estimator_name(const E& estimator) {
   return policy_name<ShippedEstimators<typename E::value_type>>(estimator);
 }
+/// A schedule with numbers is called by those that are not its defaults too: "geometric:0.05:300"; one that ends with
+/// signs by how long they last: "exponential+sign:0.05".
 template <Schedule H>
-[[nodiscard]] constexpr std::string_view schedule_name(const H& schedule) {
-  return policy_name<ShippedSchedules>(schedule);
+[[nodiscard]] std::string schedule_name(const H& schedule) {
+  std::string name(policy_name<ShippedSchedules>(schedule));
+  if constexpr (requires { std::string(schedule.numbers_text()); }) {
+    name += schedule.numbers_text();
+  } else if constexpr (OptionSet<H>) {
+    name += detail::numbers_text(schedule_numbers(schedule), schedule_numbers(H{}));
+  }
+  return name;
+}
+template <Schedule H>
+[[nodiscard]] std::string schedule_name(const ThenSign<H>& schedule) {
+  return schedule_name(schedule.schedule) + detail::sign_text(schedule.share);
 }
 
 /// The shipped scale with these equations.

@@ -5,6 +5,8 @@
 #include <binllm/policy/names.hpp>
 #include <binllm/policy/recipe.hpp>
 
+#include <algorithm>
+#include <string>
 #include <string_view>
 
 namespace binllm {
@@ -91,26 +93,80 @@ struct RuntimeScale {
 };
 static_assert(Scale<RuntimeScale<float>> && !StaticScale<RuntimeScale<float>>);
 
+/// A schedule as a program by name sees it.
 struct ScheduleEntry {
   std::string_view name, summary;
-  double (*t)(double);
+  std::size_t count;         ///< of the numbers that it takes
+  ScheduleNumbers defaults;  ///< and what they are where nobody says
+  double (*t)(const ScheduleNumbers&, double c);
+  void (*check)(const ScheduleNumbers&);  ///< errors: option_out_of_range
 };
 struct ScheduleEntryOf {
   template <Schedule H>
+  [[nodiscard]] static constexpr H with(const ScheduleNumbers& numbers) {
+    H schedule;
+    if constexpr (OptionSet<H>) {
+      std::size_t i = 0;
+      H::visit([&](std::string_view, double& number, auto&&...) { number = numbers.at(i++); }, schedule);
+    }
+    return schedule;
+  }
+  template <Schedule H>
   [[nodiscard]] constexpr ScheduleEntry operator()() const {
-    return {H::name, H::summary, [](double c) { return H{}(c); }};
+    std::size_t count = 0;
+    if constexpr (OptionSet<H>) {
+      H schedule;
+      H::visit([&](auto&&...) { ++count; }, schedule);
+    }
+    return {H::name,
+            H::summary,
+            count,
+            schedule_numbers(H{}),
+            [](const ScheduleNumbers& numbers, double c) { return with<H>(numbers)(c); },
+            [](const ScheduleNumbers& numbers) {
+              if constexpr (OptionSet<H>) check_options("schedule", with<H>(numbers));
+            }};
   }
 };
 inline constexpr auto schedule_table = table_of<ShippedSchedules>(ScheduleEntryOf{});
 
-/// A schedule chosen by name.
+/// A schedule chosen by name, with its numbers, and how much of the training signs alone have at the end:
+/// "equal-error:0.5", "geometric:0.05:300+sign:0.05".
 struct RuntimeSchedule {
   const ScheduleEntry* entry = schedule_table.data();
-  /// Errors: unknown_name.
-  [[nodiscard]] static RuntimeSchedule named(std::string_view name) {
-    return {&detail::entry_named<ShippedSchedules>(schedule_table, "schedule", name)};
+  ScheduleNumbers numbers = entry->defaults;
+  double sign_share = 0;
+
+  /// Errors: unknown_name, option_out_of_range.
+  [[nodiscard]] static RuntimeSchedule named(std::string_view word) {
+    const std::size_t mark = word.find(detail::sign_mark), end = std::min(mark, word.size());
+    const std::size_t colon = word.substr(0, end).find(':');
+    RuntimeSchedule chosen{
+        &detail::entry_named<ShippedSchedules>(schedule_table, "schedule", word.substr(0, std::min(colon, end)))};
+    chosen.numbers = chosen.entry->defaults;
+    const auto wanted = [&] { return fmt::format("{} with at most {} numbers", chosen.entry->name, chosen.entry->count); };
+    std::size_t count = 0;
+    for (std::size_t at = colon; at < end; ++count) {
+      const std::size_t next = std::min(word.find(':', at + 1), end);
+      if (count == chosen.entry->count)
+        throw Error(ErrorId::option_out_of_range, "policies", "schedule", wanted(), word);
+      chosen.numbers.at(count) = detail::number_of(word.substr(at + 1, next - at - 1), "schedule", wanted());
+      at = next;
+    }
+    chosen.entry->check(chosen.numbers);
+    if (mark == word.npos) return chosen;
+    constexpr std::string_view share = "a share of the training above 0 and below 1 behind +sign:";
+    chosen.sign_share = detail::number_of(word.substr(mark + detail::sign_mark.size()), "schedule", share);
+    if (chosen.sign_share > 0 && chosen.sign_share < 1) return chosen;
+    throw Error(ErrorId::option_out_of_range, "policies", "schedule", share, word);
   }
-  [[nodiscard]] double operator()(double c) const { return entry->t(c); }
+  [[nodiscard]] double operator()(double c) const {
+    const auto smooth = [this](double at) { return entry->t(numbers, at); };
+    return ThenSign<decltype(smooth)>{smooth, sign_share}(c);
+  }
+  [[nodiscard]] std::string numbers_text() const {
+    return detail::numbers_text(numbers, entry->defaults) + detail::sign_text(sign_share);
+  }
 };
 static_assert(Schedule<RuntimeSchedule>);
 

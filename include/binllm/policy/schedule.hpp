@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Schedules: the sharpness t as a function of progress. A schedule knows no tensor and no device.
 #pragma once
+#include <binllm/core/options.hpp>
+
 #include <cmath>
 #include <concepts>
 #include <numbers>
@@ -15,6 +17,11 @@ concept Schedule = requires(const S s, double c) {
 };
 
 inline constexpr double schedule_end = 20;  ///< c of the last chunk
+/// What a schedule may be told: within them F of a float goes all the way from the identity to the sign.
+inline constexpr double most_sharpness = 1e6, least_sharpness = 1e-6;
+
+/// t of the paper's last chunk: 1.3 e^{4.4} - 1.3
+inline constexpr double last_sharpness = 104.58612926445858;
 
 /// t(c) = 1.3 e^{0.22 c} - 1.3                              (App. A, F; the paper's choice)
 struct ExponentialSchedule {
@@ -60,19 +67,29 @@ struct DegreeUniformSchedule {
   }
 };
 
-/// t(c) = 0.1 * 100^{c / 20}
-/// IR-Net's, from 0.1 to 10 (arXiv 1909.10788).
+/// t(c) = first (last / first)^{c / 20}
+/// IR-Net's is from 0.1 to 10 (arXiv 1909.10788).
 struct GeometricSchedule {
-  static constexpr std::string_view name = "geometric";
-  static constexpr std::string_view summary = "t = 0.1 * 100^(c/20), IR-Net's";
-  [[nodiscard]] double operator()(double c) const { return 0.1 * std::pow(100.0, c / schedule_end); }
+  static constexpr std::string_view name = "geometric", parameter = "[:FIRST[:LAST]]";
+  static constexpr std::string_view summary = "t from FIRST to LAST by equal factors, IR-Net's from 0.1 to 10";
+  double first = 0.1, last = 10;
+  template <class V, class Self>
+  static constexpr void visit(V&& v, Self& self) {
+    v("first", self.first, "t where c is 0", between(least_sharpness, most_sharpness));
+    v("last", self.last, "t where c is 20", between(least_sharpness, most_sharpness));
+  }
+  [[nodiscard]] double operator()(double c) const { return first * std::pow(last / first, c / schedule_end); }
 };
 
 /// The same t throughout.
 struct ConstantSchedule {
-  static constexpr std::string_view name = "constant";
+  static constexpr std::string_view name = "constant", parameter = "[:T]";
   static constexpr std::string_view summary = "the same t throughout";
   double t = 1;
+  template <class V, class Self>
+  static constexpr void visit(V&& v, Self& self) {
+    v("t", self.t, "the sharpness", between(0, most_sharpness));
+  }
   [[nodiscard]] double operator()(double) const { return t; }
 };
 

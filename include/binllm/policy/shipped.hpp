@@ -5,16 +5,18 @@
 #include <binllm/core/type_list.hpp>
 #include <binllm/policy/blended_sign.hpp>
 #include <binllm/policy/channel_scale.hpp>
+#include <binllm/policy/equal_error_schedule.hpp>
 #include <binllm/policy/progressive_sign.hpp>
 #include <binllm/policy/scale.hpp>
 #include <binllm/policy/schedule.hpp>
 #include <binllm/policy/straight_through.hpp>
+#include <binllm/policy/then_sign.hpp>
 
 namespace binllm {
 
 template <std::floating_point T>
 using ShippedEstimators = TypeList<ProgressiveSign<T>, StraightThrough<T>, ErrorDecay<T>, ProgressiveForward<T>,
-                                   BlendedSign<T>, SoftmaxRounding<T>>;
+                                   BlendedSign<T>, SoftmaxRounding<T>, ProgressiveThenSign<T>>;
 
 template <std::floating_point T>
 using ShippedScales =
@@ -28,6 +30,6 @@ using ShippedChannelScales = TypeList<ChannelScale<T, ChannelSharing::none>, Cha
                                       ChannelScale<T, ChannelSharing::per_linear>>;
 
 using ShippedSchedules = TypeList<ExponentialSchedule, UniformSchedule, LogarithmicSchedule, DegreeUniformSchedule,
-                                  GeometricSchedule, ConstantSchedule, RampSchedule, BlendThenAnnealSchedule>;
+                                  EqualErrorSchedule, GeometricSchedule, ConstantSchedule, RampSchedule, BlendThenAnnealSchedule>;
 
 }  // namespace binllm

@@ -27,6 +27,8 @@ std::pair<double, double> search_channel_scale(Model& binary, const TokenStream&
     }
     bool wants_checkpoint(Index step, Index steps) override { return next.wants_checkpoint(step, steps); }
     void save(std::string_view phase, const TrainingState& state) override { next.save(phase, state); }
+    std::string wants_look(Index step, Index steps) override { return next.wants_look(step, steps); }
+    void look(std::string_view phase, const TrainingState& state) override { next.look(phase, state); }
     bool restore(std::string_view phase, TrainingState& state) override { return next.restore(phase, state); }
   };
   const LogOrTerminal chosen(log);

@@ -59,8 +59,9 @@ template <class Model, class Objective = NextToken>
     forecast.parameters += bytes(block->values);
     forecast.gradients += bytes(block->gradients);
   }
-  TrainingStep<Model, Objective> training(model, options.batch, options.micro_batch, options.context, options.adamw,
-                                          options.recompute, objective);
+  using Optimiser = ChosenOptimiser<typename Model::Master, Meta>;
+  TrainingStep<Model, Objective, Optimiser> training(model, options.batch, options.micro_batch, options.context,
+                                                     options.chosen_optimiser(), options.recompute, objective);
   training.optimiser().states([&](std::string_view, const auto& tensor) { forecast.moments += bytes(tensor); });
   const auto no_tokens = [](View<std::int32_t>, View<std::int32_t>) {};
   static_cast<void>(training.run(no_tokens, 0, options.learning_rate, 1.0, options.clip));

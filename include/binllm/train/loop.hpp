@@ -42,9 +42,9 @@ struct Phase {
 }
 
 /// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
-/// The optimiser is that of its options: AdamW for `options.adamw`, Sgd for SgdOptions.
+/// The optimiser is that of its options: Sgd for SgdOptions; what `options` choose where there are none.
 /// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched.
-template <class Model, class Objective = NextToken, class OptimiserOptions = AdamWOptions>
+template <class Model, class Objective = NextToken, class OptimiserOptions = ChosenOptimiserOptions>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
              const Objective& objective, const OptimiserOptions& optimiser) {
   static_assert(Trainable<Model>, "only a Trainable model has a backward; Packed has none");
@@ -101,6 +101,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
       clock = steady_seconds();
       since = now;
     }
+    if (const std::string some = log.wants_look(now, steps); !some.empty()) blocks.look(log, phase.name, state, some);
     if (kept) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
@@ -109,7 +110,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
 template <class Model, class Objective = NextToken>
 double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
              const Objective& objective = {}) {
-  return train(model, corpus, options, phase, log, objective, options.adamw);
+  return train(model, corpus, options, phase, log, objective, options.chosen_optimiser());
 }
 
 }  // namespace binllm

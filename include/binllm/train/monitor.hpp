@@ -59,23 +59,29 @@ class SignSnapshot {
     std::size_t at = 0;
     Index flips = 0, weights = 0;
     const bool first = bits_.empty();
-    std::vector<std::uint8_t> row;
+    std::vector<Index> flips_of_row;
     for_each_linear(
         [&](const auto& linear) {
           const auto* const trained = trained_weight(linear);
           if (trained == nullptr) return;
           const OnHost weight(read(trained->value));
           const auto w = weight.view();
-          row.resize(static_cast<std::size_t>(sign_row_bytes(w.cols())));
-          for (Index i = 0; i < w.rows(); ++i) {
+          const auto bytes = static_cast<std::size_t>(sign_row_bytes(w.cols()));
+          const std::size_t end = at + bytes * static_cast<std::size_t>(w.rows());
+          if (first) bits_.resize(end);
+          flips_of_row.assign(static_cast<std::size_t>(w.rows()), 0);
+          parallel_for(w.rows(), [&](Index i) {
+            std::uint8_t* const before = bits_.data() + at + bytes * static_cast<std::size_t>(i);
+            std::vector<std::uint8_t> row(bytes);
             pack_row(w.middle_rows(i, 1).reshaped(Shape{w.cols()}), row.data());
-            if (first) bits_.resize(at + row.size());
-            for (std::size_t k = 0; k < row.size(); ++k) {
-              if (!first) flips += std::popcount(static_cast<unsigned>(bits_[at + k] ^ row[k]));
-              bits_[at + k] = row[k];
+            for (std::size_t k = 0; k < bytes; ++k) {
+              if (!first)
+                flips_of_row[static_cast<std::size_t>(i)] += std::popcount(static_cast<unsigned>(before[k] ^ row[k]));
+              before[k] = row[k];
             }
-            at += row.size();
-          }
+          });
+          for (const Index count : flips_of_row) flips += count;
+          at = end;
           weights += w.size();
         },
         model);

@@ -2,7 +2,7 @@
 /// Numbers that every trainer takes.
 #pragma once
 #include <binllm/core/counts.hpp>
-#include <binllm/optim/adamw.hpp>
+#include <binllm/train/chosen_optimiser.hpp>
 
 #include <cstdint>
 #include <limits>
@@ -21,6 +21,8 @@ struct TrainingOptions {
   double clip = 1.0;
   bool recompute = false;
   AdamWOptions adamw{};
+  MuonOptions muon{};  ///< `others` is not read: they are `adamw`
+  OptimiserChoice optimiser = OptimiserChoice::adamw;
   std::uint64_t seed = 1;
   Index report_every = 10, evaluate_every = 0, evaluate_windows = 64;
 
@@ -42,10 +44,16 @@ struct TrainingOptions {
     v("warmup", self.warmup, "steps of linear warm-up", count_from(0));
     v("clip", self.clip, "limit of the global gradient norm; 0: none", at_least(0));
     v("adamw", self.adamw, "the optimiser", any);
+    v("muon", self.muon, "the optimiser of weights of linear layers, where it is chosen", any);
     v("seed", self.seed, "of the data order", any);
     v("report_every", self.report_every, "steps between reports", count_from(1));
     v("evaluate_every", self.evaluate_every, "steps between evaluations; 0: at the end", count_from(0));
     v("evaluate_windows", self.evaluate_windows, "windows of each of them; 0: all", at_least(0));
+  }
+  [[nodiscard]] ChosenOptimiserOptions chosen_optimiser() const {
+    ChosenOptimiserOptions chosen{optimiser, muon};
+    chosen.muon.others = adamw;
+    return chosen;
   }
   /// At most so many are looked at in an evaluation.
   [[nodiscard]] Index windows_of_evaluation() const noexcept {

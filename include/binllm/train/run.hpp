@@ -55,6 +55,11 @@ class RunLog {
   [[nodiscard]] virtual bool wants_checkpoint(Index /*step*/, Index /*steps*/) { return false; }
   /// Keeps a state durably before it returns.
   virtual void save(std::string_view /*phase*/, const TrainingState& /*state*/) {}
+  /// Of which parameters and buffers the log wants to see the values after this step, without keeping them: those whose
+  /// names begin with the text; empty: none.
+  [[nodiscard]] virtual std::string wants_look(Index /*step*/, Index /*steps*/) { return {}; }
+  /// Shows the blocks "values/NAME" and "buffers/NAME" that were asked for.
+  virtual void look(std::string_view /*phase*/, const TrainingState& /*state*/) {}
   /// Overwrites the blocks and counters with the newest kept state of the phase; false if there is none.
   [[nodiscard]] virtual bool restore(std::string_view /*phase*/, TrainingState& /*state*/) { return false; }
 };

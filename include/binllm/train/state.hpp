@@ -52,6 +52,26 @@ class StateBlocks {
     mirrors.move(/*to_host=*/true);
     log.save(phase, state);
   }
+  /// Shows values and buffers of what is named `beginning...`. Copies no others, since a state has gigabytes.
+  void look(RunLog& log, std::string_view phase, const TrainingState& state, std::string_view beginning) const {
+    TrainingState some;
+    some.counters = state.counters;
+    std::vector<Tensor<std::uint8_t>> mirrors;
+    for (const auto& block : state.blocks) {
+      const std::string_view name = block.name;
+      const auto slash = name.find('/');
+      if (slash == name.npos || !name.substr(slash + 1).starts_with(beginning)) continue;
+      if (name.substr(0, slash) != "values" && name.substr(0, slash) != "buffers") continue;
+      some.blocks.push_back(block);
+      if constexpr (!host_accessible<Device>) {
+        mirrors.emplace_back(Shape{static_cast<Index>(block.bytes)});
+        some.blocks.back().data = mirrors.back().view().data;
+        Backend<Device>::copy(some.blocks.back().data, block.data, block.bytes);
+      }
+    }
+    if (!mirrors.empty()) Backend<Device>::synchronise();
+    log.look(phase, some);
+  }
   [[nodiscard]] bool restore(RunLog& log, std::string_view phase, TrainingState& state) {
     const Mirrors mirrors(*this, state);
     if (!log.restore(phase, state)) return false;

@@ -7,3 +7,4 @@
 #include <binllm/ops/fast/rows.hpp>
 #include <binllm/ops/fast/runtime.hpp>
 #include <binllm/ops/fast/straight_through.hpp>
+#include <binllm/ops/fast/then_sign.hpp>

@@ -7,6 +7,7 @@
 #include <binllm/ops/fast/progressive_sign.hpp>
 #include <binllm/ops/fast/rows.hpp>
 #include <binllm/ops/fast/straight_through.hpp>
+#include <binllm/ops/fast/then_sign.hpp>
 #include <binllm/policy/runtime.hpp>
 
 #include <array>
