@@ -28,7 +28,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 /// After the first has failed: the others hear why, and end by themselves; then they are asked to; then they are ended,
 /// also those that are stopped.
-constexpr std::chrono::seconds until_asked{6}, until_killed{8};
+constexpr std::chrono::seconds until_asked{3}, until_killed{6};
 
 /// In a process that was just made: a group of its own, so that Ctrl-C reaches it through the launcher alone; and it
 /// ends with the launcher.

@@ -60,11 +60,11 @@ class Started {
   pid_t process_ = -1;
 };
 
-/// A long training of three ranks that has begun.
+/// A long training of two ranks that has begun.
 Started long_training(const TemporaryFolder& folder) {
   const fs::path out = folder / "run";
-  Started started(folder, "pretrain --built-in --tokens 40000000 --checkpoint-every 50 --json --out " + out.string() +
-                              tiny + "--batch 6 --devices 3");
+  Started started(folder, "pretrain --built-in --tokens 4000000 --checkpoint-every 50 --json --out " + out.string() +
+                              tiny + "--devices 2");
   for (int i = 0; i < 3000 && !fs::exists(out / "checkpoints"); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   return started;
@@ -88,14 +88,14 @@ TEST_CASE("a training on ranks that the program starts is the training of one pr
 TEST_CASE("ranks that variables tell of each other, and those of mpirun, train together") {
   const TemporaryFolder folder;
   const std::string launched =
-      "for r in 1 0; do RANK=$r LOCAL_RANK=$r WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$PORT " +
+      "{ for r in 1 0; do RANK=$r LOCAL_RANK=$r WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$PORT " +
       std::string(BINLLM_PROGRAM) + " ";
   const std::string port = fmt::format("PORT={} ; ", 20000 + ::getpid() % 20000);
-  const Outcome two = run_shell(folder, port + launched + pretrain(folder / "two") + " & done; wait");
+  const Outcome two = run_shell(folder, port + launched + pretrain(folder / "two") + " & done; wait; }");
   REQUIRE_MESSAGE(two.error == "", two.error);
   CHECK(json::parse(two.out)["ranks"] == 2);
 
-  const std::string differ = " --seed $((r + 7)) & done; wait";
+  const std::string differ = " --seed $((r + 7)) & done; wait; }";
   const Outcome apart = run_shell(folder, port + launched + pretrain(folder / "apart") + differ);
   CHECK(contains(apart.error, "E701: ranks: options: wanted the same on all 2 ranks, found others on rank 1"));
   CHECK_FALSE(fs::exists(folder / "apart"));
@@ -129,7 +129,7 @@ TEST_CASE("a rank that is killed ends all, and is named; the run goes on with ot
   const TemporaryFolder folder;
   const Started started = long_training(folder);
   const auto ranks = started.ranks();
-  REQUIRE(ranks.size() == 3);
+  REQUIRE(ranks.size() == 2);
   ::kill(ranks[1], SIGKILL);
   const auto [status, seconds] = started.end();
   CHECK(WIFEXITED(status));
@@ -137,8 +137,8 @@ TEST_CASE("a rank that is killed ends all, and is named; the run goes on with ot
   CHECK(seconds < 15);
   CHECK_MESSAGE(contains(started.errors(), "E701: ranks: rank 1 (process "), started.errors());
   for (const pid_t rank : ranks) CHECK(::kill(rank, 0) != 0);
-  const Outcome dry = run(folder, "pretrain --built-in --tokens 40000000 --checkpoint-every 50 --json --out " +
-                                      (folder / "run").string() + tiny + "--batch 6 --resume --dry-run --devices 2");
+  const Outcome dry = run(folder, "pretrain --built-in --tokens 4000000 --checkpoint-every 50 --json --out " +
+                                      (folder / "run").string() + tiny + "--resume --dry-run --devices 4");
   CHECK_MESSAGE(dry.code == 0, dry.error);
 }
 
