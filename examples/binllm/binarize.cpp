@@ -68,7 +68,8 @@ struct BinarizeOptions {
     v("valid_windows", self.valid_windows, "judge by its first so many windows only", shown_as("all", at_least(1)));
     v("out", self.out, "folder of the run", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
-    v("method", self.method, "a method with its numbers: strong for the best model that a small budget buys, binaryllm for the paper's, or "
+    v("method", self.method,
+      "a method with its numbers: strong for the best model that a small budget buys, binaryllm for the paper's, or "
       "another that was published; list: what there is",
       with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
     v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
