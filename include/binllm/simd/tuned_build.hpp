@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// Whether a program was compiled to be fast on the machine that it runs on.
 #pragma once
-#include <binllm/simd/unit_build.hpp>
 #include <binllm/simd/instruction_set.hpp>
+#include <binllm/simd/unit_build.hpp>
 
 #include <string>
 

@@ -112,7 +112,7 @@ inline void invert_upper(View<double> r) {
         cpu::gemm_serial(rows, cols, (j - i - 1) * size, -1.0, b.factor(i + 1, i, true), b.factor(i + 1, j), true, sum,
                          size, panels);
       cpu::gemm_serial<double>(rows, cols, cols, 1.0, {sum, size, false}, {on_diagonal(j), size, false}, false, u, size,
-                       panels);
+                               panels);
       double* const below = b.at(j, i);
       for (Index row = 0; row < rows; ++row) {
         for (Index col = 0; col < cols; ++col) below[col * b.n + row] = u[row * size + col];

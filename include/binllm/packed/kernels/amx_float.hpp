@@ -8,8 +8,8 @@
 /// some or all of the 24 bits are lost (below 2^-126 in a sum, for each x). Infinity has no parts: Inf - Inf = NaN, so
 /// that a token with an infinity or a NaN has NaN in all its sums.
 #pragma once
-#include <binllm/simd/amx_tiles.hpp>
 #include <binllm/packed/sign_sums.hpp>
+#include <binllm/simd/amx_tiles.hpp>
 
 #include <algorithm>
 #include <atomic>

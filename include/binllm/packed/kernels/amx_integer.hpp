@@ -4,8 +4,8 @@
 /// `tdpbsud` adds to 16 x 16 sums the products of 16 tokens with 16 rows over 64 columns, 16384 in 16 cycles. Signs are
 /// unpacked while the tiles multiply, again for every 16 tokens. For a few tokens the look-up kernel is faster.
 #pragma once
-#include <binllm/simd/amx_tiles.hpp>
 #include <binllm/packed/sign_sums.hpp>
+#include <binllm/simd/amx_tiles.hpp>
 
 #include <algorithm>
 #include <atomic>
