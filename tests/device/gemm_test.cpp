@@ -139,7 +139,7 @@ TEST_CASE_TEMPLATE("a grid of tiles covers the product and leaves no thread idle
   for (const int threads : {1, 2, 3, 16}) {
     for (const Index m : {1, 64, 1000, 32000}) {
       for (const Index n : {1, 47, 288, 49152}) {
-        const cpu::ProductGrid grid(m, n, 576, false, true, threads);
+        const cpu::ProductGrid grid(m, n, 576, false, true, threads, cpu::tile_rate<T>());
         CHECK(grid.down * grid.height >= m);
         CHECK((grid.down - 1) * grid.height < m);
         CHECK(grid.across * grid.width >= n);

@@ -110,11 +110,14 @@ using PacketsInMemory = std::conditional_t<std::is_same_v<Stored, bf16>, Bf16Lan
 /// A pack of numbers, which memory may hold in fewer bits.
 template <class X, class Stored>
 [[nodiscard]] X whole_lanes(const Stored* from) {
-  if constexpr (std::is_same_v<Stored, formula::lane_t<X>>) {
+  using M = formula::lane_t<X>;
+  if constexpr (std::is_same_v<Stored, M>) {
     return Eigen::Map<const X>(from);
+  } else if constexpr (!std::is_same_v<Stored, bf16>) {
+    return Eigen::Map<const Pack<Stored>>(from).template cast<M>();
   } else {
     X lanes;
-    using P = detail::PacketsInMemory<formula::lane_t<X>, Stored>;
+    using P = detail::PacketsInMemory<M, Stored>;
     P::each([&](Index first) { Eigen::internal::pstoreu(lanes.data() + first, P::load(from + first)); });
     return lanes;
   }
@@ -122,16 +125,21 @@ template <class X, class Stored>
 /// 0 < count < pack_width numbers as a pack; what stands in the lanes after them has no meaning.
 template <class X, class Stored>
 [[nodiscard]] X first_lanes(const Stored* from, Index count) {
-  using P = detail::PacketsInMemory<formula::lane_t<X>, Stored>;
-  if (count == 1) return X::Constant(*from);
-  X lanes;
-  P::each([&](Index first) {
-    const Index some = count - first;
-    Eigen::internal::pstoreu(lanes.data() + first, some >= P::size ? P::load(from + first)
-                                                   : some > 0      ? P::load_part(from + first, some)
-                                                                   : P::constant(0));
-  });
-  return lanes;
+  using M = formula::lane_t<X>;
+  using P = detail::PacketsInMemory<M, Stored>;
+  if (count == 1) return X::Constant(static_cast<M>(*from));
+  if constexpr (!std::is_same_v<Stored, M> && !std::is_same_v<Stored, bf16>) {
+    return first_lanes<Pack<Stored>>(from, count).template cast<M>();
+  } else {
+    X lanes;
+    P::each([&](Index first) {
+      const Index some = count - first;
+      Eigen::internal::pstoreu(lanes.data() + first, some >= P::size ? P::load(from + first)
+                                                     : some > 0      ? P::load_part(from + first, some)
+                                                                     : P::constant(0));
+    });
+    return lanes;
+  }
 }
 /// The first `count` lanes, and another number in those after them.
 template <class T>
