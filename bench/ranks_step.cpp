@@ -32,6 +32,7 @@ bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Inde
   config.intermediate_size = hidden;
   config.vocab_size = vocabulary;
   config.tie_word_embeddings = tied;
+  config.max_position_embeddings = 2048;
   return config;
 }
 

@@ -29,7 +29,7 @@ def main():
     torch.manual_seed(0)
     setting = SETTINGS[options.config]
     with torch.device("cuda"):
-        model = Llama(setting, 2.0)
+        model = Llama(setting, 2.0, torch.bfloat16)
     torch.manual_seed(rank + 1)
     ids = torch.randint(setting[0], (setting[6], setting[7]), device="cuda")
     targets = ids.roll(-1, 1)

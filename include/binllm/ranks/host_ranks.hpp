@@ -7,6 +7,7 @@
 #include <binllm/ranks/transport.hpp>
 #include <binllm/ranks/work_queue.hpp>
 
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -18,7 +19,10 @@ class HostRanks final : public AnyCommunicator::Interface {
  public:
   HostRanks(std::unique_ptr<Rendezvous> rendezvous, std::unique_ptr<Transport> transport)
       : rendezvous_(std::move(rendezvous)), transport_(std::move(transport)) {}
-  ~HostRanks() override { rendezvous_->leave(); }  // before MPI waits for the others
+  ~HostRanks() override {
+    fail_if_unwinding();
+    rendezvous_->leave();  // before MPI waits for the others
+  }
 
   [[nodiscard]] Index rank() const override { return rendezvous_->rank(); }
   [[nodiscard]] Index size() const override { return rendezvous_->size(); }
@@ -33,6 +37,10 @@ class HostRanks final : public AnyCommunicator::Interface {
     return rendezvous_->gather(rank() == 0 ? bytes : std::string_view())[0];
   }
   void fail(std::string_view why) noexcept override { rendezvous_->fail(why); }
+  /// In the destructor of who holds it: where an error is the reason, the others are told, since they wait.
+  void fail_if_unwinding() noexcept {
+    if (std::uncaught_exceptions() > exceptions_) fail("one that ended by an error");
+  }
   /// Who watches over the ranks; GPUs are told to it.
   [[nodiscard]] Rendezvous& rendezvous() noexcept { return *rendezvous_; }
 
@@ -41,6 +49,7 @@ class HostRanks final : public AnyCommunicator::Interface {
   void send_shares(const CommunicatedBlock& block);
   [[nodiscard]] std::span<std::byte> share(const CommunicatedBlock& block, Index rank) const;
 
+  int exceptions_ = std::uncaught_exceptions();  ///< on their way when it was made
   std::unique_ptr<Rendezvous> rendezvous_;
   std::unique_ptr<Transport> transport_;
   std::uint64_t exchanges_ = 0;

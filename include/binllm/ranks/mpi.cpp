@@ -48,12 +48,23 @@ struct Mpi::Library {
   int (*bcast)(void*, int, void*, int, void*) = (*this)["MPI_Bcast"];
   int (*isend)(const void*, int, void*, int, int, void*, void**) = (*this)["MPI_Isend"];
   int (*irecv)(void*, int, void*, int, int, void*, void**) = (*this)["MPI_Irecv"];
+  int (*cancel)(void**) = (*this)["MPI_Cancel"];
+  int (*free)(void**) = (*this)["MPI_Request_free"];
   int (*testall)(int, void**, int*, void*) = (*this)["MPI_Testall"];
   void* world = (*this)["ompi_mpi_comm_world"].address;
   void* byte = (*this)["ompi_mpi_byte"].address;
 
   static void check(int status, const char* call) {
     if (status != 0) throw Error(ErrorId::rank_failed, "mpi", call, "success", fmt::format("status {}", status));
+  }
+  /// After an error: nobody writes any more to where it was to be received.
+  void cancel_all() noexcept {
+    for (void*& request : requests) {
+      if (request == nullptr) continue;
+      cancel(&request);
+      free(&request);
+    }
+    requests.clear();
   }
   /// A message in pieces that an int can count.
   template <class Pointer, class Start>
@@ -109,6 +120,17 @@ std::string Mpi::broadcast(std::string text) {
 
 void Mpi::exchange(std::uint64_t number, const std::vector<std::span<const std::byte>>& out,
                    const std::vector<std::span<std::byte>>& in) {
+  try {
+    begin(number, out, in);
+    wait();
+  } catch (...) {
+    library_->cancel_all();
+    throw;
+  }
+}
+
+void Mpi::begin(std::uint64_t number, const std::vector<std::span<const std::byte>>& out,
+                const std::vector<std::span<std::byte>>& in) {
   Library& l = *library_;
   const int tag = static_cast<int>(number % 32768);
   const auto own = static_cast<std::size_t>(rank());
@@ -126,19 +148,26 @@ void Mpi::exchange(std::uint64_t number, const std::vector<std::span<const std::
       Library::check(l.isend(data, bytes, l.byte, other, tag, l.world, request), "MPI_Isend");
     });
   }
-  // Ranks may share cores: who finds nothing to do lets others work.
-  const auto begin = std::chrono::steady_clock::now();
-  auto asked = begin;
+}
+
+/// Ranks may share cores: who finds nothing to do lets others work, and asks less and less often, so that a rank which
+/// waits in vain is seen to do nothing.
+void Mpi::wait() {
+  using namespace std::chrono_literals;
+  constexpr int spins = 1000, each = 200, most_doublings = 7;
+  Library& l = *library_;
+  auto asked = std::chrono::steady_clock::now();
   for (int done = 0, tries = 0;; ++tries) {
     Library::check(l.testall(static_cast<int>(l.requests.size()), l.requests.data(), &done, nullptr), "MPI_Testall");
     if (done != 0) return;
-    if (tries < 1000) {
+    if (tries < spins) {
       std::this_thread::yield();
       continue;
     }
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    const auto pause = 50us * (1 << std::min(most_doublings, (tries - spins) / each));
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(5ms, pause));
     const auto now = std::chrono::steady_clock::now();
-    if (rendezvous_ == nullptr || now - asked < std::chrono::milliseconds(200)) continue;
+    if (rendezvous_ == nullptr || now - asked < 200ms) continue;
     asked = now;
     rendezvous_->check();
   }

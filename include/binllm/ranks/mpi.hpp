@@ -34,6 +34,10 @@ class Mpi final : public Transport {
 
  private:
   struct Library;
+  void begin(std::uint64_t number, const std::vector<std::span<const std::byte>>& out,
+             const std::vector<std::span<std::byte>>& in);
+  void wait();
+
   std::unique_ptr<Library> library_;
   const Rendezvous* rendezvous_ = nullptr;
 };

@@ -4,6 +4,7 @@
 #include <binllm/ranks/communicator.hpp>
 #include <binllm/ranks/sharding.hpp>
 
+#include <exception>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,26 @@ Parallel(C) -> Parallel<C>;
 template <class C, class S>
 Parallel(C, S) -> Parallel<C, S>;
 
+/// Whether a rank can tell the others that it ends: they would wait for it otherwise.
+template <class C>
+concept TellsOfFailure = requires(C& communicator, std::string_view why) {
+  communicator.fail(why);
+};
+
+/// f(), which all ranks do together. Where it throws, the other ranks hear why, and end as well.
+template <Communicator C, class F>
+auto together(C& communicator, const F& f) {
+  if constexpr (TellsOfFailure<C>) {
+    try {
+      return f();
+    } catch (const std::exception& error) {
+      communicator.fail(error.what());
+      throw;
+    }
+  } else {
+    return f();
+  }
+}
 /// Adds up each of some numbers of the host over all ranks, from rank 0 on, in one exchange.
 template <Communicator C>
 void sum_numbers(C& communicator, std::span<double> numbers) {

@@ -182,6 +182,9 @@ void Rendezvous::move(std::vector<tcp::Transfer> transfers) {
 
 std::vector<std::string> Rendezvous::gather(std::string_view bytes) {
   check();
+  if (bytes.size() > most_bytes)
+    throw Error(ErrorId::rank_failed, "ranks", "gather", fmt::format("at most {} bytes", most_bytes),
+                fmt::format("{} on rank {}", bytes.size(), rank_));
   const Waiting waiting(*this, Waiting::gathering, ++gathers_);
   return rank_ == 0 ? gather_here(bytes) : gather_there(bytes);
 }

@@ -41,15 +41,13 @@ struct Phase {
               fmt::format("{} steps", steps));
 }
 
-/// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
-/// The optimiser is that of its options: Sgd for SgdOptions; what `options` choose where there are none.
-///
-/// On several ranks, all call it with the same arguments and the same model: a rank has its rows of each batch. Only the
-/// log of rank 0 is told and asked anything; a state is the same from whatever ranks.
-/// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched; those of the communicator.
-template <class Model, class Objective, class OptimiserOptions, class C = Alone, class S = NoSharding>
-double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
-             const Objective& objective, const OptimiserOptions& optimiser, Parallel<C, S> parallel = {}) {
+namespace detail {
+
+/// What every rank does.
+template <class Model, class Objective, class OptimiserOptions, class C, class S>
+double train_together(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase,
+                      RunLog& log, const Objective& objective, const OptimiserOptions& optimiser,
+                      Parallel<C, S>& parallel) {
   static_assert(Trainable<Model>, "only a Trainable model has a backward; Packed has none");
   using Device = typename Model::device;
   using Optimiser = typename OptimiserOptions::template Optimiser<typename Model::Master, Device>;
@@ -65,7 +63,7 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
 
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
-  detail::StateBlocks<Device, C> blocks(ranks);
+  StateBlocks<Device, C> blocks(ranks);
   blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values());
   training.optimiser().states([&](std::string_view name, auto& tensor) {
     blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
@@ -123,6 +121,22 @@ double train(Model& model, const TokenStream& corpus, const TrainingOptions& opt
     if (kept) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
+}
+
+}  // namespace detail
+
+/// Trains `model` on `corpus`; goes on from the log's newest state of the phase if it has one. Returns the last loss.
+/// The optimiser is that of its options: Sgd for SgdOptions; what `options` choose where there are none.
+///
+/// On several ranks, all call it with the same arguments and the same model: a rank has its rows of each batch. Only the
+/// log of rank 0 is told and asked anything; a state is the same from whatever ranks. A rank that throws tells the others.
+/// Errors: option_out_of_range, text_too_short, training_diverged, resume_mismatched; those of the communicator.
+template <class Model, class Objective, class OptimiserOptions, class C = Alone, class S = NoSharding>
+double train(Model& model, const TokenStream& corpus, const TrainingOptions& options, Phase& phase, RunLog& log,
+             const Objective& objective, const OptimiserOptions& optimiser, Parallel<C, S> parallel = {}) {
+  return together(parallel.ranks, [&] {
+    return detail::train_together(model, corpus, options, phase, log, objective, optimiser, parallel);
+  });
 }
 
 template <class Model, class Objective = NextToken, class C = Alone, class S = NoSharding>

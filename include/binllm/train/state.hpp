@@ -22,7 +22,10 @@ namespace binllm::detail {
 template <class Device, Communicator C = Alone>
 class StateBlocks {
  public:
-  explicit StateBlocks(C ranks = {}) : ranks_(std::move(ranks)) {}
+  /// What rank 0 restores is sent in slices of so many bytes: ranks send each other small data of the host that way, and
+  /// a layer may have gigabytes.
+  explicit StateBlocks(C ranks = {}, std::size_t slice = std::size_t{1} << 24)
+      : ranks_(std::move(ranks)), slice_(slice) {}
 
   /// One block for each buffer of a model.
   template <class Model>
@@ -97,7 +100,7 @@ class StateBlocks {
     if (!of_first_rank(ranks_, first() && log.restore(phase, state))) return false;
     mirrors.spread();
     for (std::size_t i = blocks_; i < state.blocks.size(); ++i)  // of others, on the host
-      spread(state.blocks[i].data, state.blocks[i].bytes);
+      spread(state.blocks[i].data, whole(state.blocks[i].bytes), state.blocks[i].data);
     for (const TrainingState::Counter& counter : state.counters) *counter.value = of_first_rank(ranks_, *counter.value);
     return true;
   }
@@ -140,11 +143,27 @@ class StateBlocks {
       own += bytes_of<X>(share.size);
     }
   }
-  /// Host memory of rank 0 to that of all ranks.
-  void spread(void* data, std::size_t bytes) {
+  [[nodiscard]] static std::byte* at(void* data, std::size_t offset) noexcept {
+    return static_cast<std::byte*>(data) + offset;
+  }
+  [[nodiscard]] static Part whole(std::size_t bytes) noexcept { return {0, bytes, 0, bytes, 0}; }
+  /// A part of what rank 0 has on its host `here`, to `data` of all ranks, of which each takes its own.
+  void spread(const void* here, const Part& part, void* data, bool on_device = false) {
     if (ranks_.size() == 1) return;
-    const std::string theirs = ranks_.broadcast({static_cast<const char*>(data), first() ? bytes : 0});
-    std::memcpy(data, theirs.data(), bytes);
+    for (std::size_t from = 0; from < part.bytes; from += slice_) {
+      const std::size_t bytes = std::min(slice_, part.bytes - from);
+      const auto* const slice = static_cast<const char*>(here) + part.offset + from;
+      const std::string theirs = ranks_.broadcast({first() ? slice : nullptr, first() ? bytes : 0});
+      const std::size_t begin = std::max(from, part.begin), end = std::min(from + bytes, part.begin + part.size);
+      if (begin >= end) continue;
+      std::byte* const to = at(data, part.own + begin - part.begin);
+      if (on_device) {
+        Backend<Device>::copy(to, theirs.data() + (begin - from), end - begin);
+        Backend<Device>::synchronise();  // before the bytes go
+      } else {
+        std::memcpy(to, theirs.data() + (begin - from), end - begin);
+      }
+    }
   }
 
   /// The blocks of rank 0 point to the host's memory while it lives.
@@ -184,21 +203,14 @@ class StateBlocks {
           if (mirror != nullptr) copy(memory.data, mirror, memory.bytes);
           continue;
         }
-        for (const Part& part : memory.divided() ? memory.parts : slices_of(memory)) {
-          const char* const here =
-              reinterpret_cast<const char*>(at(mirror != nullptr ? mirror : memory.data, part.offset));
-          const std::string bytes = blocks_.ranks_.broadcast({here, blocks_.first() ? part.bytes : 0});
-          copy(at(memory.data, part.own), bytes.data() + part.begin, part.size);
-          Backend<Device>::synchronise();  // before the bytes go
-        }
+        const std::vector<Part> undivided{whole(memory.bytes)};
+        for (const Part& part : memory.divided() ? memory.parts : undivided)
+          blocks_.spread(mirror != nullptr ? mirror : memory.data, part, memory.data, /*on_device=*/true);
       }
       Backend<Device>::synchronise();
     }
 
    private:
-    [[nodiscard]] static std::byte* at(void* data, std::size_t offset) noexcept {
-      return static_cast<std::byte*>(data) + offset;
-    }
     static void copy(void* to, const void* from, std::size_t bytes) {
       if (bytes > 0) Backend<Device>::copy(to, from, bytes);
     }
@@ -218,16 +230,6 @@ class StateBlocks {
       }
       Backend<Device>::synchronise();
     }
-    /// Of memory that every rank has as a whole.
-    [[nodiscard]] static std::vector<Part> slices_of(const Memory& memory) {
-      constexpr std::size_t most = std::size_t{1} << 24;
-      std::vector<Part> slices;
-      for (std::size_t from = 0; from < memory.bytes; from += most) {
-        const std::size_t bytes = std::min(most, memory.bytes - from);
-        slices.push_back({from, bytes, 0, bytes, from});
-      }
-      return slices;
-    }
     void point(const Memory& memory, void* data) const {
       for (const Piece& piece : memory.pieces) state_.blocks[piece.block].data = at(data, piece.offset);
     }
@@ -237,6 +239,7 @@ class StateBlocks {
   };
 
   C ranks_;
+  std::size_t slice_;
   std::vector<Memory> memory_;
   std::size_t blocks_ = 0;  ///< of the state that lie in `memory_`
 };

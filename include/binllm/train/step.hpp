@@ -74,22 +74,7 @@ class TrainingStep {
   /// Errors: token_out_of_range; training_diverged before any weight is touched.
   template <class Fill>
   Result run(const Fill& fill, Index step, double learning_rate, double sharpness, double clip) {
-    read_batch(fill);
-    scalars_.set(StepScalars<Device>::sharpness, sharpness);
-    optimiser_.prepare(step + 1, learning_rate);
-    exchange_.prepare();
-    compute_gradients_([&] { compute_gradients(); });
-    const Result result = loss_and_norm();
-    check_healthy(model_, step, result.loss, result.gradient_norm);
-    optimiser_.clip(clip_factor(result.gradient_norm, clip));
-    update_([&] { optimiser_.update(); });
-    if constexpr (requires { model_.after_update(step, sharpness); }) {
-      const bool acts = acts_after_update(model_);
-      if (acts) gather_values();
-      model_.after_update(step, sharpness);
-      if (acts) exchange_.keep_own_values();
-    }
-    return result;
+    return together(exchange_.ranks(), [&] { return run_together(fill, step, learning_rate, sharpness, clip); });
   }
   /// Where the optimiser is divided: before anybody but the next step reads the model. All ranks call it.
   void gather_values() { exchange_.gather_values(); }
@@ -110,6 +95,25 @@ class TrainingStep {
     } else {
       return {};
     }
+  }
+  template <class Fill>
+  Result run_together(const Fill& fill, Index step, double learning_rate, double sharpness, double clip) {
+    read_batch(fill);
+    scalars_.set(StepScalars<Device>::sharpness, sharpness);
+    optimiser_.prepare(step + 1, learning_rate);
+    exchange_.prepare();
+    compute_gradients_([&] { compute_gradients(); });
+    const Result result = loss_and_norm();
+    check_healthy(model_, step, result.loss, result.gradient_norm);
+    optimiser_.clip(clip_factor(result.gradient_norm, clip));
+    update_([&] { optimiser_.update(); });
+    if constexpr (requires { model_.after_update(step, sharpness); }) {
+      const bool acts = acts_after_update(model_);
+      if (acts) gather_values();
+      model_.after_update(step, sharpness);
+      if (acts) exchange_.keep_own_values();
+    }
+    return result;
   }
   template <class Fill>
   void read_batch(const Fill& fill) {

@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -50,6 +51,7 @@ class UnitExchange final : public TapeObserver {
     }
   }
   ~UnitExchange() override {
+    if (std::uncaught_exceptions() > exceptions_) drain();
     if (divides_gradients_) drop_gradients(model_);
     if (!whole_) give_up_values();
   }
@@ -222,6 +224,17 @@ class UnitExchange final : public TapeObserver {
         units_.begin());
   }
 
+  /// After an error in a step, of which the others have heard (TrainingStep::run): work that was begun writes to memory
+  /// that goes now.
+  void drain() noexcept {
+    if constexpr (TellsOfFailure<C>) {
+      try {
+        ranks_.finish();
+      } catch (const std::exception&) {  // the error that is on its way already
+      }
+    }
+  }
+
   // ---- gradients
   void complete_from(std::size_t step) {
     for (std::size_t i = units_.size(); i-- > 0;) {
@@ -328,6 +341,7 @@ class UnitExchange final : public TapeObserver {
 
   Model& model_;
   C ranks_;
+  int exceptions_ = std::uncaught_exceptions();  ///< on their way when it was made
   bool divides_optimizer_ = false, divides_gradients_ = false, divides_values_ = false;
   bool exchanges_ = false, backward_ = false, whole_ = true;
   std::vector<Unit> units_;

@@ -67,6 +67,7 @@ class NcclRanks final : public AnyCommunicator::Interface {
     host_->rendezvous().watch(handle_);
   }
   ~NcclRanks() override {
+    host_->fail_if_unwinding();  // else the GPU might wait for the others, and they for it
     cudaStreamSynchronize(stream_);
     for (const cudaEvent_t event : done_) cudaEventDestroy(event);
     cudaEventDestroy(asked_);
