@@ -27,13 +27,13 @@ for name in train_step gemm cross_entropy tiny; do
 done
 
 wanted() { [[ " $rows " == *" $1 "* ]]; }
-# One run: a name that the table below knows, and what prints a line of JSON.
+# One run: a name that the table below knows, and what prints a line of JSON. Fails where that fails.
 run() {
   local name=$1
   shift
   echo "  $name" >&2
   local json
-  json=$("$@" --json)
+  json=$("$@" --json) || return
   echo "$name $json" >>"$log"
 }
 steps_of() { if [ "$1" = B ]; then echo "${STEPS_B:-2}"; else echo "${STEPS:-5}"; fi; }
@@ -46,7 +46,8 @@ ours() {  # name, what is trained, steps, more arguments
 theirs() {  # name, what is trained, steps, what stands before the program
   # shellcheck disable=SC2046
   [ -z "$torch" ] ||
-    run "$1" "${@:4}" "$python" "$here/peers/torch_step.py" $(words_of "$2") --threads "$threads" --steps "$3"
+    run "$1" "${@:4}" "$python" "$here/peers/torch_step.py" $(words_of "$2") --threads "$threads" --steps "$3" ||
+    echo "  skipped: $1" >&2  # a torch that cannot compile
 }
 tuned=(env MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000)
 models="A.fp.float32 A.fp.bf16 A.qat.float32 B.fp.float32 B.fp.bf16 B.qat.float32 B.qat.bf16"
@@ -82,7 +83,8 @@ gemm() {
 }
 cross_entropy() {
   run cross_entropy "$build/bench_cross_entropy" --threads "$threads"
-  [ -z "$torch" ] || run cross_entropy.torch "$python" "$here/peers/torch_cross_entropy.py" --threads "$threads"
+  [ -z "$torch" ] || run cross_entropy.torch "$python" "$here/peers/torch_cross_entropy.py" --threads "$threads" ||
+    echo "  skipped: cross_entropy.torch" >&2
 }
 tiny() { run tiny "$build/bench_tiny"; }
 growth() {
@@ -118,7 +120,7 @@ def line(what, ours, peer, ratio, floor="", aim=""):
 def compare(what, ours, peer, field, unit, floor, aim, scale=1.0, inverse=False, digits=0):
     """Ours beside a peer; the ratio is ours over theirs, or theirs over ours for times."""
     if peer not in runs:
-        return line(what, f"{median(ours, field) * scale:.{digits}f} {unit}", "skipped: no torch", "", floor, aim)
+        return line(what, f"{median(ours, field) * scale:.{digits}f} {unit}", "skipped: no torch that runs it", "", floor, aim)
     a, b = median(ours, field) * scale, median(peer, field) * scale
     line(what, f"{a:.{digits}f} {unit}", f"{b:.{digits}f} {unit}", f"{b / a if inverse else a / b:.2f}", floor, aim)
 

@@ -85,6 +85,8 @@ number() { sed -nE 's/.*"'"$2"'":(-?[0-9][-+.0-9eE]*).*/\1/p' <<< "$1" | tail -n
 key() { printf '"row":"%s","millions":%s,"learning_rate":%s,"seed":%s,' "$1" "$2" "$3" "$4"; }
 left() { echo $((seconds - SECONDS)); }
 say() { printf '%5d s  %s\n' "$SECONDS" "$*" >&2; }
+# complete JUDGED INSPECTED: every number of a line is there; an evaluation that failed leaves its number empty
+complete() { ! grep -qE ':,' <<< "$1" && [ -n "$(number "$2" bytes)" ] && [ -n "$(number "$2" block_linears_with_scales)" ]; }
 
 # curve PHASE: "[step,loss],..." of the run in $folder
 curve() {
@@ -106,7 +108,7 @@ perplexities() {
 answer_tasks() {
   local model=$1 key=$2 answers
   shift 2
-  answers=$("$binllm" evaluate --model "$model" --tasks all --tasks-data "$data/tasks" "$@" --json)
+  answers=$("$binllm" evaluate --model "$model" --tasks all --tasks-data "$data/tasks" "$@" --json) || return 1
   {
     flock 9
     printf '{%s%s"average":%s}\n' "$key" "$(grep -oE '"task":"[a-z_]+"|"acc(_norm)?":[0-9.]+|"quoted":"[a-z_]+"' <<< "$answers" |
@@ -120,14 +122,15 @@ continue_prompts() {
   local model=$1 key=$2 texts
   shift 2
   texts=$("$binllm" generate --model "$model" --prompt "Once upon a time" --prompt "The capital of France is" \
-    --prompt "To bake bread you need" --max-tokens 48 "$@" --json)
+    --prompt "To bake bread you need" --max-tokens 48 "$@" --json) || return 1
   { flock 9; echo "{$key${texts#\{}" >> "$results/real-135m-samples.jsonl"; } 9> "$out/lines.lock"
 }
 
 # job DEVICE NAME MILLIONS RATE SEED FLAG...: one line of results
 job() {
-  local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder losses stage_1 took begin stored judged inspected
+  local device=$1 name=$2 millions=$3 rate=$4 seed=$5 batch=16 steps tokens folder losses stage_1 took begin stored judged inspected what
   shift 5
+  what="$name, $millions M, rate $rate, seed $seed"
   local -a flags=("$@") where=(--device "$device" --threads "$threads")
   [ "$device" = cpu ] || where+=(--precision "$precision")
   case " ${flags[*]} " in *" --batch "*) batch=$(sed -E 's/.* --batch ([0-9]+).*/\1/' <<< " ${flags[*]} ") ;; *) flags+=(--batch "$batch") ;; esac
@@ -138,21 +141,27 @@ job() {
     --warmup $((steps * 3 / 100)) --report-every 10 --checkpoint-every 400 --sample-tokens 0 --seed "$seed" "${where[@]}" "${flags[@]}" --json)
   [ ! -f "$folder/run.json" ] || go+=(--resume)
   begin=$SECONDS
-  timeout -s INT -k 30 "$(left)" "$binllm" "${go[@]}" > "$folder.json" 2> "$folder.log" ||
-    { say "$name, $millions M, rate $rate, seed $seed: $(tail -n 1 "$folder.log")"; return 1; }
+  timeout -s INT -k 30 "$(left)" "$binllm" "${go[@]}" > "$folder.json" 2> "$folder.log" || {
+    case $? in
+      124 | 137) say "$what: not run, the time is over" ;;     # goes on from a checkpoint, if it came to one
+      *) say "$what: $(tail -n 1 "$folder.log")" ;;
+    esac
+    return 1
+  }
   took=$((SECONDS - begin))
   losses=$(curve progressive) stage_1=$(curve channel_scale)
   stored=$folder/packed
   [ -d "$stored" ] || stored=$folder/binary                  # groups are not packed
-  judged=$(perplexities "$stored" "${where[@]}" 2>> "$folder.log")
-  inspected=$("$binllm" inspect --model "$stored" --json)
+  judged=$(perplexities "$stored" "${where[@]}" 2>> "$folder.log") &&
+    inspected=$("$binllm" inspect --model "$stored" --json 2>> "$folder.log") && complete "$judged" "$inspected" ||
+    { say "$what: trained, not judged: $(tail -n 1 "$folder.log")"; return 1; }
   {
     flock 9
     printf '{%s%s"bits":%s,"bytes":%s,"seconds":%s,"flags":"%s","losses":[%s],"stage_1":[%s]}\n' \
       "$(key "$name" "$millions" "$rate" "$seed")" "$judged" "$(number "$inspected" block_linears_with_scales)" \
       "$(number "$inspected" bytes)" "$took" "$(sed "s|$model|MODEL|g" <<< "${flags[*]}")" "$losses" "$stage_1" >> "$lines"
   } 9> "$out/lines.lock"
-  say "$name, $millions M, rate $rate, seed $seed: ${judged//\"/} in $took s"
+  say "$what: ${judged//\"/} in $took s"
   rm -rf "$folder/checkpoints"
   if [ -n "$tasks" ] && grep -qE "$tasks" <<< "$name@$millions"; then
     answer_tasks "$stored" "$(key "$name" "$millions" "$rate" "$seed")" "${where[@]}" 2>> "$folder.log" || true
@@ -169,13 +178,14 @@ full_precision() {
   local inspected judged
   inspected=$("$binllm" inspect --model "$model" --json)
   judged=$(perplexities "$model" "${where[@]}")
+  complete "$judged" "$inspected" || { say "full precision: not judged"; exit 1; }
   printf '{%s%s"bits":%s,"bytes":%s,"seconds":0,"flags":"","losses":[],"stage_1":[]}\n' "$(key full-precision 0 0 0)" "$judged" \
     "$(number "$inspected" block_linears_with_scales)" "$(number "$inspected" bytes)" >> "$lines"
   [ -z "$tasks" ] || answer_tasks "$model" "$(key full-precision 0 0 0)" "${where[@]}"
   [ -z "$tasks" ] || continue_prompts "$model" "$(key full-precision 0 0 0)" "${where[@]}"
 }
 
-# best NAME MILLIONS: the rate that is best on valid.txt
+# best NAME MILLIONS: the rate that is best on valid.txt; fails where none was run
 best() {
   grep -F "\"row\":\"$1\",\"millions\":$2," "$lines" |
     sed -E 's/.*"learning_rate":([^,]*),.*"mix":([^,]*),.*/\2 \1/' | sort -g | head -n 1 | cut -d' ' -f 2
@@ -188,7 +198,7 @@ row() {
   grep -qE "$rows" <<< "$name@$millions" || return 0
   if [ "$pass" = 1 ]; then seeds=${seeds%% *}; else
     case $seeds in *" "*) seeds=${seeds#* } ;; *) return 0 ;; esac
-    rates=$(best "$name" "$millions")
+    rates=$(best "$name" "$millions") || return 0            # the first pass has said why
   fi
   for rate in $rates; do
     for seed in $seeds; do
@@ -215,6 +225,7 @@ for pass in 1 2; do
   all_rows
   for device in "${devices[@]}"; do worker "$device" & done
   wait
+  tr '\t' ' ' < "$out/list" >> "$out/unfinished"              # no time was left for them
 done
 RESULTS=$results "$(dirname "$0")/real_tables.sh" > "$results/real-135m.md"
-[ ! -s "$out/unfinished" ] || { echo "unfinished, their logs are in $out:"; cat "$out/unfinished"; exit 1; }
+[ ! -s "$out/unfinished" ] || { echo "not run, or not to the end; logs are in $out:"; cat "$out/unfinished"; exit 1; }

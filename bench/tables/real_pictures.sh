@@ -21,7 +21,7 @@ for wanted in "$@"; do
   IFS=@ read -r row millions rate <<< "$wanted"
   line=$(grep -F "\"row\":\"$row\",\"millions\":$millions,\"learning_rate\":$rate,\"seed\":${SEED:-1}," "$lines" | tail -n 1) || true
   [ -n "$line" ] || { echo "real_pictures.sh: $wanted was not run" >&2; continue; }
-  run=$folder/$row
+  run=$folder/$wanted
   mkdir -p "$run"
   echo '{}' > "$run/run.json"
   sed -E 's/.*"losses":\[\[(.*)\]\].*/\1/; s/\]\].*//; s/\],\[/\n/g' <<< "$line" | awk -F, -v peak="$rate" '

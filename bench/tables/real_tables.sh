@@ -17,33 +17,48 @@ done
 [ ${#files[@]} -gt 0 ] || { echo "real_tables.sh: no lines in $results: real.sh writes them" >&2; exit 1; }
 if [ "${1-}" = --pages ]; then
   shift
+  self=$(realpath "$0")
   for page in "$@"; do
-    awk -v self="$0" '
-      /^<!-- table: .* -->$/ { print; names = $0; gsub(/<!-- table: | -->/, "", names); fflush(); system("\"" self "\" " names); print "\n<!-- end -->"; inside = 1; next }
+    awk -v self="$self" -v page="$page" '
+      function stop(why) { print "real_tables.sh: " page ": " why > "/dev/stderr"; failed = 1; exit 1 }
+      /^<!-- table: .* -->$/ {
+        if (inside) stop("no end of the table before: " $0)
+        print; names = $0; gsub(/<!-- table: | -->/, "", names); fflush()
+        if (system("bash \"" self "\" " names) != 0) stop("not made: " names)
+        print "\n<!-- end -->"; inside = 1; next
+      }
       inside { if ($0 == "<!-- end -->") inside = 0; next }
-      { print }' "$page" > "$page.new"
+      { print }
+      END { if (!failed && inside) stop("no end of its last table"); exit failed }' "$page" > "$page.new" || { rm -f "$page.new"; exit 1; }
     mv "$page.new" "$page"
   done
   exit
 fi
 awk -v tables="${*:-table4 table5 table9 figure5 figure6 figure2 table6 columns levers targets cost}" -f - "${files[@]}" <<'AWK'
+BEGIN { all_tasks = "boolq piqa hellaswag winogrande arc_easy arc_challenge openbookqa" }
 function text(key) { return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : "" }
 function value(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
 
 # ---------------------------------------------------------------- lines
+# A number that is not there reads as 0, the best of all perplexities: such a line does not count.
+function without(key) {
+  if (value(key) > 0) return 0
+  printf "real_tables.sh: %s, line %d: left out, it has no %s\n", FILENAME, FNR, key > "/dev/stderr"
+  return 1
+}
 FILENAME ~ /smollm2-135m/ {
   method = text("method")
-  if (text("kind") == "post-training" || text("kind") == "full precision")
+  if ((text("kind") == "post-training" || text("kind") == "full precision") && !without("valid_perplexity") && !without("test_perplexity"))
     other[method] = value("bits") SUBSEP value("valid_perplexity") SUBSEP value("test_perplexity")
   next
 }
 FILENAME ~ /-tasks/ {
-  row = text("row") SUBSEP value("millions")
-  average[row] = value("average")
-  boolq[row] = value("boolq"); piqa[row] = value("piqa"); hellaswag[row] = value("hellaswag"); winogrande[row] = value("winogrande")
-  arc_easy[row] = value("arc_easy"); arc_challenge[row] = value("arc_challenge"); openbookqa[row] = value("openbookqa")
+  if (without("average")) next
+  run = text("row") SUBSEP value("millions") SUBSEP value("learning_rate"); ++answered[run]
+  for (i_ = split("average " all_tasks, task_, " "); i_ > 0; --i_) score[run, task_[i_]] += value(task_[i_])
   next
 }
+without("mix") || without("wikitext2") || without("ptb") { next }
 {
   row = text("row") SUBSEP value("millions"); rate = value("learning_rate"); run = row SUBSEP rate; seed = value("seed")
   if (!(row in known)) { known[row] = ++rows; name[rows] = text("row"); millions[rows] = value("millions") }
@@ -165,17 +180,23 @@ function trained(label, name_, m,   row) {
 function columns() {
   print "\n### Tables 2 and 7: the columns\n\nmix stands in C4's place. *lead kept* is the share of full precision's lead over guessing, mean of the seven tasks.\n"
   print "| | WikiText-2 | mix | PTB | BoolQ | PIQA | HellaSwag | WinoGrande | ARC-e | ARC-c | OBQA | mean | lead kept |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
-  column("full precision", "full-precision", 0); column("both stages, 20 M", "stage-1", 20); column("vanilla, 46 M", "vanilla", 46); column("EDE, 46 M", "ede", 46); column("progressive, 46 M", "progressive", 46)
+  column("full precision", "full-precision", 0); column("both stages, 46 M", "stage-1", 46); column("vanilla, 46 M", "vanilla", 46); column("EDE, 46 M", "ede", 46); column("progressive, 46 M", "progressive", 46)
   column("strong, 46 M", "strong", 46); column("strong, 92 M", "strong", 92); column("strong, 140 M", "strong", 140)
   print "| paper: full precision, SmolLM-135M | 17.6 | 22.1 | | | | | | | | | | |\n| paper: BinaryLLM, 20 B | 26.8 | 28.1 | 51.1 | | | | | | | | | |"
 }
-function tasks_of(row) {
-  if (!(row in average)) return " not run | | | | | | | | |"
-  return sprintf(" %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %s |", boolq[row], piqa[row], hellaswag[row], winogrande[row], arc_easy[row], arc_challenge[row], openbookqa[row], average[row], kept(row))
+# Of the rate that the perplexities are of, the mean over the seeds that answered.
+function has_answers(row) { return row in known && chosen(row) in answered }
+function answers(row, task) { return score[chosen(row), task] / answered[chosen(row)] }
+function tasks_of(row,   i, n, task, cells) {
+  if (!has_answers(row)) return " not run | | | | | | | | |"
+  n = split(all_tasks " average", task, " ")
+  for (i = 1; i <= n; ++i) cells = cells sprintf(" %.3f |", answers(row, task[i]))
+  return cells " " kept(row) " |"
 }
 function kept(row,   guess, full) {
   guess = (0.5 + 0.5 + 0.25 + 0.5 + 0.25 + 0.25 + 0.25) / 7; full = "full-precision" SUBSEP 0
-  return full in average && average[full] > guess ? sprintf("%.2f", (average[row] - guess) / (average[full] - guess)) : "-"
+  if (!has_answers(full) || answers(full, "average") <= guess) return "-"
+  return sprintf("%.2f", (answers(row, "average") - guess) / (answers(full, "average") - guess))
 }
 function column(label, name_, m,   row) {
   row = name_ SUBSEP m

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -71,7 +72,7 @@ struct BinarizeOptions {
     v("out", self.out, "folder of the run", required());
     v("tokenizer", self.tokenizer, other_tokenizer, any);
     v("method", self.method,
-      "a method with its numbers: strong for the best model that a small budget buys, binaryllm for the paper's, or "
+      "a method with its numbers: strong for small budgets of tokens, binaryllm for the paper's, or "
       "another that was published; list: what there is",
       with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
     v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
@@ -142,9 +143,21 @@ void add_sign_phase(double share, binllm::FormatWords& words) {
   words["estimator"] = Composed::name;
   words["schedule"] += fmt::format("{}{}", binllm::detail::sign_mark, share);
 }
+/// A sign phase in the schedule's own words needs that slope too. Errors: config_inconsistent.
+void check_slope_of_signs(const binllm::RecipeNames& recipe) {
+  if (binllm::RuntimeSchedule::named(recipe.schedule).sign_share == 0) return;
+  if (binllm::RuntimeEstimator<float>::named(recipe.estimator).slope(0.5F, std::numeric_limits<float>::infinity()) > 0)
+    return;
+  throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--schedule",
+                      fmt::format("--estimator {}, or another that has a slope where t is infinite",
+                                  binllm::ProgressiveThenSign<float>::name),
+                      fmt::format("{} with {}", recipe.estimator, recipe.schedule));
+}
 /// Chunks that the sign phase is not a whole number of would not end where it begins. Errors: config_inconsistent.
 void check_sign_phase(const ChosenFormat& format, binllm::Index chunks) {
-  if (!format.is_binary() || chunks == 0) return;
+  if (!format.is_binary()) return;
+  check_slope_of_signs(format.recipe());
+  if (chunks == 0) return;
   const double hard = binllm::RuntimeSchedule::named(format.recipe().schedule).sign_share * static_cast<double>(chunks);
   if (std::abs(hard - std::round(hard)) < 1e-6) return;
   throw binllm::Error(binllm::ErrorId::config_inconsistent, "binarize", "--sign-phase",

@@ -239,6 +239,7 @@ TEST_CASE("misspelt commands, flags and names find what was meant") {
   check_said(run(folder, job + " --schedule geometric:0.1:x"), 1, {"E304", "geometric with at most 2 numbers"});
   check_said(run(folder, job + " --sign-phase 0.03"), 1, {"E302", "a whole number of the 20 chunks", "0.6 of them"});
   check_said(run(folder, job + " --sign-phase 0.05 --estimator vanilla"), 1, {"E302", "--estimator progressive"});
+  check_said(run(folder, job + " --schedule exponential+sign:0.05"), 1, {"E302", "progressive-then-sign"});
   check_said(run(folder, job + " --muon-steps 3"), 1, {"E302", "--optimizer muon"});
   check_said(run(folder, job + " --optimizer moun"), 2, {"wanted adamw, muon", "did you mean muon?"});
   check_said(run(folder, "generate --prompt a --head bf61 --model " + model), 1, {"did you mean bf16?"});

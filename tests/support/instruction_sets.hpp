@@ -14,7 +14,10 @@ template <class Body>
 void on_each_instruction_set(const Body& body) {
   const InstructionSet at_first = instruction_set();
   for (const InstructionSet set : instruction_sets) {
-    if (!is_supported(set)) continue;
+    if (!is_supported(set)) {
+      MESSAGE("not run: ", std::string(name_of(set)));
+      continue;
+    }
     CAPTURE(std::string(name_of(set)));
     set_instruction_set(set);
     body();

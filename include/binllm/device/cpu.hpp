@@ -211,7 +211,7 @@ struct Backend<Cpu> {
     const cpu::ProductGrid grid(m, n, k, left.transposed, right.transposed, thread_pool().size(), cpu::tile_rate<T>());
     const auto compute = cpu::gemm_function<T, C>(m, k, left, right);
     const bool worth_flushing = m * n * k >= Index{1} << 16;
-    parallel_for(grid.tiles(), cpu::gemm_bytes<T>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
+    parallel_for(grid.tiles(), cpu::gemm_bytes<T, C>(grid.height, grid.width, k), [&](Index tile, std::byte* panels) {
       const cpu::FlushSubnormals flush(worth_flushing);
       const Index row = tile / grid.across * grid.height, col = tile % grid.across * grid.width;
       compute(std::min(grid.height, m - row), std::min(grid.width, n - col), k, 1, left.from(row, 0),

@@ -2,6 +2,7 @@
 /// Subnormal numbers as zeros: below 2^-126 processors compute with the help of microcode, a hundred times slower.
 /// Probabilities of a sharp softmax are such numbers.
 #pragma once
+#include <atomic>
 #include <cstdint>
 
 #if defined(__SSE__)
@@ -30,7 +31,10 @@ class FlushSubnormals {
 #if defined(__SSE__)
   static constexpr std::uint64_t flush = 0x8040;  // results, and arguments
   static std::uint64_t read() noexcept { return _mm_getcsr(); }
-  static void write(std::uint64_t modes) noexcept { _mm_setcsr(static_cast<unsigned>(modes)); }
+  static void write(std::uint64_t modes) noexcept {
+    _mm_setcsr(static_cast<unsigned>(modes));
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // what is computed under a mode stays behind it
+  }
 #elif defined(__aarch64__)
   static constexpr std::uint64_t flush = std::uint64_t{1} << 24;
   static std::uint64_t read() noexcept {
@@ -38,7 +42,7 @@ class FlushSubnormals {
     __asm__ volatile("mrs %0, fpcr" : "=r"(modes));
     return modes;
   }
-  static void write(std::uint64_t modes) noexcept { __asm__ volatile("msr fpcr, %0" : : "r"(modes)); }
+  static void write(std::uint64_t modes) noexcept { __asm__ volatile("msr fpcr, %0" : : "r"(modes) : "memory"); }
 #else
   static constexpr std::uint64_t flush = 0;
   static std::uint64_t read() noexcept { return 0; }

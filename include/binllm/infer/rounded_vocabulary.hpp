@@ -44,12 +44,16 @@ class RoundedVocabulary {
 
   /// y[n,:] = W[ids[n],:]. Ids are below V.
   void gather(View<const std::int32_t, Device> ids, View<T, Device> y) const {
-    const Index pairs = y.cols() / 2;
     if (precision_ == VocabularyPrecision::float32) return Kernel<Embedding, Device>::forward(ids, borrowed_, y);
-    using Pairs = View<const float, Device>;  // rows are moved as they are, two numbers as one
-    Kernel<Embedding, Device>::forward(
-        ids, Pairs(reinterpret_cast<const float*>(rounded_.view().data), Shape{borrowed_.shape[0], pairs}),
-        View<float, Device>(reinterpret_cast<float*>(y.data), y.shape.with_cols(pairs)));
+    if constexpr (host_accessible<Device>) {
+      Backend<Device>::gather_rows(ids, read(rounded_.view()), y);
+    } else {  // rows are moved as they are, two numbers as one
+      using Pairs = View<const float, Device>;
+      const Index pairs = y.cols() / 2;
+      Kernel<Embedding, Device>::forward(
+          ids, Pairs(reinterpret_cast<const float*>(rounded_.view().data), Shape{borrowed_.shape[0], pairs}),
+          View<float, Device>(reinterpret_cast<float*>(y.data), y.shape.with_cols(pairs)));
+    }
   }
   /// No working memory.
   [[nodiscard]] Index workspace(Index) const { return 0; }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// The library's own method: the paper's, with what was found to help at small budgets of tokens.
+/// The library's own method: the paper's, with what helped one model at small budgets of tokens.
 #pragma once
 #include <binllm/methods/method.hpp>
 #include <binllm/nn/binary.hpp>
@@ -9,8 +9,8 @@ namespace binllm {
 
 /// W_b = S_l S_a F(W / S_a, t) through the paper's schedule, without stage 1, and
 ///   loss = (1/2) next token + (1/2) T^2 KL(teacher || student),   T = 2; the model that the run starts from teaches
-/// with a learning rate forty times the paper's. The numbers are those that were best on SmolLM2-135M with steps of
-/// 32768 tokens (docs/methods/strong.md).
+/// with a learning rate forty times the paper's. It was tried on SmolLM2-135M, with steps of 32768 tokens, one seed and
+/// this rate; what else was tried so, Muon and a geometric schedule, was not clearly better (docs/methods/strong.md).
 struct Strong {
   static constexpr std::string_view name = "strong",
                                     summary = "binaryllm without stage 1, half distilled from its start, a high rate";

@@ -54,6 +54,7 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
   C& ranks = parallel.ranks;
   options.check(ranks.size());
   check_options("Optimiser", optimiser);
+  if constexpr (requires { optimiser.others; }) check_options("Optimiser", optimiser.others);
   const Batches batches(corpus, options.batch, options.context, options.seed);
   const Index steps = training_steps(options, batches);
   const CosineLearningRate learning_rate{options.learning_rate, options.last_learning_rate, options.warmup, steps};

@@ -11,11 +11,11 @@
 
 namespace binllm::cpu {
 
-/// Bytes of panels with which one thread computes any product of at most these extents.
-template <class T>
+/// Bytes of panels with which one thread computes any product of at most these extents, with results of type C.
+template <class T, class C = T>
 [[nodiscard]] std::size_t gemm_bytes(Index m, Index n, Index k) {
   if constexpr (std::is_same_v<T, bf16>) {
-    return SerialBf16Gemm<>::bytes(m, n, k);
+    return SerialBf16Gemm<>::bytes<C>(m, n, k);
   } else {
     return SerialGemm<T>::bytes(m, n, k);
   }
@@ -24,7 +24,7 @@ template <class T>
 template <class T>
 [[nodiscard]] TileRate tile_rate() {
   if constexpr (std::is_same_v<T, bf16>) {
-    const Bf16Kernel& kernel = bf16_kernel();
+    const Bf16Kernel& kernel = bf16_kernel<>();
     return {kernel.rows, kernel.cols, kernel.multiplications};
   } else {
     return {8, 48, 28};
@@ -43,7 +43,7 @@ template <class T, class C = T>
     return is_thin(m, k, a, b) ? &gemm_thin<T> : &SerialGemm<T>::run;
   }
 }
-/// A product on the calling thread; `panels` holds gemm_bytes<T> of these extents or larger ones.
+/// A product on the calling thread; `panels` holds gemm_bytes<T, C> of these extents or larger ones.
 template <class T, class C>
 void gemm_serial(Index m, Index n, Index k, master_t<T> alpha, Operand<T> a, Operand<T> b, bool add, C* c,
                  Index c_stride, void* panels) {

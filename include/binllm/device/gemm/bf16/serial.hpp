@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 // A packet as a template argument loses attributes that only packets in memory need; here none is stored.
 #pragma GCC diagnostic push
@@ -19,32 +20,43 @@
 
 namespace binllm::cpu {
 
-[[nodiscard]] inline const Bf16Kernel& bf16_kernel(InstructionSet set = instruction_set()) {
 #if defined(__x86_64__) && !defined(__CUDACC__)
-  if (set >= InstructionSet::amx) return AmxBf16::kernel;
-  if (set >= InstructionSet::avx512_bf16) return Avx512Bf16::kernel;
+constexpr bool bf16_instructions = true;
+#else
+constexpr bool bf16_instructions = false;  // nvcc does not take their kernels
 #endif
-  static_cast<void>(set);
-  return Bf16ByConversion<>::kernel;
+
+/// What differs between units of one program, their lanes and whether they have the instructions, is part of the name.
+template <int lane_count = Eigen::internal::packet_traits<float>::size, bool instructions = bf16_instructions>
+[[nodiscard]] const Bf16Kernel& bf16_kernel([[maybe_unused]] InstructionSet set = instruction_set()) {
+#if defined(__x86_64__) && !defined(__CUDACC__)
+  if constexpr (instructions) {
+    if (set >= InstructionSet::amx) return AmxBf16::kernel;
+    if (set >= InstructionSet::avx512_bf16) return Avx512Bf16::kernel;
+  }
+#endif
+  return Bf16ByConversion<lane_count>::kernel;
 }
 
-template <int lane_count = Eigen::internal::packet_traits<float>::size>
+template <int lane_count = Eigen::internal::packet_traits<float>::size, bool instructions = bf16_instructions>
 class SerialBf16Gemm {
   static constexpr Index max_rows = 128, max_cols = 384, max_depth_bytes = 1536, tile_sums = 1024;
 
  public:
-  /// Bytes of panels, and of sums that go on in the next block, for every product of at most these extents.
+  /// Bytes of panels, and of sums that go on in the next block, for every product of at most these extents, with any
+  /// kernel. Where c holds floats, sums go on in c.
+  template <class C>
   [[nodiscard]] static std::size_t bytes(Index m, Index n, Index k) {
     const Index depth_bytes = std::min<Index>(k * 4, max_depth_bytes) + 128;
     const Index panels = depth_bytes * (std::min(n, max_cols) + 64 + std::min(m, max_rows) + 32) + 64 * max_rows;
-    const Index sums = k * 4 <= max_depth_bytes ? 0 : m * (std::min(n, max_cols) + 64);
+    const Index sums = std::is_same_v<C, float> || k * 4 <= max_depth_bytes ? 0 : m * (std::min(n, max_cols) + 64);
     return static_cast<std::size_t>(panels + (tile_sums + sums) * Index(sizeof(float)));
   }
 
   template <class C>
   static void run(Index m, Index n, Index k, float alpha, Operand<bf16> a, Operand<bf16> b, bool add, C* c,
                   Index c_stride, void* memory) {
-    const Bf16Kernel& kernel = bf16_kernel();
+    const Bf16Kernel& kernel = bf16_kernel<lane_count, instructions>();
     const Index number = static_cast<Index>(kernel.bytes);
     const Index deepest = even_part(k, max_depth_bytes / number, kernel.unit),
                 cols = even_part(n, max_cols, kernel.cols);
