@@ -77,6 +77,10 @@ all_rows() {
   row strong             46 "4e-3" "1 2 3" --method strong
   row strong             92 "4e-3" "1" --method strong
   row strong            140 "4e-3" "1" --method strong
+  # and with a lever each
+  row strong-geometric   46 "4e-3" "1" --method strong --schedule geometric:0.05:300
+  row strong-muon        46 "4e-3" "1" --method strong --optimizer muon
+  row strong-muon-half   46 "4e-3" "1" --method strong --optimizer muon --linear-rate 0.5
 }
 
 # ------------------------------------------------------------------------------------------------ the runs

@@ -4,7 +4,7 @@
 # A row that was not run says so. Of a row with several learning rates the one counts that is best on valid.txt with its
 # first seed; then the mean over its seeds, and their deviation.
 #
-# usage: real_tables.sh [TABLE...]      figure2 figure5 figure6 table4 table5 table6 table9 columns levers targets cost
+# usage: real_tables.sh [TABLE...]      figure2 figure5 figure6 table4 table5 table6 table9 columns levers cost
 #        real_tables.sh --pages PAGE... writes anew what stands in a page between <!-- table: TABLE... --> and <!-- end -->
 #   RESULTS  folder with real-135m.jsonl, real-135m-tasks.jsonl and smollm2-135m.jsonl
 set -euo pipefail
@@ -34,7 +34,7 @@ if [ "${1-}" = --pages ]; then
   done
   exit
 fi
-awk -v tables="${*:-table4 table5 table9 figure5 figure6 figure2 table6 columns levers targets cost}" -f - "${files[@]}" <<'AWK'
+awk -v tables="${*:-table4 table5 table9 figure5 figure6 figure2 table6 columns levers cost}" -f - "${files[@]}" <<'AWK'
 BEGIN { all_tasks = "boolq piqa hellaswag winogrande arc_easy arc_challenge openbookqa" }
 function text(key) { return match($0, "\"" key "\":\"[^\"]*\"") ? substr($0, RSTART + length(key) + 4, RLENGTH - length(key) - 5) : "" }
 function value(key) { return match($0, "\"" key "\":[-+.0-9eE]+") ? substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) + 0 : 0 }
@@ -217,17 +217,6 @@ function levers(   budgets, n, i, j, b, seen, row, sorted, count_, key, sort_com
     close(sort_command)
   }
 }
-function targets() {
-  print "\n### What was wanted\n\n| | mix / WikiText-2 | measured before | floor | aim | reached |\n| --- | ---: | ---: | ---: | ---: | --- |"
-  target("progressive, 16 M", "progressive", 16, "48.3 / 109", 47, 105, 44, 92); target("progressive, 46 M", "progressive", 46, "35.4 / 73.7", 34.5, 70, 32, 60)
-  target("strong, 16 M", "strong", 16, "48.3 / 109", 47, 105, 44, 92); target("strong, 46 M", "strong", 46, "34.2 / 54.8", 31, 48, 27, 38); target("strong, 140 M", "strong", 140, "30.0 / 46.6 at 92 M", 26, 36, 23.5, 29)
-}
-function target(label, name_, m, before, f1, f2, a1, a2,   row, x, y) {
-  row = name_ SUBSEP m
-  if (!(row in known)) { printf "| %s | not run | %s | %g / %g | %g / %g | |\n", label, before, f1, f2, a1, a2; return }
-  x = mean(row, "mix"); y = mean(row, "wikitext2")
-  printf "| %s | %.1f / %.1f | %s | %g / %g | %g / %g | %s |\n", label, x, y, before, f1, f2, a1, a2, x <= a1 && y <= a2 ? "aim" : x <= f1 && y <= f2 ? "floor" : "no"
-}
 # What a budget buys, and where that leads: loss(D) = E + A D^-b by least squares in logarithms, with two guesses of E
 # between which the truth should lie: none, and the loss of full precision as it came.
 function cost(   i, row, n) {
@@ -257,7 +246,7 @@ END {
     t = wanted[i_]
     if (t == "table4") table4(); else if (t == "table5") table5(); else if (t == "table9") table9(); else if (t == "figure5") figure5()
     else if (t == "figure6") figure6(); else if (t == "figure2") figure2(); else if (t == "table6") table6(); else if (t == "columns") columns()
-    else if (t == "levers") levers(); else if (t == "targets") targets(); else if (t == "cost") cost()
+    else if (t == "levers") levers(); else if (t == "cost") cost()
     else { printf "real_tables.sh: no table %s\n", t > "/dev/stderr"; exit 1 }
   }
 }
