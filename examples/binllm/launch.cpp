@@ -57,7 +57,11 @@ int supervise(std::vector<pid_t> processes) {
   for (std::size_t running = processes.size(); running > 0;) {
     for (pid_t& process : processes) {
       int one = 0;
-      if (process == 0 || ::waitpid(process, &one, WNOHANG) != process) continue;
+      if (process == 0) continue;
+      const pid_t ended = ::waitpid(process, &one, WNOHANG);
+      const bool unknown = ended < 0 && errno == ECHILD;  // somebody else has taken its status
+      if (ended != process && !unknown) continue;
+      if (unknown) one = W_EXITCODE(1, 0);
       process = 0;
       --running;
       if (one == 0 || status != 0) continue;
@@ -81,8 +85,9 @@ int supervise(std::vector<pid_t> processes) {
 
 binllm::RankEnvironment launch(binllm::Index processes) {
   const pid_t launcher = ::getpid();
-  const int port = binllm::tcp::listen_on(0).port();
+  const int port = binllm::tcp::listen_on(0, "127.0.0.1").port();
   std::vector<pid_t> started;
+  ::signal(SIGCHLD, SIG_DFL);  // who started this program may ignore it: then there would be no status
   std::fflush(nullptr);
   for (binllm::Index rank = 0; rank < processes; ++rank) {
     const pid_t process = ::fork();

@@ -115,3 +115,24 @@ TEST_CASE("who does not come is named, and who is told of other ranks is refused
                 [&] { const Rendezvous made(rank_of(0, 2, port), {.start_seconds = 5}); }));
   other.join();
 }
+
+TEST_CASE("who connects and says nothing keeps nobody: not a rank that waits for rank 0, and not the start") {
+  const int port = free_port();
+  std::thread silent([port] {  // takes the place of rank 0
+    const tcp::Socket listener = tcp::listen_on(port, "127.0.0.1");
+    const tcp::Socket first = tcp::accept_one(listener, [] { return true; });
+    const tcp::Socket second = tcp::accept_one(listener, [] { return true; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  });
+  CHECK(refuses(ErrorId::rank_failed, "says nothing",
+                [&] { const Rendezvous made(rank_of(1, 2, port), {.start_seconds = 0.5}); }));
+  silent.join();
+
+  const int busy = free_port();
+  std::thread second([busy] { CHECK_NOTHROW(Rendezvous(rank_of(1, 2, busy), {.start_seconds = 10}).gather("b")); });
+  tcp::Socket stranger;
+  std::thread knocks([&] { stranger = tcp::connect_to("127.0.0.1", busy, [] { return true; }); });
+  CHECK_NOTHROW(Rendezvous(rank_of(0, 2, busy), {.start_seconds = 10}).gather("a"));
+  second.join();
+  knocks.join();
+}

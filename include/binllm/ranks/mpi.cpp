@@ -154,7 +154,7 @@ void Mpi::begin(std::uint64_t number, const std::vector<std::span<const std::byt
 /// waits in vain is seen to do nothing.
 void Mpi::wait() {
   using namespace std::chrono_literals;
-  constexpr int spins = 1000, each = 200, most_doublings = 7;
+  constexpr int spins = 1000, each = 100, most_doublings = 9;
   Library& l = *library_;
   auto asked = std::chrono::steady_clock::now();
   for (int done = 0, tries = 0;; ++tries) {
@@ -165,7 +165,7 @@ void Mpi::wait() {
       continue;
     }
     const auto pause = 50us * (1 << std::min(most_doublings, (tries - spins) / each));
-    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(5ms, pause));
+    std::this_thread::sleep_for(std::min<std::chrono::microseconds>(20ms, pause));
     const auto now = std::chrono::steady_clock::now();
     if (rendezvous_ == nullptr || now - asked < 200ms) continue;
     asked = now;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::uint64_t magic = 0x31736b6e61726c62;  // "blranks1"
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t most_message = std::uint64_t{1} << 16, most_why = std::uint64_t{1} << 12;
 constexpr double beat_seconds = 1, idle_cpu_seconds = 0.005, moment = 0.25;
 
 struct Hello {
@@ -68,7 +69,7 @@ std::string own_name() {
 
 tcp::Socket listener_of(const RankEnvironment& e) {
   if (e.rank != 0) return {};
-  tcp::Socket made = tcp::listen_on(e.port);
+  tcp::Socket made = tcp::listen_on(e.port, e.host);
   if (made) return made;
   throw Error(ErrorId::rank_failed, "ranks", "MASTER_PORT", "a port that is free on the host of rank 0",
               fmt::format("{}, which cannot be listened on", e.port));
@@ -89,15 +90,21 @@ Rendezvous::Rendezvous(const RankEnvironment& e, const RendezvousOptions& option
 Rendezvous::Rendezvous(Index rank, Index size, tcp::Socket listener, const std::vector<std::string>& hosts, int port,
                        const RendezvousOptions& options)
     : rank_(rank), size_(size), options_(options), names_(static_cast<std::size_t>(size)) {
-  meet(listener, hosts, port, options.start_seconds);
+  meet(listener, hosts, port);
+  end_ = start_end();  // again: who was early waits for rank 0 as long as that waits for the last
   for (Link& link : links_) link.heard = link.active = Clock::now();
   own_active_ = Clock::now();
   names_ = gather(own_name());
   watcher_ = std::thread([this] { watch_others(); });
 }
 
-void Rendezvous::meet(const tcp::Socket& listener, const std::vector<std::string>& hosts, int port, double seconds) {
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+Rendezvous::Clock::time_point Rendezvous::start_end() const {
+  const std::chrono::duration<double> start(options_.start_seconds);
+  return Clock::now() + std::chrono::duration_cast<Clock::duration>(start);
+}
+
+void Rendezvous::meet(const tcp::Socket& listener, const std::vector<std::string>& hosts, int port) {
+  const auto end = start_end();
   if (rank_ == 0) {
     accept_all(listener, end);
   } else {
@@ -106,7 +113,7 @@ void Rendezvous::meet(const tcp::Socket& listener, const std::vector<std::string
 }
 
 void Rendezvous::accept_all(const tcp::Socket& listener, Clock::time_point end) {
-  links_.resize(static_cast<std::size_t>(size_ - 1));
+  links_ = std::vector<Link>(static_cast<std::size_t>(size_ - 1));
   for (std::size_t i = 0; i < links_.size(); ++i) links_[i].rank = static_cast<Index>(i) + 1;
   const auto in_time = [end] { return Clock::now() < end; };
   for (std::size_t met = 0; met < 2 * links_.size();) {
@@ -138,7 +145,7 @@ void Rendezvous::accept_all(const tcp::Socket& listener, Clock::time_point end) 
 }
 
 void Rendezvous::reach_rank_0(const std::vector<std::string>& hosts, int port, Clock::time_point end) {
-  links_.resize(1);
+  links_ = std::vector<Link>(1);
   const auto connect = [&]() -> tcp::Socket {
     while (Clock::now() < end) {
       for (const std::string& host : hosts) {  // each in turn: an address of rank 0 may be one of this host as well
@@ -172,12 +179,16 @@ void Rendezvous::leave() noexcept {
 // ---- data of the host
 
 void Rendezvous::move(std::vector<tcp::Transfer> transfers) {
-  const auto patience = [this] {
+  const auto too_late = [this] { return !watcher_.joinable() && Clock::now() > end_; };
+  const auto patience = [&] {
     check();
-    return true;
+    return !too_late();
   };
-  if (const int broken = tcp::transfer(transfers, patience); broken >= 0)
-    throw_broken(links_[static_cast<std::size_t>(broken)].rank);
+  const int broken = tcp::transfer(transfers, patience);
+  if (broken < 0) return;
+  const Index rank = links_[static_cast<std::size_t>(broken)].rank;
+  if (too_late()) throw error_of({rank, "one that has connected, and says nothing"});
+  throw_broken(rank);
 }
 
 std::vector<std::string> Rendezvous::gather(std::string_view bytes) {
@@ -245,11 +256,13 @@ std::vector<std::string> Rendezvous::hosts() {
     for (const Link& link : links_) seen += link.data.peer() + '\n';
   }
   const std::string table = gather(seen)[0];
+  const auto four = [](const std::string& host) { return host.starts_with("127."); };
   std::vector<std::string> all{rank_ == 0 ? "127.0.0.1" : links_[0].data.peer()};
+  if (four(all[0])) all[0] = "127.0.0.1";  // of a block of addresses the one that every listener has
   for (std::size_t at = 0; at < table.size();) {
     const std::size_t end = table.find('\n', at);
     const std::string host = table.substr(at, end - at);
-    const bool beside_rank_0 = host.rfind("127.", 0) == 0 || host == "::1";
+    const bool beside_rank_0 = rank_ != 0 && (four(host) || host == "::1");
     all.push_back(beside_rank_0 ? all[0] : host);
     at = end + 1;
   }
@@ -283,7 +296,7 @@ void Rendezvous::failed(Index rank, std::string why) noexcept {
   {
     const std::lock_guard lock(failing_);
     if (failure_) return;
-    failure_ = Failure{rank, std::move(why)};
+    failure_ = Failure{rank, why.substr(0, most_why)};
     has_failed_.store(true);
   }
   const auto who = static_cast<std::uint64_t>(failure_->rank);
@@ -348,6 +361,11 @@ void Rendezvous::hear(Link& link) {
   while (link.inbox.size() >= head) {
     std::uint64_t bytes = 0;
     std::memcpy(&bytes, link.inbox.data() + 1, sizeof bytes);
+    if (bytes > most_message) {
+      failed(link.rank, "one that sends what is no message");
+      link.left = true;
+      return;
+    }
     if (link.inbox.size() - head < bytes) break;
     const std::string payload(reinterpret_cast<const char*>(link.inbox.data()) + head, static_cast<std::size_t>(bytes));
     const char kind = static_cast<char>(link.inbox[0]);
@@ -370,7 +388,8 @@ void Rendezvous::take(Link& link, char kind, std::string_view payload) {
   } else if (kind == 'F' && payload.size() >= sizeof(std::uint64_t)) {
     std::uint64_t rank = 0;
     std::memcpy(&rank, payload.data(), sizeof rank);
-    failed(std::min(static_cast<Index>(rank), size_ - 1), std::string(payload.substr(sizeof rank)));
+    rank = std::min(rank, static_cast<std::uint64_t>(size_ - 1));
+    failed(static_cast<Index>(rank), std::string(payload.substr(sizeof rank)));
   }
 }
 

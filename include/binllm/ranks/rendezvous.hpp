@@ -91,15 +91,16 @@ class Rendezvous {
     std::vector<std::byte> inbox{};
     Clock::time_point heard{}, active{};
     Beat beat{};
-    bool left = false;
+    std::atomic<bool> left{false};
   };
 
-  void meet(const tcp::Socket& listener, const std::vector<std::string>& hosts, int port, double seconds);
+  void meet(const tcp::Socket& listener, const std::vector<std::string>& hosts, int port);
   void accept_all(const tcp::Socket& listener, Clock::time_point end);
   void reach_rank_0(const std::vector<std::string>& hosts, int port, Clock::time_point end);
   [[nodiscard]] std::vector<std::string> gather_here(std::string_view bytes);
   [[nodiscard]] std::vector<std::string> gather_there(std::string_view bytes);
   void move(std::vector<tcp::Transfer> transfers);
+  [[nodiscard]] Clock::time_point start_end() const;
 
   void watch_others();
   void hear(Link& link);
@@ -116,6 +117,7 @@ class Rendezvous {
   RendezvousOptions options_;
   std::vector<Link> links_;
   std::vector<std::string> names_;
+  Clock::time_point end_{};  // of the start; afterwards the watch says how long to wait
   std::uint64_t gathers_ = 0;
   std::atomic<std::uint64_t> waits_in_{0}, number_{0};
   std::vector<std::shared_ptr<Watched>> watched_;

@@ -91,11 +91,12 @@ int Socket::port() const {
                                              : reinterpret_cast<const sockaddr_in&>(address).sin_port);
 }
 
-Socket listen_on(int port) {
+Socket listen_on(int port, const std::string& host) {
   const int on = 1, off = 0;
-  Socket made(::socket(AF_INET6, SOCK_STREAM, 0));
-  const bool both = static_cast<bool>(made);
-  if (!both) made = Socket(::socket(AF_INET, SOCK_STREAM, 0));
+  const bool four_alone = host.starts_with("127."), six_alone = host == "::1";
+  Socket made = four_alone ? Socket() : Socket(::socket(AF_INET6, SOCK_STREAM, 0));
+  const bool has_six = static_cast<bool>(made);
+  if (!has_six) made = Socket(::socket(AF_INET, SOCK_STREAM, 0));
   prepare(made.descriptor());
   setsockopt(made.descriptor(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in6 six{};
@@ -103,9 +104,11 @@ Socket listen_on(int port) {
   six.sin6_family = AF_INET6;
   four.sin_family = AF_INET;
   six.sin6_port = four.sin_port = htons(static_cast<std::uint16_t>(port));
-  if (both) setsockopt(made.descriptor(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-  const int bound = both ? ::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&six), sizeof six)
-                         : ::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&four), sizeof four);
+  if (six_alone) six.sin6_addr = in6addr_loopback;
+  if (four_alone) inet_pton(AF_INET, host.c_str(), &four.sin_addr);
+  if (has_six) setsockopt(made.descriptor(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+  const int bound = has_six ? ::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&six), sizeof six)
+                            : ::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&four), sizeof four);
   if (bound != 0 || ::listen(made.descriptor(), SOMAXCONN) != 0) return {};
   return made;
 }

@@ -43,8 +43,9 @@ class Patience {
   bool (*call_)(const void*);
 };
 
-/// Listens on all addresses of this host; port 0: any that is free. An empty socket where the port is taken.
-[[nodiscard]] Socket listen_on(int port);
+/// Listens; port 0: any that is free. Where `host` is 127.* or ::1, only processes of this host reach it; else it has all
+/// addresses of this host. An empty socket where the port is taken.
+[[nodiscard]] Socket listen_on(int port, const std::string& host = {});
 /// The next connection; an empty socket when patience is over.
 [[nodiscard]] Socket accept_one(const Socket& listener, const Patience& patience);
 /// Tries until somebody listens there; an empty socket when patience is over.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include <binllm/ranks/tcp.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <random>
 #include <utility>
 
 namespace binllm {
@@ -11,13 +13,37 @@ namespace {
 struct Header {
   std::uint64_t number, bytes;
 };
+/// What one rank says to another that it connects to. Only ranks of this run know its number.
+struct Hello {
+  std::uint64_t run, rank;
+};
 constexpr std::chrono::seconds most_wait{20};  // for a connection to a rank that listens
+constexpr std::chrono::seconds hello_wait{2};  // who connects and says nothing is none of us
+
+/// What rank 0 says to all.
+struct Run {
+  std::uint64_t number;
+  std::uint64_t on_one_host;  ///< 1 where all ranks are on that of rank 0
+};
+Run run_of(Rendezvous& rendezvous, const std::vector<std::string>& hosts) {
+  Run run{};
+  if (rendezvous.rank() == 0) {
+    const auto here = [](const std::string& host) { return host.starts_with("127."); };
+    run.on_one_host = std::all_of(hosts.begin(), hosts.end(), here) ? 1 : 0;
+    std::random_device random;
+    run.number = std::uint64_t{random()} << 32 | random();
+  }
+  const std::string said = rendezvous.gather({reinterpret_cast<const char*>(&run), sizeof run})[0];
+  said.copy(reinterpret_cast<char*>(&run), sizeof run);
+  return run;
+}
 }  // namespace
 
 Tcp::Tcp(Rendezvous& rendezvous) : rendezvous_(rendezvous), others_(static_cast<std::size_t>(rendezvous.size())) {
-  const tcp::Socket listener = tcp::listen_on(0);
-  const std::vector<std::string> ports = rendezvous.gather(std::to_string(listener ? listener.port() : 0));
   const std::vector<std::string> hosts = rendezvous.hosts();
+  const Run run = run_of(rendezvous, hosts);
+  const tcp::Socket listener = tcp::listen_on(0, run.on_one_host != 0 ? "127.0.0.1" : "");
+  const std::vector<std::string> ports = rendezvous.gather(std::to_string(listener ? listener.port() : 0));
   const Rendezvous::Waiting waiting(rendezvous, Rendezvous::Waiting::gathering, 0);
   const auto end = std::chrono::steady_clock::now() + most_wait;
   const auto patience = [&] {
@@ -32,18 +58,20 @@ Tcp::Tcp(Rendezvous& rendezvous) : rendezvous_(rendezvous), others_(static_cast<
   const auto own = static_cast<std::size_t>(rendezvous.rank());
   for (std::size_t other = 0; other < own; ++other) {  // whose listeners are there: they have said their ports
     tcp::Socket made = tcp::connect_to(hosts[other], std::stoi(ports[other]), patience);
-    std::uint64_t rank = own;
-    std::array one{tcp::Transfer{&made, std::as_bytes(std::span(&rank, 1)), {}}};
+    const Hello hello{run.number, own};
+    std::array one{tcp::Transfer{&made, std::as_bytes(std::span(&hello, 1)), {}}};
     if (!made || tcp::transfer(one, patience) >= 0) refuse(other);
     others_[other] = std::move(made);
   }
   for (std::size_t met = own + 1; met < others_.size();) {
     tcp::Socket made = tcp::accept_one(listener, patience);
     if (!made) refuse(others_.size() - 1);
-    std::uint64_t rank = 0;
-    std::array one{tcp::Transfer{&made, {}, std::as_writable_bytes(std::span(&rank, 1))}};
-    if (tcp::transfer(one, patience) >= 0 || rank <= own || rank >= others_.size() || others_[rank]) continue;
-    others_[rank] = std::move(made);
+    Hello hello{};
+    std::array one{tcp::Transfer{&made, {}, std::as_writable_bytes(std::span(&hello, 1))}};
+    const auto soon = std::chrono::steady_clock::now() + hello_wait;
+    if (tcp::transfer(one, [soon] { return std::chrono::steady_clock::now() < soon; }) >= 0) continue;
+    if (hello.run != run.number || hello.rank <= own || hello.rank >= others_.size() || others_[hello.rank]) continue;
+    others_[hello.rank] = std::move(made);
     ++met;
   }
   (void)rendezvous.gather({});  // nobody's listener goes before all are connected
