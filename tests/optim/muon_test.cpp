@@ -21,10 +21,11 @@ namespace {
 
 const ParameterRule linear{.kind = ParameterKind::linear};
 
+/// Large enough that the iteration's products are cut among threads.
 struct Layer {
   using Master = float;
   using device = Cpu;
-  Parameter<float> weight{Shape{40, 70}, linear}, up{Shape{70, 40}, linear}, norm{Shape{70}, false};
+  Parameter<float> weight{Shape{160, 200}, linear}, up{Shape{200, 160}, linear}, norm{Shape{200}, false};
   template <class V, class... Self>
   static void visit(V&& v, Self&... self) {
     v("weight", self.weight...);
@@ -128,7 +129,7 @@ TEST_CASE("Muon over a model's block: the same bits as by hand, and at any numbe
   };
   const auto once = trained(1), again = trained(2);
   CHECK(same_bits(once.view(), again.view()));
-  OwnedParameter<float> weight(Shape{40, 70}, linear), gradient(Shape{40, 70}, linear);
+  OwnedParameter<float> weight(Shape{160, 200}, linear), gradient(Shape{160, 200}, linear);
   fill_with_waves(weight.value, gradient.gradient, 0);
   Muon<float> by_hand({&weight});
   for (int step = 0; step < 2; ++step) {

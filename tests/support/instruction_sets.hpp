@@ -5,9 +5,16 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <string>
 
 namespace binllm::test {
+
+/// Says once a program that a set was not run.
+inline void say_not_run(InstructionSet set) {
+  static std::set<InstructionSet> said;
+  if (said.insert(set).second) MESSAGE("not run here: ", std::string(name_of(set)));
+}
 
 /// Calls body() with each in use, one after the other; at the end the one that was in use is in use again.
 template <class Body>
@@ -15,7 +22,7 @@ void on_each_instruction_set(const Body& body) {
   const InstructionSet at_first = instruction_set();
   for (const InstructionSet set : instruction_sets) {
     if (!is_supported(set)) {
-      MESSAGE("not run: ", std::string(name_of(set)));
+      say_not_run(set);
       continue;
     }
     CAPTURE(std::string(name_of(set)));

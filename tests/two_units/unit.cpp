@@ -22,7 +22,7 @@ void append(std::vector<float>& numbers, View<const float> view) {
 
 }  // namespace
 
-/// Layouts that both units must share, then the values and gradients of a small binary layer.
+/// Layouts that both units must share, then the values and gradients of a small binary layer, and a product of bf16.
 std::vector<float> UNIT() {
   std::vector<float> numbers{static_cast<float>(sizeof(Tape<>)), static_cast<float>(sizeof(Tensor<float>)),
                              static_cast<float>(sizeof(ThreadPool)), static_cast<float>(alignof(Pack<float>)),
@@ -41,6 +41,12 @@ std::vector<float> UNIT() {
   append(numbers, x.gradient());
   append(numbers, w.gradient());
   append(numbers, scale.gradient());
+  Tensor<bf16> left(Shape{33, 70}), right(Shape{40, 70});
+  Kernel<Conversion, Cpu>::forward(read(x.value()), left.view());
+  Kernel<Conversion, Cpu>::forward(read(w.value()), right.view());
+  Tensor<float> product(Shape{33, 40});
+  Backend<Cpu>::gemm(Product::nt, read(left.view()), read(right.view()), product.view());
+  append(numbers, read(product.view()));
   set_thread_count(1);
   return numbers;
 }
