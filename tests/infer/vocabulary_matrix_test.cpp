@@ -192,3 +192,16 @@ TEST_CASE("vocabularies: names and errors") {
   CHECK(made(flat, VocabularyPrecision::float32) == ErrorId::rank_unsupported);
   CHECK(made(wide, VocabularyPrecision::int8) == ErrorId::config_inconsistent);
 }
+
+TEST_CASE("the vocabulary of a model in bf16: rows of its copy are those of the master weights, rounded") {
+  const auto ids = list<std::int32_t>({44, 0, 7, 7});
+  for (const Index cols : {1, 70}) {
+    const auto weights = normal_tensor<float>({45, cols}, 1);
+    const VocabularyMatrix<bf16> from_masters(weights.view(), VocabularyPrecision::float32);
+    const VocabularyMatrix<bf16> from_copy(weights.view(), VocabularyPrecision::bfloat16);
+    Tensor<bf16> wanted({4, cols}), found({4, cols});
+    from_masters.gather(ids.view(), wanted.view());
+    from_copy.gather(ids.view(), found.view());
+    CHECK(same_bits(found.view(), read(wanted.view())));
+  }
+}
