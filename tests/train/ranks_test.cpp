@@ -10,7 +10,6 @@
 
 #include <doctest/doctest.h>
 
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -78,7 +77,6 @@ Trained train_on(Index ranks, const S& sharding, const TrainingOptions& o, WorkD
                  bool tied = false, EarlyLog log = {}) {
   Trained result{std::move(log), std::vector<std::vector<double>>(static_cast<std::size_t>(ranks))};
   const TokenStream text = corpus();
-  std::mutex mutex;
   on_ranks(ranks, when, [&](ThreadRank rank) {
     Model model = small_llama<double>(five_layers(tied));
     RunLog nobody;
