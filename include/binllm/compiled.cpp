@@ -45,16 +45,19 @@ template struct CausalLm<LlamaArchitecture, float, Cpu, Binary<PaperRecipe>>;
 template compiled::Progressive binarize(const compiled::Full&, const Binary<PaperRecipe>&);
 template compiled::OneBit pack(const compiled::Progressive&);
 template compiled::Full unpack(const compiled::OneBit&);
-template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&, const NextToken&);
+template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&, const NextToken&,
+                      const Parallel<>&);
 template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*, RunLog*,
-                         const NextToken&);
+                         const NextToken&, const Parallel<>&);
 template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
-                                                        const ChannelScaleOptions&, RunLog*, const NextToken&);
+                                                        const ChannelScaleOptions&, RunLog*, const NextToken&,
+                                                        const Parallel<>&);
 template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
-                                    const TokenStream*, RunLog*, const NextToken&);
-template Perplexity evaluate_perplexity(const compiled::Full&, const TokenStream&, const PerplexityOptions&);
-template Perplexity evaluate_perplexity(const compiled::Progressive&, const TokenStream&, const PerplexityOptions&);
-template Perplexity evaluate_perplexity(const compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
+                                    const TokenStream*, RunLog*, const NextToken&, const Parallel<>&);
+template Perplexity evaluate_perplexity(const compiled::Full&, const TokenStream&, const PerplexityOptions&, Alone);
+template Perplexity evaluate_perplexity(const compiled::Progressive&, const TokenStream&, const PerplexityOptions&,
+                                        Alone);
+template Perplexity evaluate_perplexity(const compiled::OneBit&, const TokenStream&, const PerplexityOptions&, Alone);
 template GeneratedTokens generate_batch(const compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
                                         const GenerateOptions&, TokenReceiver*);
 template std::vector<std::int32_t> generate_tokens(const compiled::Full&, std::vector<std::int32_t>,

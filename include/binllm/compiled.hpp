@@ -109,17 +109,20 @@ extern template compiled::Progressive binarize(const compiled::Full&, const Bina
 extern template compiled::OneBit pack(const compiled::Progressive&);
 extern template compiled::Full unpack(const compiled::OneBit&);
 extern template double train(compiled::Full&, const TokenStream&, const TrainingOptions&, Phase&, RunLog&,
-                             const NextToken&);
+                             const NextToken&, const Parallel<>&);
 extern template double pretrain(compiled::Full&, const TokenStream&, const TrainingOptions&, const TokenStream*,
-                                RunLog*, const NextToken&);
+                                RunLog*, const NextToken&, const Parallel<>&);
 extern template std::pair<double, double> search_channel_scale(compiled::Progressive&, const TokenStream&,
-                                                               const ChannelScaleOptions&, RunLog*, const NextToken&);
+                                                               const ChannelScaleOptions&, RunLog*, const NextToken&,
+                                                               const Parallel<>&);
 extern template double train_progressively(compiled::Progressive&, const TokenStream&, const ProgressiveOptions&,
-                                           const TokenStream*, RunLog*, const NextToken&);
-extern template Perplexity evaluate_perplexity(const compiled::Full&, const TokenStream&, const PerplexityOptions&);
+                                           const TokenStream*, RunLog*, const NextToken&, const Parallel<>&);
+extern template Perplexity evaluate_perplexity(const compiled::Full&, const TokenStream&, const PerplexityOptions&,
+                                               Alone);
 extern template Perplexity evaluate_perplexity(const compiled::Progressive&, const TokenStream&,
-                                               const PerplexityOptions&);
-extern template Perplexity evaluate_perplexity(const compiled::OneBit&, const TokenStream&, const PerplexityOptions&);
+                                               const PerplexityOptions&, Alone);
+extern template Perplexity evaluate_perplexity(const compiled::OneBit&, const TokenStream&, const PerplexityOptions&,
+                                               Alone);
 extern template GeneratedTokens generate_batch(const compiled::Full&, const std::vector<std::vector<std::int32_t>>&,
                                                const GenerateOptions&, TokenReceiver*);
 extern template std::vector<std::int32_t> generate_tokens(const compiled::Full&, std::vector<std::int32_t>,

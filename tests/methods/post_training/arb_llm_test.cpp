@@ -97,17 +97,17 @@ TEST_CASE("arb-x: the error that the inputs make of it falls; where there are no
 }
 
 TEST_CASE("arb-rc: exact where |W| is of rank 1; no round increases the error") {
-  const BlockMatrix signs = hash_numbers("signs", 7, 20).array().sign();
-  const BlockMatrix rank_one =
+  const BlockRows signs = hash_numbers("signs", 7, 20).array().sign();
+  const BlockRows rank_one =
       (hash_numbers("rows", 7, 1).cwiseAbs() * hash_numbers("columns", 1, 20).cwiseAbs()).array() * signs;
   const PlanesBlock exact = RowColumnSigns{}(rank_one, BlockGroups::Zero(7, 20));
   CHECK((exact.restored() - rank_one).abs().maxCoeff() < 1e-12);
 
-  const BlockMatrix w = hash_numbers("weight", 7, 20).array().cube();
+  const BlockRows w = hash_numbers("weight", 7, 20).array().cube();
   for (const int group : {0, 2}) {
     double before = std::numeric_limits<double>::infinity();
     for (Index rounds = 0; rounds < 16; ++rounds) {
-      const BlockMatrix q =
+      const BlockRows q =
           RowColumnSigns{rounds}(w, BlockGroups::Constant(7, 20, static_cast<std::uint8_t>(group))).restored();
       const double error = (w - q).square().sum();
       CHECK(error <= before * (1 + 1e-12));

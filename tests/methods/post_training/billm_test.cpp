@@ -50,7 +50,7 @@ TEST_CASE("billm: independent inputs leave nothing to make up for") {
   const ExampleLayer plain(ExampleLayer::weight_of_script(), RowMatrix::Identity(150, 150));
   const RowMatrix q = plain.quantised(billm("magnitude"));
   for (Index first = 0; first < 150; first += 64) {
-    const BlockMatrix w = plain.weight().middleCols(first, std::min<Index>(64, 150 - first)).array();
+    const BlockRows w = plain.weight().middleCols(first, std::min<Index>(64, 150 - first)).array();
     const PlanesBlock alone = planes_by_row(w, find_groups(w, SalientColumns::of(w), false), ResidualSigns{});
     CHECK((q.middleCols(first, w.cols()).array() - alone.restored()).abs().maxCoeff() < 1e-12);
   }

@@ -64,7 +64,7 @@ struct ArbX {
     const AlternatingSigns start{arb.rounds};
     write_planes(layer, arb.planes, to, [&](const PlanesTask& task) {
       const SalientColumns columns = SalientColumns::of(task.score);
-      const BlockMatrix left = left_of_salient(task.score, columns.salient, start);
+      const BlockRows left = left_of_salient(task.score, columns.salient, start);
       const BlockGroups groups = find_groups(task.score, columns, arb.column_groups, task.inputs, &left);
       return planes_by_row(task.w, groups, CalibratedSigns{start, task.inputs, arb.rounds});
     });
@@ -77,12 +77,12 @@ struct ArbX {
 
  private:
   /// What ARB leaves of the scores of salient columns.
-  [[nodiscard]] static BlockMatrix left_of_salient(const BlockMatrix& score, const std::vector<Index>& salient,
-                                                   const AlternatingSigns& fit) {
-    BlockMatrix some(score.rows(), static_cast<Index>(salient.size())),
-        left = BlockMatrix::Zero(score.rows(), score.cols());
+  [[nodiscard]] static BlockRows left_of_salient(const BlockRows& score, const std::vector<Index>& salient,
+                                                 const AlternatingSigns& fit) {
+    BlockRows some(score.rows(), static_cast<Index>(salient.size())),
+        left = BlockRows::Zero(score.rows(), score.cols());
     for (Index k = 0; k < some.cols(); ++k) some.col(k) = score.col(salient[static_cast<std::size_t>(k)]);
-    const BlockMatrix found = planes_by_row(some, BlockGroups::Constant(some.rows(), some.cols(), 2), fit).restored();
+    const BlockRows found = planes_by_row(some, BlockGroups::Constant(some.rows(), some.cols(), 2), fit).restored();
     for (Index k = 0; k < some.cols(); ++k) left.col(salient[static_cast<std::size_t>(k)]) = some.col(k) - found.col(k);
     return left;
   }

@@ -39,10 +39,10 @@ struct PartlyBinaryRow {
 /// What the sweep over columns asks.
 class PartlyBinaryRows {
  public:
-  PartlyBinaryRows(const BlockMatrix& salient, std::vector<PartlyBinaryRow> rows)
+  PartlyBinaryRows(const BlockRows& salient, std::vector<PartlyBinaryRow> rows)
       : rounded(salient.rows(), salient.cols()), salient_(salient), rows_(std::move(rows)) {}
 
-  BlockMatrix rounded;
+  BlockRows rounded;
 
   void begin(Index, const double*) const {}
   void begin_block(Index, Index, Index, const double*) const {}
@@ -52,7 +52,7 @@ class PartlyBinaryRows {
   void end(Index) const {}
 
  private:
-  const BlockMatrix& salient_;
+  const BlockRows& salient_;
   std::vector<PartlyBinaryRow> rows_;
 };
 
@@ -77,11 +77,11 @@ struct PbLlmAfterTraining {
   template <class T>
   void operator()(const CalibratedLayer& layer, SalientMatrix<T, Cpu>& to) const {
     const InverseFactor& factor = layer.inputs.inverse_factor({.damping = damping});
-    BlockMatrix w = layer.weight.matrix().template cast<double>().array();
+    BlockRows w = layer.weight.matrix().template cast<double>().array();
     std::vector<detail::PartlyBinaryRow> numbers(static_cast<std::size_t>(w.rows()));
-    const BlockMatrix dense = w;  // eight bits are those of the weight before columns without input become zeros
+    const BlockRows dense = w;  // eight bits are those of the weight before columns without input become zeros
     for (const Index j : factor.dead) w.col(j).setZero();
-    const BlockMatrix mask = salient_weights(saliency(w, factor.upper.view(), 0, magnitudes).abs());
+    const BlockRows mask = salient_weights(saliency(w, factor.upper.view(), 0, magnitudes).abs());
     for (Index i = 0; i < w.rows(); ++i) {
       const auto row = detail::PartlyBinaryRow::of(dense.row(i), w.row(i) * (1 - mask.row(i)));
       numbers[static_cast<std::size_t>(i)] = row;
@@ -106,7 +106,7 @@ struct PbLlmAfterTraining {
 
  private:
   /// 1 for the weights above the score whose place among all is (1 - salient) n, else 0.
-  [[nodiscard]] BlockMatrix salient_weights(const BlockMatrix& score) const {
+  [[nodiscard]] BlockRows salient_weights(const BlockRows& score) const {
     std::vector<double> sorted(score.data(), score.data() + score.size());
     const auto n = static_cast<double>(score.size());
     const auto place = std::min(static_cast<std::ptrdiff_t>(n * (1 - salient)), static_cast<std::ptrdiff_t>(n) - 1);

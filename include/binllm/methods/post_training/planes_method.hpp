@@ -13,10 +13,9 @@ namespace binllm {
 /// How much each weight matters, of columns that begin at `first`:
 ///     W_ij^2 / U_jj^2    what it costs to lose it when later columns make up for it, H^-1 = U^T U
 ///     W_ij               where magnitudes are to decide, with its sign
-[[nodiscard]] inline BlockMatrix saliency(const BlockMatrix& w, View<const double> upper, Index first,
-                                          bool magnitudes) {
+[[nodiscard]] inline BlockRows saliency(const BlockRows& w, View<const double> upper, Index first, bool magnitudes) {
   if (magnitudes) return w;
-  BlockMatrix score = w.square();
+  BlockRows score = w.square();
   for (Index j = 0; j < w.cols(); ++j) {
     const double diagonal = upper.data[(first + j) * (upper.cols() + 1)];
     score.col(j) /= diagonal * diagonal;
@@ -39,8 +38,8 @@ struct PlanesOptions {
 
 /// A block of columns of a layer, as the earlier ones have left it.
 struct PlanesTask {
-  const BlockMatrix& w;
-  BlockMatrix score;          ///< saliency of each weight
+  const BlockRows& w;
+  BlockRows score;            ///< saliency of each weight
   View<const double> inputs;  ///< the Hessian of these columns, (columns, columns)
 };
 
@@ -51,11 +50,11 @@ void write_planes(const CalibratedLayer& layer, const PlanesOptions& options, Si
                   const FindPlanes& planes) {
   const InverseFactor& factor = layer.inputs.inverse_factor({.damping = options.damping});
   const View<const double> upper = factor.upper.view(), hessian = layer.inputs.hessian();
-  BlockMatrix w = layer.weight.matrix().template cast<double>().array();
+  BlockRows w = layer.weight.matrix().template cast<double>().array();
   for (const Index j : factor.dead) w.col(j).setZero();
-  quantise_blocks(w, upper, options.block, [&](Index first, const BlockMatrix& columns) {
+  quantise_blocks(w, upper, options.block, [&](Index first, const BlockRows& columns) {
     const Index n = columns.cols();
-    BlockMatrix inputs(n, n);
+    BlockRows inputs(n, n);
     for (Index i = 0; i < n; ++i) {
       for (Index j = 0; j < n; ++j) inputs(i, j) = hessian.data[(first + i) * hessian.cols() + first + j];
     }
@@ -69,12 +68,11 @@ void write_planes(const CalibratedLayer& layer, const PlanesOptions& options, Si
 /// The groups of a block: small and large weights of columns with one plane, and of salient columns where these are to
 /// be split, too. `error_of` may be S of ThresholdSearch for the columns with one plane, and `left` what their salient
 /// neighbours leave.
-[[nodiscard]] inline BlockGroups find_groups(const BlockMatrix& score, const SalientColumns& columns,
-                                             bool split_salient, View<const double> inputs = {},
-                                             const BlockMatrix* left = nullptr) {
+[[nodiscard]] inline BlockGroups find_groups(const BlockRows& score, const SalientColumns& columns, bool split_salient,
+                                             View<const double> inputs = {}, const BlockRows* left = nullptr) {
   BlockGroups groups = BlockGroups::Zero(score.rows(), score.cols());
   for (const Index j : columns.salient) groups.col(j) = 2;
-  const BlockMatrix nothing = BlockMatrix::Zero(score.rows(), score.cols());
+  const BlockRows nothing = BlockRows::Zero(score.rows(), score.cols());
   const auto magnitudes = [&](const std::vector<Index>& some) {
     std::vector<double> list;
     for (const Index j : some) {

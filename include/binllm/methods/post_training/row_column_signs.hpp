@@ -14,13 +14,13 @@ namespace binllm {
 
 /// One plane of some columns: r_i c_j s_ij, s zero outside its group.
 struct RowColumnPlane {
-  BlockMatrix sign;
+  BlockRows sign;
   Eigen::ArrayXd row, column;
 
-  [[nodiscard]] BlockMatrix value() const { return (sign.colwise() * row).rowwise() * column.transpose(); }
+  [[nodiscard]] BlockRows value() const { return (sign.colwise() * row).rowwise() * column.transpose(); }
 
   /// r_i the mean of |x|, c_j that of |x_ij| / r_i, s = sgn x; of the weights whose `mask` is 1.
-  [[nodiscard]] static RowColumnPlane start(const BlockMatrix& x, const BlockMatrix& mask) {
+  [[nodiscard]] static RowColumnPlane start(const BlockRows& x, const BlockRows& mask) {
     RowColumnPlane plane;
     plane.sign = mask * ((x >= 0).cast<double>() * 2 - 1);
     plane.row = quotients((x.abs() * mask).rowwise().sum(), mask.rowwise().sum());
@@ -31,7 +31,7 @@ struct RowColumnPlane {
     return plane;
   }
   /// r = sum_j c s x / sum_j c^2, and then c alike.
-  void improve(const BlockMatrix& x) {
+  void improve(const BlockRows& x) {
     const Eigen::MatrixXd products = (sign * x).matrix();
     const Eigen::MatrixXd mask = sign.square().matrix();
     row = quotients((products * column.matrix()).array(), (mask * column.square().matrix()).array());
@@ -50,19 +50,19 @@ struct RowColumnSigns {
   Index rounds = 15;
 
   /// The planes of the weights whose mask is 1.
-  [[nodiscard]] std::vector<RowColumnPlane> fit(const BlockMatrix& x, const BlockMatrix& mask, int order) const {
+  [[nodiscard]] std::vector<RowColumnPlane> fit(const BlockRows& x, const BlockRows& mask, int order) const {
     std::vector<RowColumnPlane> planes;
     planes.push_back(RowColumnPlane::start(x, mask));
     if (order == 2) planes.push_back(RowColumnPlane::start(x - planes[0].value(), mask));
     for (Index round = 0; round < rounds; ++round) {
       for (std::size_t k = 0; k < planes.size(); ++k)
-        planes[k].improve(order == 2 ? BlockMatrix(x - planes[1 - k].value()) : x);
+        planes[k].improve(order == 2 ? BlockRows(x - planes[1 - k].value()) : x);
       if (order == 2) choose_signs(x, mask, planes[0], planes[1]);
     }
     return planes;
   }
 
-  [[nodiscard]] PlanesBlock operator()(const BlockMatrix& w, const BlockGroups& groups) const {
+  [[nodiscard]] PlanesBlock operator()(const BlockRows& w, const BlockGroups& groups) const {
     PlanesBlock planes(w.rows(), w.cols());
     planes.group = groups;
     for (Index g = 0; g < PlanesBlock::most_groups; ++g) {
@@ -71,7 +71,7 @@ struct RowColumnSigns {
         if (planes.salient(j) == (g >= 2)) columns.push_back(j);
       }
       const auto n = static_cast<Index>(columns.size());
-      BlockMatrix x(w.rows(), n), mask(w.rows(), n);
+      BlockRows x(w.rows(), n), mask(w.rows(), n);
       for (Index k = 0; k < n; ++k) {
         x.col(k) = w.col(columns[static_cast<std::size_t>(k)]);
         mask.col(k) = (groups.col(columns[static_cast<std::size_t>(k)]) == static_cast<std::uint8_t>(g)).cast<double>();
@@ -83,7 +83,7 @@ struct RowColumnSigns {
   }
 
  private:
-  static void choose_signs(const BlockMatrix& x, const BlockMatrix& mask, RowColumnPlane& one, RowColumnPlane& other) {
+  static void choose_signs(const BlockRows& x, const BlockRows& mask, RowColumnPlane& one, RowColumnPlane& other) {
     parallel_for(x.rows(), [&](Index i) {
       for (Index j = 0; j < x.cols(); ++j) {
         if (mask(i, j) == 0) continue;

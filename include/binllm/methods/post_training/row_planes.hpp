@@ -10,7 +10,7 @@ namespace binllm {
 /// The planes of the weights `w` of a block: `fit(part)` finds those of the weights of one row and group, as
 /// ResidualSigns does; order 2 in salient columns.
 template <class Fit>
-[[nodiscard]] PlanesBlock planes_by_row(const BlockMatrix& w, const BlockGroups& groups, const Fit& fit) {
+[[nodiscard]] PlanesBlock planes_by_row(const BlockRows& w, const BlockGroups& groups, const Fit& fit) {
   const Index cols = w.cols();
   PlanesBlock planes(w.rows(), cols);
   planes.group = groups;
@@ -47,12 +47,12 @@ template <class Fit>
 ///
 /// W becomes Q. Shape: upper (in, in).
 template <class Quantise>
-void quantise_blocks(BlockMatrix& w, View<const double> upper, Index block, const Quantise& quantise) {
+void quantise_blocks(BlockRows& w, View<const double> upper, Index block, const Quantise& quantise) {
   const Index rows = w.rows(), cols = w.cols(), strip = 64;
   for (Index first = 0; first < cols; first += block) {
     const Index width = std::min(block, cols - first), last = first + width;
-    const BlockMatrix q = quantise(first, BlockMatrix(w.middleCols(first, width)));
-    BlockMatrix error = w.middleCols(first, width) - q;
+    const BlockRows q = quantise(first, BlockRows(w.middleCols(first, width)));
+    BlockRows error = w.middleCols(first, width) - q;
     for (Index j = 0; j < width; ++j) error.col(j) /= upper.data[(first + j) * (cols + 1)];
     w.middleCols(first, width) = q;
     if (last == cols) return;

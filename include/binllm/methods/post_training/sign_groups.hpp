@@ -13,7 +13,7 @@
 
 namespace binllm {
 
-using BlockMatrix = PlanesBlock::Rows<double>;
+using BlockRows = PlanesBlock::Rows<double>;
 using BlockGroups = PlanesBlock::Rows<std::uint8_t>;
 
 namespace detail {
@@ -60,7 +60,7 @@ struct SalientColumns {
 
   static constexpr Index most = 49;
 
-  [[nodiscard]] static SalientColumns of(const BlockMatrix& score) {
+  [[nodiscard]] static SalientColumns of(const BlockRows& score) {
     const Index rows = score.rows(), cols = score.cols(), choices = std::min(most, cols - 1);
     const Eigen::ArrayXd sums = score.abs().colwise().sum();
     std::vector<Index> order(static_cast<std::size_t>(cols));
@@ -68,7 +68,7 @@ struct SalientColumns {
     std::sort(order.begin(), order.end(),
               [&](Index a, Index b) { return sums[a] > sums[b] || (sums[a] == sums[b] && a < b); });
     if (choices < 1) return {{}, order};
-    BlockMatrix errors(rows, choices);
+    BlockRows errors(rows, choices);
     parallel_for(rows, static_cast<std::size_t>(4 * cols) * sizeof(double), [&](Index i, std::byte* memory) {
       double* const x = reinterpret_cast<double*>(memory);
       const WriteNumbers left(x + cols, cols);
@@ -87,17 +87,17 @@ struct SalientColumns {
 /// the least sum of squares r^T S r of what is left of the rows. `left` is what is left of the other columns; S may be
 /// empty, for the identity.
 struct ThresholdSearch {
-  const BlockMatrix& score;
-  const BlockMatrix& left;
+  const BlockRows& score;
+  const BlockRows& left;
   View<const double> inputs;  ///< S, (columns, columns)
 
   [[nodiscard]] double best(const std::vector<Index>& columns, int order, const Eigen::ArrayXd& thresholds) const {
     const Index cols = score.cols(), count = thresholds.size();
-    BlockMatrix errors(score.rows(), count);
+    BlockRows errors(score.rows(), count);
     const auto doubles = static_cast<std::size_t>(6 * cols + 2 * count * cols) * sizeof(double);
     parallel_for(score.rows(), doubles + cpu::gemm_bytes<double>(count, cols, cols), [&](Index i, std::byte* memory) {
       double* const numbers = reinterpret_cast<double*>(memory);
-      Eigen::Map<BlockMatrix> rest(numbers + 6 * cols, count, cols), weighted(rest.data() + count * cols, count, cols);
+      Eigen::Map<BlockRows> rest(numbers + 6 * cols, count, cols), weighted(rest.data() + count * cols, count, cols);
       fill(i, columns, order, thresholds, numbers, rest);
       if (!inputs) {
         errors.row(i) = rest.square().rowwise().sum();
@@ -113,7 +113,7 @@ struct ThresholdSearch {
  private:
   /// What is left of row i, for each threshold. Sorted by |score|, the small weights are the first ones.
   void fill(Index i, const std::vector<Index>& columns, int order, const Eigen::ArrayXd& thresholds, double* memory,
-            Eigen::Map<BlockMatrix>& rest) const {
+            Eigen::Map<BlockRows>& rest) const {
     const auto n = static_cast<Index>(columns.size());
     const WriteNumbers x(memory, n), part(memory + n, n);
     Index* const sorted = reinterpret_cast<Index*>(memory + 4 * score.cols());
@@ -137,7 +137,7 @@ struct ThresholdSearch {
 };
 
 /// Adds one to the groups of weights that are large.
-inline void mark_large(const BlockMatrix& score, const std::vector<Index>& columns, double threshold,
+inline void mark_large(const BlockRows& score, const std::vector<Index>& columns, double threshold,
                        BlockGroups& groups) {
   for (Index i = 0; i < score.rows(); ++i) {
     for (const Index j : columns)
