@@ -107,7 +107,7 @@ function compare(a, b, what, m,   x, y, gap, noise, ra, rb) {
 function claim(sentence, a, b, m,   mix, wiki, both) {
   mix = compare(a, b, "mix", m); both = verdict; wiki = compare(a, b, "wikitext2", m)
   if (both != verdict) both = both == "not decidable here" ? verdict : verdict == "not decidable here" ? both : "differs by text"
-  printf "- %s: %s.%s\n", sentence, both == "not run yet" ? both : "**" both "**", both == "not run yet" ? "" : " Here it is on " mix ", on " wiki "."
+  printf "%s: %s.%s\n\n", sentence, both == "not run yet" ? both : "**" both "**", both == "not run yet" ? "" : " Here it is on " mix ", on " wiki "."
 }
 function post(method,   part) { if (!(method in other)) return 0; split(other[method], part, SUBSEP); post_bits = part[1]; post_valid = part[2]; post_test = part[3]; return 1 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The vocabulary of a model on a GPU, or that computes in bf16: in the scalar type that the model computes in, as
-/// training reads it. A private tail of infer/vocabulary_matrix.hpp.
+/// training reads it.
 #pragma once
-#include <binllm/device/cuda.hpp>
+#include <binllm/nn/vocabulary_precision.hpp>
 #include <binllm/ops/embedding.hpp>
 #include <binllm/ops/in_compute_type.hpp>
 
@@ -70,15 +70,6 @@ class RoundedVocabulary {
   VocabularyPrecision precision_ = VocabularyPrecision::float32;
   View<const Master, Device> borrowed_;
   Tensor<T, Device> rounded_;
-};
-
-template <class T>
-class VocabularyMatrix<T, Cuda> : public RoundedVocabulary<T, Cuda> {
-  using RoundedVocabulary<T, Cuda>::RoundedVocabulary;
-};
-template <>
-class VocabularyMatrix<bf16, Cpu> : public RoundedVocabulary<bf16, Cpu> {
-  using RoundedVocabulary<bf16, Cpu>::RoundedVocabulary;
 };
 
 }  // namespace binllm

@@ -12,6 +12,7 @@
 #pragma once
 #include <binllm/core/check.hpp>
 #include <binllm/core/dtype.hpp>
+#include <binllm/infer/rounded_vocabulary.hpp>
 #include <binllm/infer/vocabulary_product.hpp>
 #include <binllm/nn/vocabulary_precision.hpp>
 
@@ -115,6 +116,13 @@ class VocabularyMatrix {
   Int8Rows<Device> bytes_;
 };
 
-}  // namespace binllm
+template <class T>
+class VocabularyMatrix<T, Cuda> : public RoundedVocabulary<T, Cuda> {
+  using RoundedVocabulary<T, Cuda>::RoundedVocabulary;
+};
+template <>
+class VocabularyMatrix<bf16, Cpu> : public RoundedVocabulary<bf16, Cpu> {
+  using RoundedVocabulary<bf16, Cpu>::RoundedVocabulary;
+};
 
-#include <binllm/infer/rounded_vocabulary.hpp>
+}  // namespace binllm
