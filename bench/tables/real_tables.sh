@@ -90,7 +90,7 @@ function line(label, label_in_lines, m, paper,   row) {
   printf "| %s | %g | %d | %s | %s | %s | %s |\n", label, best[row], count[chosen(row)], cell(row, "mix"), cell(row, "wikitext2"), cell(row, "ptb"), paper
 }
 function head(title, paper) {
-  printf "\n### %s\n\n| | rate | seeds | mix | WikiText-2 | PTB | %s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", title, paper
+  printf "\n**%s**\n\n| | rate | seeds | mix | WikiText-2 | PTB | %s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", title, paper
 }
 # How far b's perplexity is above a's, in per cent of a's, and whether that is more than chance: beyond 2 % where one of
 # them has one seed, beyond two deviations of the difference of means where both have more.
@@ -133,7 +133,7 @@ function table9() {
   claim("stage 1 ahead (by 2.7, 1.6 and 1.9 % in the paper)", "stage-1", "progressive", 46)
 }
 function figure5(   i, n, label, method) {
-  print "\n### Figure 5: the loss that training starts from\n\n| preprocessing | loss on valid.txt | paper |\n| --- | ---: | ---: |"
+  print "\n**Figure 5: the loss that training starts from**\n\n| preprocessing | loss on valid.txt | paper |\n| --- | ---: | ---: |"
   n = split("none:rtn AWQ:awq GPTQ:gptq AWQ+GPTQ:awq-gptq", label, " ")
   for (i = 1; i <= n; ++i) {
     split(label[i], method, ":")
@@ -154,7 +154,7 @@ function figure6(m) {
   claim("exponential ahead of logarithmic", "progressive", "logarithmic", m)
 }
 function figure2() {
-  print "\n### Figure 2: bits a weight, without training\n"
+  print "\n**Figure 2: bits a weight, without training**\n"
   print "`bench/tables/figure2.sh` draws it. One bit, from the lines of `methods.sh`: perplexity on valid.txt, on WikiText-2; the paper has a first loss above 10.\n"
   print "| method | bits from bytes | valid.txt | WikiText-2 | loss |\n| --- | ---: | ---: | ---: | ---: |"
   if (post("full precision")) printf "| full precision (the file's 4-bit blocks) | %.4f | %.1f | %.1f | %.2f |\n", post_bits, post_valid, post_test, log(post_valid)
@@ -162,7 +162,7 @@ function figure2() {
   if (post("gptq")) printf "| GPTQ | %.4f | %.0f | %.0f | %.2f |\n", post_bits, post_valid, post_test, log(post_valid)
 }
 function table6(   i, n, method, row) {
-  print "\n### Table 6: methods after training against training\n\n| | bits from bytes | mix | WikiText-2 |\n| --- | ---: | ---: | ---: |"
+  print "\n**Table 6: methods after training against training**\n\n| | bits from bytes | mix | WikiText-2 |\n| --- | ---: | ---: | ---: |"
   n = split("billm arb arb-x arb-rc pb-llm", method, " ")
   for (i = 1; i <= n; ++i)
     if (post(method[i])) printf "| %s | %.2f | %.0f | %.0f |\n", method[i], post_bits, post_valid, post_test
@@ -178,7 +178,7 @@ function trained(label, name_, m,   row) {
   else printf "| %s, %d M | | not run | |\n", label, m
 }
 function columns() {
-  print "\n### Tables 2 and 7: the columns\n\nmix stands in C4's place. *lead kept* is the share of full precision's lead over guessing, mean of the seven tasks.\n"
+  print "\n**Tables 2 and 7: the columns**\n\nmix stands in C4's place. *lead kept* is the share of full precision's lead over guessing, mean of the seven tasks.\n"
   print "| | WikiText-2 | mix | PTB | BoolQ | PIQA | HellaSwag | WinoGrande | ARC-e | ARC-c | OBQA | mean | lead kept |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
   column("full precision", "full-precision", 0); column("both stages, 46 M", "stage-1", 46); column("vanilla, 46 M", "vanilla", 46); column("EDE, 46 M", "ede", 46); column("progressive, 46 M", "progressive", 46)
   column("strong, 46 M", "strong", 46); column("strong, 92 M", "strong", 92); column("strong, 140 M", "strong", 140)
@@ -208,7 +208,7 @@ function levers(   budgets, n, i, j, b, seen, row, sorted, count_, key, sort_com
   for (i = 1; i <= rows; ++i) if (millions[i] > 0 && !(millions[i] in seen)) { seen[millions[i]] = 1; budgets[++n] = millions[i] }
   for (i = 1; i <= n; ++i) for (j = i + 1; j <= n; ++j) if (budgets[j] < budgets[i]) { b = budgets[i]; budgets[i] = budgets[j]; budgets[j] = b }
   for (b = 1; b <= n; ++b) {
-    printf "\n### One lever at a time, %d M tokens\n\n| | rate | seeds | mix | WikiText-2 | PTB | bits | seconds | flags |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n", budgets[b]
+    printf "\n**One lever at a time, %d M tokens**\n\n| | rate | seeds | mix | WikiText-2 | PTB | bits | seconds | flags |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n", budgets[b]
     sort_command = "sort -g | cut -f 2-"
     for (i = 1; i <= rows; ++i) if (millions[i] == budgets[b]) {
       row = name[i] SUBSEP millions[i]
@@ -220,7 +220,7 @@ function levers(   budgets, n, i, j, b, seen, row, sorted, count_, key, sort_com
 # What a budget buys, and where that leads: loss(D) = E + A D^-b by least squares in logarithms, with two guesses of E
 # between which the truth should lie: none, and the loss of full precision as it came.
 function cost(   i, row, n) {
-  print "\n### Budget and perplexity\n\n| strong | tokens | GPU minutes | mix | WikiText-2 | PTB |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+  print "\n**Budget and perplexity**\n\n| strong | tokens | GPU minutes | mix | WikiText-2 | PTB |\n| --- | ---: | ---: | ---: | ---: | ---: |"
   for (i = 1; i <= rows; ++i) if (name[i] == "strong") {
     row = name[i] SUBSEP millions[i]; ++n; budget[n] = millions[i]
     printf "| | %g M | %.1f | %s | %s | %s |\n", millions[i], seconds[chosen(row)] / count[chosen(row)] / 60, cell(row, "mix"), cell(row, "wikitext2"), cell(row, "ptb")
