@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One product, c(512, 576) = a(512, 576) b(576, 576)^T, from the tile of floats to that of bf16: with the instructions of
-// each set that the processor has.
+// One product, c(512, 576) = a(512, 576) b(576, 576)^T, from the tile of floats to that of bf16: with the instructions
+// of each set that the processor has.
 #include <binllm/device/cpu.hpp>
 
 #include "support/arguments.hpp"

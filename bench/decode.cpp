@@ -7,6 +7,7 @@
 
 #include "support/arguments.hpp"
 #include "support/gemm_shares.hpp"
+#include "support/shapes.hpp"
 
 namespace bl = binllm;
 
@@ -17,24 +18,12 @@ using Product = bl::Kernel<bl::PackedLinear<bl::Int8Activations>, bl::Cpu>;
 
 /// SmolLM-135M, Llama-3.2-1B and Llama-2-7B.
 bl::LlamaConfig shape_named(const std::string& name, bl::Index capacity, bl::bench::Arguments& arguments) {
-  bl::LlamaConfig c;
-  c.max_position_embeddings = std::max<bl::Index>(2048, capacity);
-  const auto set = [&c](bl::Index vocabulary, bl::Index hidden, bl::Index intermediate, bl::Index layers,
-                        bl::Index heads, bl::Index kv_heads, bool tied) {
-    c.vocab_size = vocabulary, c.hidden_size = hidden, c.intermediate_size = intermediate;
-    c.num_hidden_layers = layers, c.num_attention_heads = heads, c.num_key_value_heads = kv_heads;
-    c.head_dim = hidden / heads, c.tie_word_embeddings = tied;
-  };
-  if (name == "135M") {
-    set(49152, 576, 1536, 30, 9, 3, true);
-  } else if (name == "1B") {
-    set(128256, 2048, 8192, 16, 32, 8, true);
-  } else if (name == "7B") {
-    set(32000, 4096, 11008, 32, 32, 32, false);
-  } else {
-    arguments.refuse("--shape " + name);
-  }
-  return c;
+  if (name != "135M" && name != "1B" && name != "7B") arguments.refuse("--shape " + name);
+  bl::LlamaConfig config = name == "135M" ? bl::bench::smollm_135m
+                           : name == "1B" ? bl::bench::llama_3_1b
+                                          : bl::bench::llama_2_7b;
+  config.max_position_embeddings = std::max(config.max_position_embeddings, capacity);
+  return config;
 }
 
 /// Numbers between -0.05 and 0.05, quickly.

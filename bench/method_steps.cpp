@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A training step of each method beside one of the vanilla method, in the same minute: which costs what. Four layers of
-// the width of SmolLM-135M, a small vocabulary, random tokens; the least time of some turns in alternation. On the CPU it
-// is the processor's time, of all threads, so that other programs matter little.
+// the width of SmolLM-135M, a small vocabulary, random tokens; the least time of some turns in alternation. On the CPU
+// it is the processor's time, of all threads, so that other programs matter little.
 #include <binllm/methods/table.hpp>
 #include <binllm/models/erased.hpp>
 #include <binllm/models/llama.hpp>

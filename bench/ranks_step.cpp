@@ -11,6 +11,7 @@
 #include <exception>
 
 #include "support/arguments.hpp"
+#include "support/shapes.hpp"
 #include "support/step.hpp"
 
 namespace bl = binllm;
@@ -22,20 +23,6 @@ namespace {
 using Ranks = bl::AnyCommunicator;
 using Parallel = bl::Parallel<Ranks, bl::AnySharding>;
 
-bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary, bool tied) {
-  bl::LlamaConfig config;
-  config.hidden_size = dim;
-  config.num_hidden_layers = layers;
-  config.num_attention_heads = heads;
-  config.num_key_value_heads = kv_heads;
-  config.head_dim = dim / heads;
-  config.intermediate_size = hidden;
-  config.vocab_size = vocabulary;
-  config.tie_word_embeddings = tied;
-  config.max_position_embeddings = 2048;
-  return config;
-}
-
 struct Named {
   std::string_view name;
   bl::LlamaConfig model;
@@ -43,10 +30,10 @@ struct Named {
 };
 Named setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
   const std::array settings{
-      Named{"tiny", llama(64, 3, 4, 2, 96, 500, true), 4, 64},
-      Named{"B", llama(576, 30, 9, 3, 1536, 49152, true), 16, 2048},       // of the size of SmolLM-135M
-      Named{"C", llama(2048, 16, 32, 8, 8192, 128256, true), 4, 2048},     // of the size of Llama-3.2-1B
-      Named{"7B", llama(4096, 32, 32, 32, 11008, 32000, false), 4, 2048},  // of the size of LLaMA2-7B
+      Named{"tiny", bl::bench::llama(64, 3, 4, 2, 96, 500), 4, 64},
+      Named{"B", bl::bench::smollm_135m, 16, 2048},
+      Named{"C", bl::bench::llama_3_1b, 4, 2048},
+      Named{"7B", bl::bench::llama_2_7b, 4, 2048},
   };
   for (const Named& setting : settings) {
     if (setting.name == name) return setting;

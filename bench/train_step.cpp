@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of the
-// peak of its multiplications in that precision. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
+// One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of the peak of
+// its multiplications in that precision. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh
+// runs both.
 #include <binllm/core/process_memory.hpp>
 #include <binllm/train/forecast.hpp>
 
@@ -10,6 +11,7 @@
 
 #include "support/arguments.hpp"
 #include "support/product_peak.hpp"
+#include "support/shapes.hpp"
 #include "support/step.hpp"
 #if defined(BINLLM_WITH_CUDA)
 #include "cuda/step.hpp"
@@ -20,18 +22,6 @@ using bl::Index;
 
 namespace {
 
-bl::LlamaConfig llama(Index dim, Index layers, Index heads, Index kv_heads, Index hidden, Index vocabulary) {
-  bl::LlamaConfig config;
-  config.hidden_size = dim;
-  config.num_hidden_layers = layers;
-  config.num_attention_heads = heads;
-  config.num_key_value_heads = kv_heads;
-  config.head_dim = dim / heads;
-  config.intermediate_size = hidden;
-  config.vocab_size = vocabulary;
-  return config;
-}
-
 /// A model with a name, and the batch that its step has on a CPU and on a GPU.
 struct Named {
   std::string_view name;
@@ -41,12 +31,12 @@ struct Named {
 
 Named setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
   const std::array settings{
-      Named{"1M", llama(128, 4, 4, 4, 352, 2048), 8, 256, 8, 256},
-      Named{"4M", llama(256, 4, 8, 8, 704, 4096), 8, 256, 8, 256},
-      Named{"A", llama(288, 6, 6, 6, 768, 32000), 8, 256, 64, 256},  // of the size of stories15M
-      Named{"40M", llama(512, 10, 8, 8, 1408, 16000), 4, 256, 32, 256},
-      Named{"B", llama(576, 30, 9, 3, 1536, 49152), 1, 512, 16, 2048},    // of the size of SmolLM-135M
-      Named{"C", llama(2048, 16, 32, 8, 8192, 128256), 1, 256, 4, 2048},  // of the size of Llama-3.2-1B
+      Named{"1M", bl::bench::llama(128, 4, 4, 4, 352, 2048), 8, 256, 8, 256},
+      Named{"4M", bl::bench::llama(256, 4, 8, 8, 704, 4096), 8, 256, 8, 256},
+      Named{"A", bl::bench::stories_15m, 8, 256, 64, 256},
+      Named{"40M", bl::bench::llama(512, 10, 8, 8, 1408, 16000), 4, 256, 32, 256},
+      Named{"B", bl::bench::smollm_135m, 1, 512, 16, 2048},
+      Named{"C", bl::bench::llama_3_1b, 1, 256, 4, 2048},
   };
   for (const Named& setting : settings) {
     if (setting.name == name) return setting;
