@@ -6,6 +6,8 @@
 #include "refusal.hpp"
 #include "started_ranks.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <thread>
 
 using namespace binllm;
@@ -117,23 +119,27 @@ TEST_CASE("who does not come is named, and who is told of other ranks is refused
 }
 
 TEST_CASE("who connects and says nothing keeps nobody: not a rank that waits for rank 0, and not the start") {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  const auto in_time = [end] { return std::chrono::steady_clock::now() < end; };
+
   const int port = free_port();
-  std::thread silent([port] {  // takes the place of rank 0
+  std::atomic<bool> refused = false;
+  std::thread silent([&] {  // takes the place of rank 0
     const tcp::Socket listener = tcp::listen_on(port, "127.0.0.1");
-    const tcp::Socket first = tcp::accept_one(listener, [] { return true; });
-    const tcp::Socket second = tcp::accept_one(listener, [] { return true; });
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    const tcp::Socket first = tcp::accept_one(listener, in_time), second = tcp::accept_one(listener, in_time);
+    refused.wait(false);
   });
   CHECK(refuses(ErrorId::rank_failed, "says nothing",
-                [&] { const Rendezvous made(rank_of(1, 2, port), {.start_seconds = 0.5}); }));
+                [&] { const Rendezvous made(rank_of(1, 2, port), {.start_seconds = 1}); }));
+  refused = true;
+  refused.notify_all();
   silent.join();
 
   const int busy = free_port();
   const std::vector<std::string> both{"a", "b"};
-  std::thread second([&] { CHECK(Rendezvous(rank_of(1, 2, busy), {.start_seconds = 10}).gather("b") == both); });
-  tcp::Socket stranger;
-  std::thread knocks([&] { stranger = tcp::connect_to("127.0.0.1", busy, [] { return true; }); });
-  CHECK(Rendezvous(rank_of(0, 2, busy), {.start_seconds = 10}).gather("a") == both);
-  second.join();
-  knocks.join();
+  std::thread zero([&] { CHECK(Rendezvous(rank_of(0, 2, busy), {.start_seconds = 20}).gather("a") == both); });
+  const tcp::Socket stranger = tcp::connect_to("127.0.0.1", busy, in_time);  // before rank 1
+  CHECK(bool(stranger));
+  CHECK(Rendezvous(rank_of(1, 2, busy), {.start_seconds = 20}).gather("b") == both);
+  zero.join();
 }
