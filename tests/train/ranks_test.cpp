@@ -161,6 +161,43 @@ TEST_CASE("a state says nothing of ranks: any number of them goes on from it, th
   });
 }
 
+TEST_CASE("a state has the frozen parameters, and they come back, whatever is divided") {
+  const auto train_frozen = [](Index ranks, auto sharding, double first, EarlyLog log) {
+    Trained result{std::move(log), std::vector<std::vector<double>>(static_cast<std::size_t>(ranks))};
+    on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
+      Model model(five_layers(true));
+      for_each_parameter(model, [](const std::string& name, auto& parameter) {
+        parameter.rule.frozen = name.find("layers.2.mlp") != std::string::npos;
+        parameter.value.data = parameter.gradient.data = nullptr;
+      });
+      model.block = {};
+      model.block.allocate(model, true);
+      initialise(model, 1, 0.3);
+      const auto frozen = [&] { return model.block.values.view().data + model.block.trained; };
+      REQUIRE(model.block.values.size() > model.block.trained);
+      *frozen() = first;
+      RunLog nobody;
+      Phase phase("frozen");
+      train(model, corpus(), options(4), phase, rank.rank() == 0 ? static_cast<RunLog&>(result.log) : nobody,
+            NextToken{}, Parallel{rank, sharding});
+      CHECK(*frozen() == 0.25);
+      result.values[static_cast<std::size_t>(rank.rank())] = {model.block.values.view().data, frozen()};
+    });
+    return result;
+  };
+  EarlyLog until_2;
+  until_2.last = 2;
+  const Trained alone = train_frozen(1, NoSharding{}, 0.25, until_2);
+  for_each_sharding([&](auto sharding) {
+    const Trained two = train_frozen(2, sharding, 0.25, until_2);
+    const auto &states = two.log.states.at("frozen"), &expected = alone.log.states.at("frozen");
+    REQUIRE(states.size() == expected.size());
+    for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].size() == expected[i].size());
+    const Trained three = train_frozen(3, sharding, 0, two.log.with_states_alone());  // the state says 0.25
+    CHECK(largest_difference(three.values[2], alone.values[0]) < 1e-10);
+  });
+}
+
 TEST_CASE("what acts after an update sees all of it; an optimiser with one state is divided too") {
   const auto train_clipped = [](Index ranks, auto sharding) {
     std::vector<double> values;

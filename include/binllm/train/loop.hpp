@@ -65,7 +65,8 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
   StateBlocks<Device, C> blocks(ranks);
-  blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values());
+  blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values(),
+             training.exchange().frozen_values());
   training.optimiser().states([&](std::string_view name, auto& tensor) {
     blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
   });

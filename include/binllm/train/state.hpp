@@ -32,16 +32,20 @@ class StateBlocks {
   void add_buffers(TrainingState& state, const Model& model) {
     for (const NamedBuffer& buffer : buffers(model)) {
       memory_.push_back({buffer.data, buffer.bytes, {}, {}, nullptr});
-      add_piece(state, "buffers/" + buffer.name, 0, buffer.bytes);
+      add_piece(state, memory_.size() - 1, "buffers/" + buffer.name, 0, buffer.bytes);
     }
   }
   /// A block for each of the parameters whose values lie in `block`; `tensor` mirrors it, or is the values themselves,
-  /// or holds this rank's `shares` of such a mirror (trained_ranges in optim/trained_ranges.hpp).
+  /// or holds this rank's `shares` of such a mirror (trained_ranges in optim/trained_ranges.hpp). Frozen parameters have
+  /// no shares: their values are in `frozen`, or not in the state.
   /// Builds before 0.1.0 wrote one block of that name for all of them, in the order of ParameterBlock::in_order.
   template <class Model, class X>
-  void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor, bool shares) {
+  void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor, bool shares,
+           Tensor<X, Device>* frozen = nullptr) {
     const auto& block = model.block;
     const Index held = shares ? block.trained : tensor.size();
+    const Index end = held + (frozen != nullptr ? frozen->size() : 0);
+    const std::size_t memory = memory_.size();
     memory_.push_back({tensor.view().data, bytes_of<X>(held), {}, {}, [](C& ranks, void* data, std::size_t bytes) {
                          const auto elements = static_cast<Index>(bytes / sizeof(X));
                          static_cast<void>(
@@ -49,15 +53,17 @@ class StateBlocks {
                          ranks.finish();
                        }});
     if (shares) note_parts<X>(block.units);
+    if (frozen != nullptr) memory_.push_back({frozen->view().data, bytes_of<X>(frozen->size()), {}, {}, nullptr});
     TrainingState::Former former{std::string(name), 0, {}};
     for (const bool decays : {true, false}) {
       for (const auto& [parameter_name, parameter] : named_parameters(model)) {
         const Index at = parameter->value.data - block.values.view().data;
-        const bool here = at >= 0 && at < held;  // not borrowed, and not frozen where those have no such state
+        const bool here = at >= 0 && at < end;  // not borrowed, and not frozen where those have no such state
         if (!here || parameter->rule.decays != decays) continue;
         former.pieces.push_back({state.blocks.size(), former.bytes});
         former.bytes += bytes_of<X>(block.aligned(parameter->size()));
-        add_piece(state, std::string(name) + "/" + parameter_name, bytes_of<X>(at), bytes_of<X>(parameter->size()));
+        add_piece(state, memory + (at < held ? 0 : 1), std::string(name) + "/" + parameter_name,
+                  bytes_of<X>(at < held ? at : at - held), bytes_of<X>(parameter->size()));
       }
     }
     state.former.push_back(std::move(former));
@@ -128,9 +134,9 @@ class StateBlocks {
     return static_cast<std::size_t>(elements) * sizeof(X);
   }
   [[nodiscard]] bool first() const { return ranks_.rank() == 0; }
-  void add_piece(TrainingState& state, std::string name, std::size_t offset, std::size_t bytes) {
-    memory_.back().pieces.push_back({state.blocks.size(), offset});
-    state.blocks.push_back({std::move(name), static_cast<std::byte*>(memory_.back().data) + offset, bytes});
+  void add_piece(TrainingState& state, std::size_t memory, std::string name, std::size_t offset, std::size_t bytes) {
+    memory_[memory].pieces.push_back({state.blocks.size(), offset});
+    state.blocks.push_back({std::move(name), at(memory_[memory].data, offset), bytes});
     blocks_ = state.blocks.size();
   }
   template <class X>

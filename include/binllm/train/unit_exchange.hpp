@@ -47,6 +47,7 @@ class UnitExchange final : public TapeObserver {
     if (divides_gradients_) divide_gradients();
     if (divides_values_) {
       value_shares_ = Tensor<M, Device>(Shape{shares_size_});
+      find_frozen();
       keep_own_values();
     }
   }
@@ -67,10 +68,7 @@ class UnitExchange final : public TapeObserver {
   /// are divided.
   void prepare() {
     if (!divides_values_ || !whole_) return;
-    if (value_buckets_.size() == 0) {
-      value_buckets_ = UnitBuckets<M, Device>(block().units);
-      keep_frozen();
-    }
+    if (value_buckets_.size() == 0) value_buckets_ = UnitBuckets<M, Device>(block().units);
     block().values = {};
     for (const Trained& one : parameters_)
       one.of->value.data = value_buckets_[one.unit].data + (one.at - units_[one.unit].range.begin);
@@ -137,6 +135,7 @@ class UnitExchange final : public TapeObserver {
   void gather_values() {
     if (!divides_optimizer_) return;
     if (!whole_) take_values();
+    if (divides_values_) copy(frozen_part(), frozen_values_.view());
     for (const Unit& unit : units_) {
       const auto values = Block::part(block().values, unit.range);
       if (divides_values_) copy(share_in(unit, values), own(value_shares_, unit));
@@ -147,6 +146,7 @@ class UnitExchange final : public TapeObserver {
   /// Takes what somebody has changed in the values of the model.
   void keep_own_values() {
     if (!divides_values_) return;
+    copy(frozen_values_.view(), frozen_part());
     for (const Unit& unit : units_)
       copy(own(value_shares_, unit), share_in(unit, Block::part(block().values, unit.range)));
   }
@@ -158,6 +158,10 @@ class UnitExchange final : public TapeObserver {
   }
   /// Where a state finds the values of this rank: all of them, or its shares.
   [[nodiscard]] Tensor<M, Device>& values() noexcept { return divides_values_ ? value_shares_ : block().values; }
+  /// Where it finds those of frozen parameters, if not with them.
+  [[nodiscard]] Tensor<M, Device>* frozen_values() noexcept {
+    return frozen_values_.size() > 0 ? &frozen_values_ : nullptr;
+  }
   [[nodiscard]] bool divides_values() const noexcept { return divides_values_; }
   /// The gradients after the step, and where those of this rank lie in them: of all parameters, or of its shares.
   [[nodiscard]] View<const M, Device> gradients() {
@@ -310,20 +314,21 @@ class UnitExchange final : public TapeObserver {
     const Unit* const here = in_turn_[static_cast<std::size_t>(unit.turn)];
     if (here != &unit) refuse(unit, here != nullptr ? *here : unit);
   }
-  void keep_frozen() {
-    const Index size = block().values.size() - block().trained;
-    frozen_values_ = Tensor<M, Device>(Shape{size});
-    copy(frozen_values_.view(), Block::part(block().values, {block().trained, block().values.size()}));
+  /// Of all values of the model.
+  [[nodiscard]] View<M, Device> frozen_part() {
+    return Block::part(block().values, {block().trained, block().values.size()});
+  }
+  void find_frozen() {
+    frozen_values_ = Tensor<M, Device>(Shape{block().values.size() - block().trained});
     for_each_parameter(model_, [&](const std::string&, auto& parameter) {
       const Index at = parameter.value.data - block().values.view().data;
       if (at >= block().trained && at < block().values.size()) frozen_.push_back({&parameter, at - block().trained});
     });
   }
-  /// Memory for all values, with those that are frozen.
+  /// Memory for all values.
   void take_values() {
     block().values = Tensor<M, Device>(Shape{block().trained + frozen_values_.size()});
     M* const data = block().values.view().data;
-    copy({data + block().trained, frozen_values_.shape()}, frozen_values_.view());
     for (const Trained& one : parameters_) one.of->value.data = data + one.at;
     for (const Frozen& one : frozen_) one.of->value.data = data + block().trained + one.at;
     whole_ = true;
@@ -332,6 +337,7 @@ class UnitExchange final : public TapeObserver {
   void give_up_values() noexcept {
     try {
       take_values();
+      copy(frozen_part(), frozen_values_.view());
       for (const Unit& unit : units_)
         copy(share_in(unit, Block::part(block().values, unit.range)), own(value_shares_, unit));
     } catch (const Error&) {  // no memory: no values
