@@ -38,7 +38,8 @@ std::pair<double, double> search_channel_scale(Model& binary, const TokenStream&
   Phase phase("channel_scale");
   const double last = train(search, corpus, options.training(), phase, first, objective, parallel);
   fold_channel_scale(binary, search);
-  return {first.loss, last};
+  C ranks = parallel.ranks;
+  return {of_first_rank(ranks, first.loss), last};  // the others' logs are not told
 }
 
 }  // namespace binllm

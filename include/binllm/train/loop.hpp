@@ -24,7 +24,8 @@ struct Phase {
   [[nodiscard]] virtual double sharpness(Index /*step*/) const { return 0; }
   /// Whether the state after so many steps deserves a report of its own.
   [[nodiscard]] virtual bool milestone(Index /*steps_done*/) const { return false; }
-  /// Adds numbers to the report after `step` steps; `evaluated` where an evaluation is due.
+  /// Adds numbers to the report after `step` steps; `evaluated` where an evaluation is due. There and at milestones the
+  /// model has its values (with ranks that divide them).
   virtual void report(Index /*steps_done*/, bool /*evaluated*/, std::vector<Metric>& /*metrics*/) {}
   /// Adds what the phase itself must keep.
   virtual void keep(TrainingState& /*state*/) {}
@@ -101,8 +102,9 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
     const auto now = static_cast<Index>(++done);
     const bool kept = wants_checkpoint(now);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
-    const bool reported = evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now);
-    if (kept || reported) training.gather_values();
+    const bool judged = evaluated || phase.milestone(now);
+    const bool reported = judged || now % options.report_every == 0 || now == 1;
+    if (kept || judged) training.gather_values();
     if (kept || now == steps) check_healthy(model, training.optimiser(), step);
     if (reported) {
       const double seconds = steady_seconds() - clock;
