@@ -93,7 +93,7 @@ binllm::RankEnvironment launch(binllm::Index processes) {
     const pid_t process = ::fork();
     if (process == 0) {
       become_rank(rank, launcher);
-      return {rank, processes, rank, processes, "binllm", "127.0.0.1", port};
+      return {rank, processes, rank, "binllm", "127.0.0.1", port};
     }
     if (process < 0) {
       const std::string reason = std::strerror(errno);

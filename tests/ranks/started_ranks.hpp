@@ -22,7 +22,7 @@ namespace {
 inline int free_port() { return binllm::tcp::listen_on(0).port(); }
 
 inline binllm::RankEnvironment rank_of(binllm::Index rank, binllm::Index size, int port) {
-  return {rank, size, rank, size, "test", "127.0.0.1", port};
+  return {rank, size, rank, "test", "127.0.0.1", port};
 }
 
 /// Processes that run body(communicator) each; a message of an error goes to a file, and their status is 1.
