@@ -14,8 +14,7 @@ template <class Model, class Objective = NextToken, class C = Alone, class S = N
 requires requires(Model& binary) { channel_search(binary); }
 std::pair<double, double> search_channel_scale(Model& binary, const TokenStream& corpus,
                                                const ChannelScaleOptions& options = {}, RunLog* log = nullptr,
-                                               const Objective& objective = {},
-                                               const Parallel<C, S>& parallel = {}) {
+                                               const Objective& objective = {}, const Parallel<C, S>& parallel = {}) {
   check_folds_channel_scale(binary);
   options.check();
   struct FirstLoss : RunLog {
