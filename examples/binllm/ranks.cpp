@@ -40,15 +40,15 @@ bool said_by_rank_0(const Error& error) {
 
 namespace {
 
-binllm::RankEnvironment environment_of(binllm::Index devices) {
+LaunchedRank rank_of_process(binllm::Index devices) {
   const binllm::RankEnvironment environment = binllm::read_environment();
-  if (environment.launcher.empty()) return devices > 1 ? launch(devices) : environment;
+  if (environment.launcher.empty()) return devices > 1 ? launch(devices) : LaunchedRank{environment};
   if (devices > 1) {
     throw Error(ErrorId::config_inconsistent, "binllm", "--devices",
                 fmt::format("none beside {}, which says how many ranks there are", environment.launcher),
                 fmt::format("{}", devices));
   }
-  return environment;
+  return {environment};
 }
 
 /// Its part of the processors that it may run on: of ranks that may run on the same ones of the same host, each has as
@@ -73,13 +73,13 @@ void RanksFlags::apply(const Common& common, DeviceChoice& device, bool dry_run)
     device.apply();
     return;
   }
-  const binllm::RankEnvironment environment = environment_of(devices);
+  auto [environment, listener] = rank_of_process(devices);
   common.apply();
   if (environment.size == 1) {
     device.apply();
     return;
   }
-  auto host = binllm::open_host_ranks(environment);
+  auto host = binllm::open_host_ranks(environment, std::move(listener));
   ranks_of_process() = binllm::AnyCommunicator(host);
   if (common.threads == 0) binllm::set_thread_count(threads_of_rank(ranks_of_process()));
   if (device.device.starts_with("cuda")) {

@@ -139,6 +139,17 @@ TEST_CASE("whenever its exchanges are done, a training has the same bits") {
   });
 }
 
+TEST_CASE("where nothing is clipped, none has the bits of optimizer; without micro-batches all have them") {
+  TrainingOptions o = options(4);
+  o.clip = 0, o.evaluate_every = 0;
+  const auto of = [&](auto sharding) { return train_on(3, sharding, o).values; };
+  CHECK(of(NoSharding{}) == of(ShardedOptimizer{}));
+  CHECK(of(ShardedGradients{}) == of(ShardedParameters{}));
+  o.micro_batch = 0;
+  const auto none = of(NoSharding{});
+  for_each_sharding([&](auto sharding) { CHECK(of(sharding) == none); });
+}
+
 TEST_CASE("a state says nothing of ranks: any number of them goes on from it, the same number with the same bits") {
   const TrainingOptions o = options(5);
   for_each_sharding([&](auto sharding) {
