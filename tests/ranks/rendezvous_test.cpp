@@ -97,7 +97,7 @@ TEST_CASE("a rank that saves has time to finish, when another has failed; not fo
       train(own);
     };
   };
-  StartedRanks longer(2, saves_for(3500));  // than the 2 seconds that others are given
+  StartedRanks longer(2, saves_for(3000));  // than the 2 seconds that others are given
   StartedRanks too_long(2, saves_for(60000));
   CHECK(longer.status(0, 15) == 1);
   CHECK_MESSAGE(longer.message(0).find("saved") == 0, longer.message(0));
@@ -117,7 +117,7 @@ TEST_CASE("a rank whose output is paused does not hang") {
         own.barrier();
       },
       short_timeout);
-  std::this_thread::sleep_for(std::chrono::milliseconds(5000));
+  std::this_thread::sleep_for(std::chrono::milliseconds(4500));
   for (std::size_t read = 0; read < text.size();) {
     pollfd readable{ends[0], POLLIN, 0};
     REQUIRE_MESSAGE(::poll(&readable, 1, 5000) == 1, ranks.message(0));
