@@ -150,6 +150,29 @@ TEST_CASE("where nothing is clipped, none has the bits of optimizer; without mic
   for_each_sharding([&](auto sharding) { CHECK(of(sharding) == none); });
 }
 
+TEST_CASE("what is sent in a step: divided gradients of layers in each micro-batch, those of other units once") {
+  const auto works_of = [](auto sharding) {
+    Index works = 0;
+    on_ranks(2, WorkDone::at_finish, [&](ThreadRank rank) {
+      Model model = small_llama<double>(five_layers(true));
+      TrainingStep<Model, NextToken, AdamW<double>, ThreadRank, decltype(sharding)> step(model, 3, 1, 10, {}, false, {},
+                                                                                         rank, sharding);
+      const auto fill = [](View<std::int32_t> ids, View<std::int32_t> targets) {
+        for (Index i = 0; i < ids.size(); ++i) ids.data[i] = targets.data[i] = static_cast<std::int32_t>(i);
+      };
+      static_cast<void>(step.run(fill, 0, 1e-3, 0.0, 0.0));
+      if (rank.rank() == 0) works = rank.works();
+    });
+    return works;
+  };
+  constexpr Index layers = 5, others = 2, parts = 3;
+  CHECK(works_of(NoSharding{}) == layers + others);
+  CHECK(works_of(ShardedOptimizer{}) == 2 * (layers + others));
+  CHECK(works_of(ShardedGradients{}) == parts * layers + others + layers + others);
+  // In forward and in backward two layers are there already.
+  CHECK(works_of(ShardedParameters{}) == parts * layers + others + 2 * parts * (layers - 2) + 2 + others);
+}
+
 TEST_CASE("a state says nothing of ranks: any number of them goes on from it, the same number with the same bits") {
   const TrainingOptions o = options(5);
   for_each_sharding([&](auto sharding) {
