@@ -53,7 +53,6 @@ class UnitExchange final : public TapeObserver {
 
   [[nodiscard]] C& ranks() noexcept { return ranks_; }
   [[nodiscard]] bool alone() const noexcept { return ranks_.size() == 1; }
-  [[nodiscard]] bool divides_optimizer() const noexcept { return divides_optimizer_; }
 
   // ---- a step
   /// Before what a device records: from here to `gather_values` the model has no values of its own, where they are
@@ -121,12 +120,13 @@ class UnitExchange final : public TapeObserver {
   [[nodiscard]] std::vector<Index> value_shares_begin() { return values_.memory().shares_begin(); }
   /// Where it finds those of frozen parameters, if not with them.
   [[nodiscard]] View<M, Device> frozen_values() noexcept { return values_.frozen(); }
-  /// The gradients after the step, and where those of this rank lie in them: of all parameters, or of its shares.
+  /// The gradients after the step, and where those lie in them whose norm this rank takes: of several ranks, its shares,
+  /// whatever is divided.
   [[nodiscard]] View<const M, Device> gradients() {
     return read(divides_gradients_ ? gradients_.all() : block().gradients.view());
   }
   [[nodiscard]] std::vector<BlockRange> ranges() const {
-    if (!divides_optimizer_) return model_.block.in_order;
+    if (alone()) return model_.block.in_order;
     const std::vector<Index> begin = gradients_.shares_begin();
     std::vector<BlockRange> all;
     for (std::size_t i = 0; i < turns_.size(); ++i) {
