@@ -325,7 +325,7 @@ void binarize(BinarizeOptions& o) {
     binllm::check_perplexity(c, *validation, job.evaluation(infinity));
   }
   const Json config = effective_config(o, job, learning);
-  o.ranks.require_same(config);
+  o.ranks.require_same(config, training);
   if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model"));
   if (o.run.dry.dry_run) {
     const auto forecast =

@@ -26,9 +26,9 @@ namespace program {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-/// After the first has failed: the others hear why, and end by themselves; then they are asked to; then they are ended,
-/// also those that are stopped.
-constexpr std::chrono::seconds until_asked{3}, until_killed{6};
+/// After the first has failed: the others hear why, and end by themselves; then they are asked to; then those that are
+/// stopped are ended, and at last all: rank 0 may be about to save, and has its time for that (RendezvousOptions).
+constexpr std::chrono::seconds until_asked{3}, until_stopped_killed{6}, until_killed{22};
 
 /// In a process that was just made: a group of its own, so that Ctrl-C reaches it through the launcher alone; and it
 /// ends with the launcher.
@@ -53,15 +53,19 @@ int supervise(std::vector<pid_t> processes) {
   int status = 0;
   bool passed_on = false;
   Clock::time_point failed{};
-  int sent = 0;
+  std::vector<int> sent(processes.size());
+  std::vector<bool> stopped(processes.size());
   for (std::size_t running = processes.size(); running > 0;) {
-    for (pid_t& process : processes) {
+    for (std::size_t i = 0; i < processes.size(); ++i) {
+      pid_t& process = processes[i];
       int one = 0;
       if (process == 0) continue;
-      const pid_t ended = ::waitpid(process, &one, WNOHANG);
-      const bool unknown = ended < 0 && errno == ECHILD;  // somebody else has taken its status
-      if (ended != process && !unknown) continue;
+      const pid_t changed = ::waitpid(process, &one, WNOHANG | WUNTRACED | WCONTINUED);
+      const bool unknown = changed < 0 && errno == ECHILD;  // somebody else has taken its status
+      if (changed != process && !unknown) continue;
       if (unknown) one = W_EXITCODE(1, 0);
+      stopped[i] = WIFSTOPPED(one);
+      if (!WIFEXITED(one) && !WIFSIGNALED(one)) continue;
       process = 0;
       --running;
       if (one == 0 || status != 0) continue;
@@ -72,9 +76,12 @@ int supervise(std::vector<pid_t> processes) {
     passed_on = interrupted();
     if (status != 0) {
       const auto since = Clock::now() - failed;
-      const int signal = since > until_killed ? SIGKILL : since > until_asked && !passed_on ? SIGTERM : 0;
-      if (signal != 0 && signal != sent) send_all(processes, signal);
-      sent = signal;
+      for (std::size_t i = 0; i < processes.size(); ++i) {
+        const bool too_late = since > until_killed || (stopped[i] && since > until_stopped_killed);
+        const int signal = too_late ? SIGKILL : since > until_asked && !passed_on ? SIGTERM : 0;
+        if (processes[i] > 0 && signal != 0 && signal != sent[i]) ::kill(processes[i], signal);
+        sent[i] = signal;
+      }
     }
     if (running > 0) ::usleep(20000);
   }
@@ -83,9 +90,10 @@ int supervise(std::vector<pid_t> processes) {
 
 }  // namespace
 
-binllm::RankEnvironment launch(binllm::Index processes) {
+LaunchedRank launch(binllm::Index processes) {
   const pid_t launcher = ::getpid();
-  const int port = binllm::tcp::listen_on(0, "127.0.0.1").port();
+  binllm::tcp::Socket listener = binllm::tcp::listen_on(0, "127.0.0.1");
+  const int port = listener.port();
   std::vector<pid_t> started;
   ::signal(SIGCHLD, SIG_DFL);  // who started this program may ignore it: then there would be no status
   std::fflush(nullptr);
@@ -93,7 +101,8 @@ binllm::RankEnvironment launch(binllm::Index processes) {
     const pid_t process = ::fork();
     if (process == 0) {
       become_rank(rank, launcher);
-      return {rank, processes, rank, processes, "binllm", "127.0.0.1", port};
+      if (rank != 0) listener = {};
+      return {{rank, processes, rank, "binllm", "127.0.0.1", port}, std::move(listener)};
     }
     if (process < 0) {
       const std::string reason = std::strerror(errno);
@@ -104,6 +113,7 @@ binllm::RankEnvironment launch(binllm::Index processes) {
     }
     started.push_back(process);
   }
+  listener = {};  // it is that of rank 0, and ends with it
   throw Launched{supervise(std::move(started))};
 }
 

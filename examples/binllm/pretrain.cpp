@@ -162,7 +162,7 @@ void pretrain(PretrainOptions& o) {
   config["identity"] = identity(o.model, tokenizer);
   o.device.add_to(config);
   o.ranks.add_to(config);
-  o.ranks.require_same(config);
+  o.ranks.require_same(config, training);
   if (o.ranks.writes()) binllm::RunFolder::check(o.out, config.dump(), o.run.folder("model/start"));
   if (o.run.dry.dry_run) {
     print({.config = c,

@@ -9,9 +9,13 @@
 #include <binllm/ranks/open.hpp>
 
 #include <fmt/core.h>
+#include <sched.h>
+#include <unistd.h>
 
-#include <thread>
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace program {
 
@@ -36,15 +40,28 @@ bool said_by_rank_0(const Error& error) {
 
 namespace {
 
-binllm::RankEnvironment environment_of(binllm::Index devices) {
+LaunchedRank rank_of_process(binllm::Index devices) {
   const binllm::RankEnvironment environment = binllm::read_environment();
-  if (environment.launcher.empty()) return devices > 1 ? launch(devices) : environment;
+  if (environment.launcher.empty()) return devices > 1 ? launch(devices) : LaunchedRank{environment};
   if (devices > 1) {
     throw Error(ErrorId::config_inconsistent, "binllm", "--devices",
                 fmt::format("none beside {}, which says how many ranks there are", environment.launcher),
                 fmt::format("{}", devices));
   }
-  return environment;
+  return {environment};
+}
+
+/// Its part of the processors that it may run on: of ranks that may run on the same ones of the same host, each has as
+/// many.
+int threads_of_rank(const binllm::AnyCommunicator& ranks) {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  ::sched_getaffinity(0, sizeof allowed, &allowed);
+  const std::string place = std::string(host).append(reinterpret_cast<const char*>(&allowed), sizeof allowed);
+  const std::vector<std::string> places = ranks.gather(place);
+  return std::max(1, binllm::machine_threads() / static_cast<int>(std::count(places.begin(), places.end(), place)));
 }
 
 }  // namespace
@@ -56,18 +73,15 @@ void RanksFlags::apply(const Common& common, DeviceChoice& device, bool dry_run)
     device.apply();
     return;
   }
-  const binllm::RankEnvironment environment = environment_of(devices);
+  auto [environment, listener] = rank_of_process(devices);
   common.apply();
   if (environment.size == 1) {
     device.apply();
     return;
   }
-  if (common.threads == 0) {
-    const auto cores = static_cast<binllm::Index>(std::thread::hardware_concurrency());
-    binllm::set_thread_count(static_cast<int>(std::max(binllm::Index{1}, cores / environment.local_size)));
-  }
-  auto host = binllm::open_host_ranks(environment);
+  auto host = binllm::open_host_ranks(environment, std::move(listener));
   ranks_of_process() = binllm::AnyCommunicator(host);
+  if (common.threads == 0) binllm::set_thread_count(threads_of_rank(ranks_of_process()));
   if (device.device.starts_with("cuda")) {
     if (device.device != "cuda") {
       throw Error(ErrorId::config_inconsistent, "binllm", "--device", "cuda: each rank takes the GPU of its number",

@@ -41,8 +41,9 @@ struct RanksFlags {
   void apply(const Common& common, DeviceChoice& device, bool dry_run);
   /// Refuses ranks that would train something else than rank 0: other options, texts or models, as run.json records them.
   /// Errors: rank_failed on all of them.
-  void require_same(Json config) const {
+  void require_same(Json config, const binllm::TrainingOptions& training) const {
     config.erase("device");
+    config["evaluate_windows"] = training.evaluate_windows;  // does not matter for the result, but all take part
     binllm::require_same(ranks, "options", config.dump());
   }
   /// Of ranks that are there. Errors: config_inconsistent for a flag that does nothing on one rank.

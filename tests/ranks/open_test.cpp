@@ -7,11 +7,14 @@
 
 #include "collectives.hpp"
 
+#include <cstdlib>
+
 using namespace binllm;
 
 TEST_CASE("launched ranks meet, by MPI or by TCP, and have the same sums") {
   const RankEnvironment environment = read_environment();
   if (environment.launcher.empty()) {
+    REQUIRE_MESSAGE(std::getenv("BINLLM_TEST_LAUNCHED") == nullptr, "the launcher has set no variables that are known");
     MESSAGE("skipped: no ranks were launched");
     return;
   }

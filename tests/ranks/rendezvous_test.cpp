@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include <doctest/doctest.h>
 
+#include <binllm/ranks/parallel.hpp>
 #include <binllm/ranks/rendezvous.hpp>
 
 #include "refusal.hpp"
 #include "started_ranks.hpp"
 
+#include <poll.h>
+
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 using namespace binllm;
 using binllm::test::refuses;
@@ -79,6 +84,49 @@ TEST_CASE("ranks that wait for each other in different places end") {
   CHECK(ranks.status(0, 15) == 1);
   CHECK(ranks.status(1, 15) == 1);
   CHECK(ranks.message(0).find("they go different ways") != std::string::npos);
+}
+
+TEST_CASE("a rank that saves has time to finish, when another has failed; not for ever") {
+  const auto saves_for = [](int milliseconds) {
+    return [milliseconds](const AnyCommunicator& own) {
+      own.barrier();
+      if (own.rank() == 1) ::raise(SIGKILL);
+      {
+        const Finishing finishing(own);
+        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+        std::fputs("saved\n", stderr);
+      }
+      train(own);
+    };
+  };
+  StartedRanks longer(2, saves_for(3000));  // than the 2 seconds that others are given
+  StartedRanks too_long(2, saves_for(60000));
+  CHECK(longer.status(0, 15) == 1);
+  CHECK_MESSAGE(longer.message(0).find("saved") == 0, longer.message(0));
+  CHECK(longer.message(0).find("E701: ranks: rank 1") != std::string::npos);
+  CHECK(too_long.status(0, 15) == 1);
+  CHECK_MESSAGE(too_long.message(0).find("E701: ranks: rank 1") == 0, too_long.message(0));
+}
+
+TEST_CASE("a rank whose output is paused does not hang") {
+  int ends[2] = {};
+  REQUIRE(::pipe(ends) == 0);
+  std::vector<char> text(std::size_t{1} << 20);
+  StartedRanks ranks(
+      2,
+      [&](const AnyCommunicator& own) {
+        if (own.rank() == 0 && ::write(ends[1], text.data(), text.size()) < 0) std::perror("write");
+        own.barrier();
+      },
+      short_timeout);
+  std::this_thread::sleep_for(std::chrono::milliseconds(4500));
+  for (std::size_t read = 0; read < text.size();) {
+    pollfd readable{ends[0], POLLIN, 0};
+    REQUIRE_MESSAGE(::poll(&readable, 1, 5000) == 1, ranks.message(0));
+    read += static_cast<std::size_t>(std::max(ssize_t{0}, ::read(ends[0], text.data(), text.size())));
+  }
+  for (const int end : ends) ::close(end);
+  for (const std::size_t rank : {0u, 1u}) CHECK_MESSAGE(ranks.status(rank, 15) == 0, ranks.message(rank));
 }
 
 TEST_CASE("a rank that throws says why to all others") {

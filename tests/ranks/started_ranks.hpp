@@ -22,7 +22,7 @@ namespace {
 inline int free_port() { return binllm::tcp::listen_on(0).port(); }
 
 inline binllm::RankEnvironment rank_of(binllm::Index rank, binllm::Index size, int port) {
-  return {rank, size, rank, size, "test", "127.0.0.1", port};
+  return {rank, size, rank, "test", "127.0.0.1", port};
 }
 
 /// Processes that run body(communicator) each; a message of an error goes to a file, and their status is 1.
@@ -75,7 +75,7 @@ class StartedRanks {
     dup2(fileno(files_.back()), STDERR_FILENO);
     int status = 0;
     try {
-      const binllm::RendezvousOptions options{.start_seconds = 20, .timeout = timeout, .grace = 2};
+      const binllm::RendezvousOptions options{.start_seconds = 20, .timeout = timeout, .grace = 2, .put_off = 2};
       auto rendezvous = std::make_unique<binllm::Rendezvous>(rank_of(rank, size, port), options);
       auto transport = std::make_unique<binllm::Tcp>(*rendezvous);
       const binllm::AnyCommunicator ranks(

@@ -20,7 +20,7 @@ for host in "$a 1" "$b 2"; do
   ip -n "$name" link set lo up
 done
 
-export MASTER_ADDR=10.11.12.1 MASTER_PORT=29411 WORLD_SIZE=3
+export BINLLM_TEST_LAUNCHED=1 MASTER_ADDR=10.11.12.1 MASTER_PORT=29411 WORLD_SIZE=3
 status=0
 RANK=0 LOCAL_RANK=0 timeout 60 ip netns exec $a "$1" -tc='launched ranks*' -m & first=$!
 RANK=1 LOCAL_RANK=0 timeout 60 ip netns exec $b "$1" -tc='launched ranks*' -m & second=$!

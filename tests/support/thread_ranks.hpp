@@ -79,7 +79,7 @@ class ThreadRank {
   [[nodiscard]] std::string broadcast(std::string_view bytes) { return gather(rank_ == 0 ? bytes : "").front(); }
   void barrier() { meet(); }
 
-  /// Bytes that it was given to send, of all copies of this rank.
+  /// How many it was asked for, of all copies of this rank.
   [[nodiscard]] Index works() const { return static_cast<Index>(begun_->works.size()); }
 
  private:

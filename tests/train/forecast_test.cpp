@@ -175,8 +175,6 @@ TEST_CASE("a rank of four keeps its share of what they divide, and its rows of a
   CHECK(4 * optimizer.moments == alone.moments);
   CHECK(gradients.parameters == alone.parameters);
   CHECK(4 * gradients.moments == alone.moments);
-  // Its share, and the buckets: the two units beside the layers, and both layers.
-  CHECK(4 * gradients.gradients == 5 * alone.gradients);
   LlamaConfig deep = config();
   deep.num_hidden_layers = 12;
   const auto deep_of = [&](RanksForecast ranks) {
@@ -184,6 +182,10 @@ TEST_CASE("a rank of four keeps its share of what they divide, and its rows of a
   };
   CHECK(deep_of({4, ShardedGradients{}}).gradients < deep_of({4, NoSharding{}}).gradients * 6 / 10);
   CHECK(deep_of({4, ShardedGradients{}}).total() < deep_of({4, ShardedOptimizer{}}).total());
+  // Of l layers and the rest: l / 4 layers and two of them, and the rest. Here l is 2, or 12.
+  const std::size_t ten_layers = deep_of({}).gradients - alone.gradients;
+  CHECK(20 * (gradients.gradients - alone.gradients) == ten_layers);
+  CHECK(4 * (deep_of({4, ShardedGradients{}}).gradients - gradients.gradients) == ten_layers);
   const auto all = deep_of({4, ShardedParameters{}});
   CHECK(all.gradients == deep_of({4, ShardedGradients{}}).gradients);
   CHECK(all.parameters == all.gradients);

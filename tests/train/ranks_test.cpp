@@ -139,6 +139,41 @@ TEST_CASE("whenever its exchanges are done, a training has the same bits") {
   });
 }
 
+TEST_CASE(
+    "whatever is divided, a training has the same bits; gradients with micro-batches are added in another order") {
+  TrainingOptions o = options(4);
+  o.evaluate_every = 0;
+  const auto of = [&](auto sharding) { return train_on(3, sharding, o).values; };
+  CHECK(of(NoSharding{}) == of(ShardedOptimizer{}));
+  CHECK(of(ShardedGradients{}) == of(ShardedParameters{}));
+  o.micro_batch = 0;
+  const auto none = of(NoSharding{});
+  for_each_sharding([&](auto sharding) { CHECK(of(sharding) == none); });
+}
+
+TEST_CASE("what is sent in a step: divided gradients of layers in each micro-batch, those of other units once") {
+  const auto works_of = [](auto sharding) {
+    Index works = 0;
+    on_ranks(2, WorkDone::at_finish, [&](ThreadRank rank) {
+      Model model = small_llama<double>(five_layers(true));
+      TrainingStep<Model, NextToken, AdamW<double>, ThreadRank, decltype(sharding)> step(model, 3, 1, 10, {}, false, {},
+                                                                                         rank, sharding);
+      const auto fill = [](View<std::int32_t> ids, View<std::int32_t> targets) {
+        for (Index i = 0; i < ids.size(); ++i) ids.data[i] = targets.data[i] = static_cast<std::int32_t>(i);
+      };
+      static_cast<void>(step.run(fill, 0, 1e-3, 0.0, 0.0));
+      if (rank.rank() == 0) works = rank.works();
+    });
+    return works;
+  };
+  constexpr Index layers = 5, others = 2, parts = 3;
+  CHECK(works_of(NoSharding{}) == layers + others);
+  CHECK(works_of(ShardedOptimizer{}) == 2 * (layers + others));
+  CHECK(works_of(ShardedGradients{}) == parts * layers + others + layers + others);
+  // In forward and in backward two layers are there already.
+  CHECK(works_of(ShardedParameters{}) == parts * layers + others + 2 * parts * (layers - 2) + 2 + others);
+}
+
 TEST_CASE("a state says nothing of ranks: any number of them goes on from it, the same number with the same bits") {
   const TrainingOptions o = options(5);
   for_each_sharding([&](auto sharding) {
@@ -158,6 +193,43 @@ TEST_CASE("a state says nothing of ranks: any number of them goes on from it, th
     const auto& states = whole.log.states.at("pretrain");
     REQUIRE(states.size() == one.log.states.at("pretrain").size());
     for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].size() == one.log.states.at("pretrain")[i].size());
+  });
+}
+
+TEST_CASE("a state has the frozen parameters, and they come back, whatever is divided") {
+  const auto train_frozen = [](Index ranks, auto sharding, double first, EarlyLog log) {
+    Trained result{std::move(log), std::vector<std::vector<double>>(static_cast<std::size_t>(ranks))};
+    on_ranks(ranks, WorkDone::at_finish, [&](ThreadRank rank) {
+      Model model(five_layers(true));
+      for_each_parameter(model, [](const std::string& name, auto& parameter) {
+        parameter.rule.frozen = name.find("layers.2.mlp") != std::string::npos;
+        parameter.value.data = parameter.gradient.data = nullptr;
+      });
+      model.block = {};
+      model.block.allocate(model, true);
+      initialise(model, 1, 0.3);
+      const auto frozen = [&] { return model.block.values.view().data + model.block.trained; };
+      REQUIRE(model.block.values.size() > model.block.trained);
+      *frozen() = first;
+      RunLog nobody;
+      Phase phase("frozen");
+      train(model, corpus(), options(4), phase, rank.rank() == 0 ? static_cast<RunLog&>(result.log) : nobody,
+            NextToken{}, Parallel{rank, sharding});
+      CHECK(*frozen() == 0.25);
+      result.values[static_cast<std::size_t>(rank.rank())] = {model.block.values.view().data, frozen()};
+    });
+    return result;
+  };
+  EarlyLog until_2;
+  until_2.last = 2;
+  const Trained alone = train_frozen(1, NoSharding{}, 0.25, until_2);
+  for_each_sharding([&](auto sharding) {
+    const Trained two = train_frozen(2, sharding, 0.25, until_2);
+    const auto &states = two.log.states.at("frozen"), &expected = alone.log.states.at("frozen");
+    REQUIRE(states.size() == expected.size());
+    for (std::size_t i = 0; i < states.size(); ++i) CHECK(states[i].size() == expected[i].size());
+    const Trained three = train_frozen(3, sharding, 0, two.log.with_states_alone());  // the state says 0.25
+    CHECK(largest_difference(three.values[2], alone.values[0]) < 1e-10);
   });
 }
 

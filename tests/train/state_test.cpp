@@ -2,6 +2,7 @@
 #include "support/small_llama.hpp"
 #include "support/thread_ranks.hpp"
 
+#include <binllm/optim/trained_ranges.hpp>
 #include <binllm/train/state.hpp>
 
 #include <doctest/doctest.h>
@@ -38,8 +39,9 @@ TEST_CASE("what rank 0 restores comes to all ranks in slices, whole or as shares
       std::vector<double> others(100);
       TrainingState state;
       detail::StateBlocks<Cpu, ThreadRank> blocks(rank, 1000);  // no divisor of any size
-      blocks.add(state, "values", model, block.values, false);
-      blocks.add(state, "moment", model, shares, ranks > 1);
+      blocks.add(state, "values", model, block.values.view());
+      const auto begin = ranks > 1 ? shares_begin(block, rank.rank(), ranks) : std::vector<Index>();
+      blocks.add(state, "moment", model, shares.view(), begin);
       state.blocks.push_back({"others", others.data(), 100 * sizeof(double)});
       CountingLog log;
       REQUIRE(blocks.restore(log, "test", state));

@@ -45,27 +45,40 @@ template <class T, class Device>
   }
   return all;
 }
-/// What one of several ranks updates of a block: of each unit its share (ranks/communicator.hpp). What an optimiser keeps
-/// for it are the shares one behind the other. Values and gradients are those of the block, or lie in a tensor of such
-/// shares.
+/// Where the share of each unit begins (ranks/communicator.hpp), in memory that holds one rank's one behind the other.
+template <class T, class Device>
+[[nodiscard]] std::vector<Index> shares_begin(const ParameterBlock<T, Device>& block, Index rank, Index ranks) {
+  std::vector<Index> all;
+  Index next = 0;
+  for (const ParameterUnit& unit : block.units) {
+    all.push_back(next);
+    next += share_of(unit.size(), rank, ranks).size;
+  }
+  return all;
+}
+/// What one of several ranks updates of a block: of each unit its share. What an optimiser keeps for it are the shares
+/// one behind the other. Values and gradients are those of the block, or other memory for the share of each unit.
 template <class T, class Device>
 [[nodiscard]] TrainedRanges<T, Device> trained_ranges(ParameterBlock<T, Device>& block, Index rank, Index ranks,
-                                                      Tensor<T, Device>* values = nullptr,
-                                                      Tensor<T, Device>* gradients = nullptr) {
+                                                      const std::vector<View<T, Device>>& values = {},
+                                                      const std::vector<View<T, Device>>& gradients = {}) {
   using Block = ParameterBlock<T, Device>;
+  const std::vector<Index> offsets = shares_begin(block, rank, ranks);
   TrainedRanges<T, Device> all;
   all.cut = true;
-  for (const ParameterUnit& unit : block.units) {
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    const ParameterUnit& unit = block.units[i];
     const Share share = share_of(unit.size(), rank, ranks);
     const Index begin = unit.begin + share.begin, end = begin + share.size;
     for (const ParameterRun& run : block.runs) {
       const BlockRange part{std::max(run.begin, begin), std::min(run.end, end)};
       if (part.size() <= 0) continue;
-      const Index offset = all.size + part.begin - begin;
-      const auto of = [&](Tensor<T, Device>* shares, Tensor<T, Device>& whole) {
-        return shares != nullptr ? Block::part(*shares, {offset, offset + part.size()}) : Block::part(whole, part);
+      const Index within = part.begin - begin;
+      const auto of = [&](const std::vector<View<T, Device>>& shares, Tensor<T, Device>& whole) {
+        if (shares.empty()) return Block::part(whole, part);
+        return View<T, Device>(shares[i].data + within, Shape{part.size()});
       };
-      all.ranges.push_back({of(values, block.values), of(gradients, block.gradients), run.rule, offset});
+      all.ranges.push_back({of(values, block.values), of(gradients, block.gradients), run.rule, offsets[i] + within});
     }
     all.size += share.size;
   }
@@ -106,9 +119,9 @@ struct AnyState {  // not a lambda: nvcc cannot read one in a concept
 template <class O>
 concept Optimiser = requires(O& optimiser, Index step, double number) {
   typename O::Options;
-  optimiser.prepare(step, number);  // what the step number, counted from 1, and the learning rate say
-  optimiser.clip(number);           // the factor of this step's gradients
-  optimiser.update();               // work for the device, the same at every step
+  optimiser.prepare(step, number);       // what the step number, counted from 1, and the learning rate say
+  optimiser.clip(number);                // the factor of this step's gradients
+  optimiser.update();                    // work for the device, the same at every step
   optimiser.states(detail::AnyState{});  // what it keeps beside the values, by name
 };
 

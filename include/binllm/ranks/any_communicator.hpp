@@ -54,6 +54,8 @@ class AnyCommunicator {
     [[nodiscard]] virtual std::string broadcast(std::string_view bytes) = 0;
     /// Tells all other ranks that this one ends, and why; they end too. Never throws, and returns without delay.
     virtual void fail(std::string_view why) noexcept = 0;
+    /// Whether this rank is about something that it should finish before a failure of another ends its process.
+    virtual void put_off_end(bool /*on*/) noexcept {}
   };
 
   AnyCommunicator() = default;
@@ -92,6 +94,9 @@ class AnyCommunicator {
   }
   void fail(std::string_view why) const noexcept {
     if (made_) made_->fail(why);
+  }
+  void put_off_end(bool on) const noexcept {
+    if (made_) made_->put_off_end(on);
   }
 
  private:

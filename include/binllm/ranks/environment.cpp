@@ -44,12 +44,11 @@ class Variables {
 constexpr Index most_ranks = 1 << 20;
 
 struct Names {
-  const char *launcher, *rank, *size, *local_rank, *local_size;
+  const char *launcher, *rank, *size, *local_rank;
 };
-constexpr Names mpirun{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
-                       "OMPI_COMM_WORLD_LOCAL_SIZE"};
-constexpr Names torchrun{"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"};
-constexpr Names srun{"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"};
+constexpr Names mpirun{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"};
+constexpr Names torchrun{"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"};
+constexpr Names srun{"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"};
 
 RankEnvironment read(const Variables& v, const Names& names) {
   RankEnvironment e;
@@ -57,7 +56,6 @@ RankEnvironment read(const Variables& v, const Names& names) {
   e.size = v.needed(names.size, names.rank, 1, most_ranks);
   e.rank = v.needed(names.rank, names.size, 0, most_ranks);
   e.local_rank = v.needed(names.local_rank, names.rank, 0, most_ranks);
-  e.local_size = v.number(names.local_size, 1, most_ranks).value_or(1);
   if (e.rank >= e.size) {
     throw Error(ErrorId::config_inconsistent, "ranks", names.rank, fmt::format("below {} {}", names.size, e.size),
                 fmt::format("{}", e.rank));

@@ -12,7 +12,6 @@ namespace binllm {
 struct RankEnvironment {
   Index rank = 0, size = 1;
   Index local_rank = 0;    ///< among those of this host: the number of its GPU
-  Index local_size = 1;    ///< how many ranks share the cores of this host; 1 where that is not said
   std::string launcher{};  ///< "mpirun", "torchrun", "srun"; empty: started alone
   std::string host{};      ///< where rank 0 listens for the others; empty: MPI knows
   int port = 0;

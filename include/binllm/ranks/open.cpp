@@ -42,11 +42,13 @@ std::shared_ptr<HostRanks> over_mpi(const RankEnvironment& environment, const Re
 
 }  // namespace
 
-std::shared_ptr<HostRanks> open_host_ranks(const RankEnvironment& environment) {
+std::shared_ptr<HostRanks> open_host_ranks(const RankEnvironment& environment, tcp::Socket listener) {
   if (environment.size == 1) return nullptr;
   const RendezvousOptions options{.timeout = ranks_timeout()};
   if (environment.host.empty() || environment.port == 0) return over_mpi(environment, options);
-  auto rendezvous = std::make_unique<Rendezvous>(environment, options);
+  auto rendezvous = listener ? std::make_unique<Rendezvous>(environment.rank, environment.size, std::move(listener),
+                                                            std::vector{environment.host}, environment.port, options)
+                             : std::make_unique<Rendezvous>(environment, options);
   auto transport = std::make_unique<Tcp>(*rendezvous);
   return std::make_shared<HostRanks>(std::move(rendezvous), std::move(transport));
 }

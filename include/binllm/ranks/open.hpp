@@ -10,7 +10,9 @@
 namespace binllm {
 
 /// Ranks that mpirun started exchange blocks through OpenMPI, all others over TCP. Null where there is one rank. The
-/// processes have met when it returns. Errors: rank_failed, and those of read_environment.
-[[nodiscard]] std::shared_ptr<HostRanks> open_host_ranks(const RankEnvironment& environment = read_environment());
+/// processes have met when it returns. Rank 0 may listen already: no other program can take its port then. Errors:
+/// rank_failed, and those of read_environment.
+[[nodiscard]] std::shared_ptr<HostRanks> open_host_ranks(const RankEnvironment& environment = read_environment(),
+                                                         tcp::Socket listener = {});
 
 }  // namespace binllm

@@ -47,6 +47,29 @@ auto together(C& communicator, const F& f) {
     return f();
   }
 }
+
+/// Whether a failure of another rank may end this process meanwhile, and that can be put off.
+template <class C>
+concept PutsOffItsEnd = requires(C& communicator, bool on) {
+  communicator.put_off_end(on);
+};
+/// While one lives, this rank finishes what it does by itself, a save, before another's failure ends its process. Not for
+/// ever: RendezvousOptions::put_off.
+template <Communicator C>
+class Finishing {
+ public:
+  explicit Finishing(C& communicator) : communicator_(communicator) { put_off(true); }
+  ~Finishing() { put_off(false); }
+  Finishing(const Finishing&) = delete;
+  Finishing& operator=(const Finishing&) = delete;
+
+ private:
+  void put_off(bool on) {
+    if constexpr (PutsOffItsEnd<C>) communicator_.put_off_end(on);
+  }
+  [[maybe_unused]] C& communicator_;
+};
+
 /// Adds up each of some numbers of the host over all ranks, from rank 0 on, in one exchange.
 template <Communicator C>
 void sum_numbers(C& communicator, std::span<double> numbers) {

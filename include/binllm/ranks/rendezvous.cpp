@@ -2,6 +2,7 @@
 #include <binllm/ranks/rendezvous.hpp>
 
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,17 +49,23 @@ double cpu_seconds_so_far() {
   return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
-/// Whether the first thread computes, or waits for a disk.
-bool main_thread_works() {
-  std::FILE* const file = std::fopen(fmt::format("/proc/self/task/{}/stat", getpid()).c_str(), "r");
-  if (file == nullptr) return true;  // the system does not tell
+/// What the system says of the first thread; nothing where it does not tell.
+std::string main_thread(const char* name) {
+  std::FILE* const file = std::fopen(fmt::format("/proc/self/task/{}/{}", getpid(), name).c_str(), "r");
+  if (file == nullptr) return {};
   char line[256] = "";
   const std::size_t read = std::fread(line, 1, sizeof line - 1, file);
   std::fclose(file);
-  const std::string_view text(line, read);
+  return {line, read};
+}
+/// Whether the first thread computes, waits for a disk, or for who reads its output: that may be paused (Ctrl-S).
+bool main_thread_works() {
+  const std::string text = main_thread("stat");
   const std::size_t name_end = text.rfind(')');  // "4711 (name) S ..."
-  const char state = name_end + 2 < text.size() ? text[name_end + 2] : 'R';
-  return state == 'R' || state == 'D';
+  const char state = name_end != std::string::npos && name_end + 2 < text.size() ? text[name_end + 2] : 'R';
+  if (state == 'R' || state == 'D') return true;
+  const long call = std::strtol(main_thread("syscall").c_str(), nullptr, 10);  // "1 0x2 ...", or "running"
+  return call == SYS_write || call == SYS_writev;
 }
 
 std::string own_name() {
@@ -453,7 +460,7 @@ void Rendezvous::watch_others() {
     }
     if (!has_failed_.load() || options_.grace == 0) continue;
     if (failed_at == Clock::time_point{}) failed_at = now;
-    if (seconds(now - failed_at) < options_.grace) continue;
+    if (seconds(now - failed_at) < options_.grace + (puts_off_.load() ? options_.put_off : 0)) continue;
     const std::lock_guard lock(failing_);
     std::fprintf(stderr, "%s\n", error_of(*failure_).what());
     std::_Exit(1);

@@ -6,6 +6,9 @@
 ///     optimizer   P (4 values + 4 gradients + 8 / N moments)
 ///     gradients   P (4 values + 4 / N gradients + 8 / N moments) and the gradients of two layers
 ///     parameters  P (4 / N values + 4 / N gradients + 8 / N moments) and values and gradients of two layers
+///
+/// With gradients or parameters, those of the embedding, the last norm and the head are whole on each rank: they are no
+/// layers, and stay for the whole step. For evaluations, milestones and saves each rank has all values for a while.
 #pragma once
 #include <binllm/core/type_list.hpp>
 

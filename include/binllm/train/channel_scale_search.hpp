@@ -14,8 +14,7 @@ template <class Model, class Objective = NextToken, class C = Alone, class S = N
 requires requires(Model& binary) { channel_search(binary); }
 std::pair<double, double> search_channel_scale(Model& binary, const TokenStream& corpus,
                                                const ChannelScaleOptions& options = {}, RunLog* log = nullptr,
-                                               const Objective& objective = {},
-                                               const Parallel<C, S>& parallel = {}) {
+                                               const Objective& objective = {}, const Parallel<C, S>& parallel = {}) {
   check_folds_channel_scale(binary);
   options.check();
   struct FirstLoss : RunLog {
@@ -38,7 +37,8 @@ std::pair<double, double> search_channel_scale(Model& binary, const TokenStream&
   Phase phase("channel_scale");
   const double last = train(search, corpus, options.training(), phase, first, objective, parallel);
   fold_channel_scale(binary, search);
-  return {first.loss, last};
+  C ranks = parallel.ranks;
+  return {of_first_rank(ranks, first.loss), last};  // the others' logs are not told
 }
 
 }  // namespace binllm

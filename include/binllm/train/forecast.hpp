@@ -15,8 +15,9 @@
 
 namespace binllm {
 
-/// Bytes at the peak of a training, of one rank where there are several. What the process held before the model was made comes on top, and so does the
-/// scratch of the CPU's threads (packing panels of the products, tiles of attention: a few MB a thread).
+/// Bytes at the peak of a training, of one rank where there are several. What the process held before the model was made
+/// comes on top, and so does the scratch of the CPU's threads (packing panels of the products, tiles of attention: a few
+/// MB a thread).
 struct MemoryForecast {
   std::size_t parameters = 0, gradients = 0, moments = 0;
   std::size_t teacher = 0;      ///< parameters of the model that is learned from

@@ -24,7 +24,8 @@ struct Phase {
   [[nodiscard]] virtual double sharpness(Index /*step*/) const { return 0; }
   /// Whether the state after so many steps deserves a report of its own.
   [[nodiscard]] virtual bool milestone(Index /*steps_done*/) const { return false; }
-  /// Adds numbers to the report after `step` steps; `evaluated` where an evaluation is due.
+  /// Adds numbers to the report after `step` steps; `evaluated` where an evaluation is due. There and at milestones the
+  /// model has its values (with ranks that divide them).
   virtual void report(Index /*steps_done*/, bool /*evaluated*/, std::vector<Metric>& /*metrics*/) {}
   /// Adds what the phase itself must keep.
   virtual void keep(TrainingState& /*state*/) {}
@@ -42,6 +43,11 @@ struct Phase {
 }
 
 namespace detail {
+
+/// What the log asks for after a step.
+struct LogWants {
+  bool checkpoint, look;
+};
 
 /// What every rank does.
 template <class Model, class Objective, class OptimiserOptions, class C, class S>
@@ -65,19 +71,18 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
   std::uint64_t done = 0, last_loss = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::quiet_NaN());
   TrainingState state;
   StateBlocks<Device, C> blocks(ranks);
-  blocks.add(state, "values", model, training.exchange().values(), training.exchange().divides_values());
+  auto& exchange = training.exchange();
+  blocks.add(state, "values", model, exchange.values(), exchange.value_shares_begin(), exchange.frozen_values());
   training.optimiser().states([&](std::string_view name, auto& tensor) {
-    blocks.add(state, name, model, tensor, training.exchange().divides_optimizer());
+    blocks.add(state, name, model, tensor.view(), exchange.shares_begin());
   });
   blocks.add_buffers(state, model);
   state.counters = {{"step", &done}, {"last_loss", &last_loss}};
   phase.keep(state);
-  const auto wants_checkpoint = [&](Index step) {
-    return of_first_rank(ranks, ranks.rank() == 0 && log.wants_checkpoint(step, steps));
-  };
+  const bool first = ranks.rank() == 0;
   if (blocks.restore(log, phase.name, state)) {
     training.gather_values();
-  } else if (wants_checkpoint(0)) {
+  } else if (of_first_rank(ranks, first && log.wants_checkpoint(0, steps))) {
     blocks.save(log, phase.name, state);
   }
 
@@ -98,11 +103,11 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
     const auto result = training.run(fill, step, lr, t, options.clip);
     last_loss = std::bit_cast<std::uint64_t>(result.loss);
     const auto now = static_cast<Index>(++done);
-    const bool kept = wants_checkpoint(now);
     const bool evaluated = now == steps || (options.evaluate_every > 0 && now % options.evaluate_every == 0);
-    const bool reported = evaluated || now % options.report_every == 0 || now == 1 || phase.milestone(now);
-    if (kept || reported) training.gather_values();
-    if (kept || now == steps) check_healthy(model, training.optimiser(), step);
+    const bool judged = evaluated || phase.milestone(now);
+    const bool reported = judged || now % options.report_every == 0 || now == 1;
+    if (judged) training.gather_values();
+    if (now == steps) check_healthy(model, training.optimiser(), step);
     if (reported) {
       const double seconds = steady_seconds() - clock;
       metrics = {{"loss", result.loss},
@@ -112,14 +117,16 @@ double train_together(Model& model, const TokenStream& corpus, const TrainingOpt
                  {"tokens_per_second",
                   static_cast<double>((now - since) * batches.tokens_per_step()) / std::max(seconds, 1e-9)}};
       phase.report(now, evaluated, metrics);
-      if (ranks.rank() == 0) log.report(phase.name, now, steps, metrics);
+      if (first) log.report(phase.name, now, steps, metrics);
       clock = steady_seconds();
       since = now;
     }
-    const std::string some = ranks.rank() == 0 ? log.wants_look(now, steps) : std::string();
-    if (training.exchange().divides_optimizer() && of_first_rank(ranks, !some.empty())) training.gather_values();
-    if (!some.empty()) blocks.look(log, phase.name, state, model, some);
-    if (kept) blocks.save(log, phase.name, state);
+    const std::string some = first ? log.wants_look(now, steps) : std::string();
+    const LogWants wants = of_first_rank(ranks, LogWants{first && log.wants_checkpoint(now, steps), !some.empty()});
+    if ((wants.checkpoint || wants.look) && !judged) training.gather_values();
+    if (wants.checkpoint && now != steps) check_healthy(model, training.optimiser(), step);
+    if (wants.look && first) blocks.look(log, phase.name, state, model, some);
+    if (wants.checkpoint) blocks.save(log, phase.name, state);
   }
   return std::bit_cast<double>(last_loss);
 }

@@ -32,32 +32,38 @@ class StateBlocks {
   void add_buffers(TrainingState& state, const Model& model) {
     for (const NamedBuffer& buffer : buffers(model)) {
       memory_.push_back({buffer.data, buffer.bytes, {}, {}, nullptr});
-      add_piece(state, "buffers/" + buffer.name, 0, buffer.bytes);
+      add_piece(state, memory_.size() - 1, "buffers/" + buffer.name, 0, buffer.bytes);
     }
   }
-  /// A block for each of the parameters whose values lie in `block`; `tensor` mirrors it, or is the values themselves,
-  /// or holds this rank's `shares` of such a mirror (trained_ranges in optim/trained_ranges.hpp).
+  /// A block for each of the parameters whose values lie in the model's block; `kept` mirrors it, or is the values
+  /// themselves, or holds this rank's shares of such a mirror, those of each unit from `shares_begin` on. Frozen
+  /// parameters have no shares: their values are in `frozen`, or not in the state.
   /// Builds before 0.1.0 wrote one block of that name for all of them, in the order of ParameterBlock::in_order.
   template <class Model, class X>
-  void add(TrainingState& state, std::string_view name, const Model& model, Tensor<X, Device>& tensor, bool shares) {
+  void add(TrainingState& state, std::string_view name, const Model& model, View<X, Device> kept,
+           const std::vector<Index>& shares_begin = {}, View<X, Device> frozen = {nullptr, Shape{0}}) {
     const auto& block = model.block;
-    const Index held = shares ? block.trained : tensor.size();
-    memory_.push_back({tensor.view().data, bytes_of<X>(held), {}, {}, [](C& ranks, void* data, std::size_t bytes) {
+    const Index held = shares_begin.empty() ? kept.size() : block.trained;
+    const Index end = held + frozen.size();
+    const std::size_t memory = memory_.size();
+    memory_.push_back({kept.data, bytes_of<X>(held), {}, {}, [](C& ranks, void* data, std::size_t bytes) {
                          const auto elements = static_cast<Index>(bytes / sizeof(X));
                          static_cast<void>(
                              ranks.gather_shares(View<X, Device>(static_cast<X*>(data), Shape{elements})));
                          ranks.finish();
                        }});
-    if (shares) note_parts<X>(block.units);
+    note_parts<X>(block.units, shares_begin);
+    if (frozen.size() > 0) memory_.push_back({frozen.data, bytes_of<X>(frozen.size()), {}, {}, nullptr});
     TrainingState::Former former{std::string(name), 0, {}};
     for (const bool decays : {true, false}) {
       for (const auto& [parameter_name, parameter] : named_parameters(model)) {
         const Index at = parameter->value.data - block.values.view().data;
-        const bool here = at >= 0 && at < held;  // not borrowed, and not frozen where those have no such state
+        const bool here = at >= 0 && at < end;  // not borrowed, and not frozen where those have no such state
         if (!here || parameter->rule.decays != decays) continue;
         former.pieces.push_back({state.blocks.size(), former.bytes});
         former.bytes += bytes_of<X>(block.aligned(parameter->size()));
-        add_piece(state, std::string(name) + "/" + parameter_name, bytes_of<X>(at), bytes_of<X>(parameter->size()));
+        add_piece(state, memory + (at < held ? 0 : 1), std::string(name) + "/" + parameter_name,
+                  bytes_of<X>(at < held ? at : at - held), bytes_of<X>(parameter->size()));
       }
     }
     state.former.push_back(std::move(former));
@@ -67,7 +73,9 @@ class StateBlocks {
   void save(RunLog& log, std::string_view phase, TrainingState& state) {
     const Mirrors mirrors(*this, state);
     mirrors.fill();
-    if (first()) log.save(phase, state);
+    if (!first()) return;
+    const Finishing finishing(ranks_);
+    log.save(phase, state);
   }
   /// Shows values and buffers of what is named `beginning...`, of a model that has all of its values. Copies no others,
   /// since a state has gigabytes.
@@ -128,19 +136,17 @@ class StateBlocks {
     return static_cast<std::size_t>(elements) * sizeof(X);
   }
   [[nodiscard]] bool first() const { return ranks_.rank() == 0; }
-  void add_piece(TrainingState& state, std::string name, std::size_t offset, std::size_t bytes) {
-    memory_.back().pieces.push_back({state.blocks.size(), offset});
-    state.blocks.push_back({std::move(name), static_cast<std::byte*>(memory_.back().data) + offset, bytes});
+  void add_piece(TrainingState& state, std::size_t memory, std::string name, std::size_t offset, std::size_t bytes) {
+    memory_[memory].pieces.push_back({state.blocks.size(), offset});
+    state.blocks.push_back({std::move(name), at(memory_[memory].data, offset), bytes});
     blocks_ = state.blocks.size();
   }
   template <class X>
-  void note_parts(const std::vector<ParameterUnit>& units) {
-    std::size_t own = 0;
-    for (const ParameterUnit& unit : units) {
-      const Share share = share_of(unit.size(), ranks_.rank(), ranks_.size());
-      memory_.back().parts.push_back(
-          {bytes_of<X>(unit.begin), bytes_of<X>(unit.size()), bytes_of<X>(share.begin), bytes_of<X>(share.size), own});
-      own += bytes_of<X>(share.size);
+  void note_parts(const std::vector<ParameterUnit>& units, const std::vector<Index>& shares_begin) {
+    for (std::size_t i = 0; i < shares_begin.size(); ++i) {
+      const Share share = share_of(units[i].size(), ranks_.rank(), ranks_.size());
+      memory_.back().parts.push_back({bytes_of<X>(units[i].begin), bytes_of<X>(units[i].size()),
+                                      bytes_of<X>(share.begin), bytes_of<X>(share.size), bytes_of<X>(shares_begin[i])});
     }
   }
   [[nodiscard]] static std::byte* at(void* data, std::size_t offset) noexcept {

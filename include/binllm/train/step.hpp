@@ -154,9 +154,9 @@ class TrainingStep {
     for (Index part = 0; part < losses_.size(); ++part)
       loss += static_cast<double>(losses.view().data[part]) / static_cast<double>(losses_.size());
     auto& ranks = exchange_.ranks();
-    std::array numbers{loss / static_cast<double>(ranks.size()), exchange_.divides_optimizer() ? norm_.squared() : 0};
+    std::array numbers{loss / static_cast<double>(ranks.size()), norm_.squared()};
     sum_numbers(ranks, numbers);
-    return {numbers[0], exchange_.divides_optimizer() ? std::sqrt(numbers[1]) : norm_.value()};
+    return {numbers[0], std::sqrt(numbers[1])};
   }
 
   Model& model_;
