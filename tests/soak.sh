@@ -89,9 +89,10 @@ part_fuzz() {
 
 # Sets `arguments` to those of a command that writes to $1; what they read is in $work.
 shape=(--dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1)
-training() {
+training() {  # of which --out is the first flag
   arguments=("$@" --built-in --valid-windows 4 --context 32 --batch 4 --threads 1 --checkpoint-every 7
-    --tokens "$tokens" --resume)
+    --tokens "$tokens")
+  [ ! -e "$3/run.json" ] || arguments+=(--resume)  # one that was stopped early enough has left no run
 }
 pretrain() { training pretrain --out "$1" "${shape[@]}"; }
 binarize() { training binarize --out "$1" --model "$work/dense" --chunks 5; }
@@ -99,7 +100,7 @@ pack() { arguments=(pack --model "$work/dense" --out "$1"); }
 convert() { arguments=(convert "$work/dense" "$1.gguf"); }
 tokenize() { arguments=(tokenize --text tests/soak.sh --tokenizer byte --out "$1"); }
 teach() {
-  arguments=(teach --model "$work/dense" --built-in --tokens 1024 --context 32 --top 4 --threads 1 --out "$1")
+  arguments=(teach --model "$work/dense" --text LICENSE --context 32 --top 4 --threads 1 --out "$1")
 }
 writers=(pretrain binarize pack convert tokenize teach)
 
@@ -130,7 +131,7 @@ same() {  # what, in words
 prepare() {
   tokens=1024
   pretrain "$work/dense"
-  [ -d "$work/dense" ] || "$program" "${arguments[@]}" >/dev/null 2>&1
+  [ -d "$work/dense" ] || "$program" "${arguments[@]}" >/dev/null 2>"$work/error" || { cat "$work/error" >&2; exit 1; }
 }
 
 # ---- kill -9 ----

@@ -37,7 +37,9 @@ struct EvaluateOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     Flag names = any_flag();
-    for (const auto& protocol : binllm::protocols) names.one_of.emplace_back(protocol.name);
+    names.one_of = names_in(binllm::protocols);
+    auto tasks = names_in(binllm::shipped_tasks);
+    tasks.emplace_back("all");
     v("model", self.model, "", any);
     v("text", self.text, "text file (several are read one after the other)", any);
     v("built_in", self.built_in, "the held-out built-in stories", any);
@@ -49,7 +51,8 @@ struct EvaluateOptions {
     v("batch", self.batch, "windows computed at a time", count_from(1));
     v("cache", self.cache, "say also the perplexity with a key-value cache in this precision: bf16, int8",
       cache_precisions());
-    v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven", any);
+    v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven",
+      with_known(std::move(tasks)));
     v("tasks_data", self.tasks_data, "folder of the tasks' files NAME.jsonl", any);
     v("items", self.items, "only the first so many items of each task", shown_as("all", at_least(1)));
     v("max_length", self.max_length,
