@@ -35,7 +35,8 @@ NamedValues named_values(const std::string& list) {
   for (std::string line; std::getline(lines, line);) {
     const Json flag = Json::parse(line);
     for (const char* key : {"one_of", "known"}) {
-      if (flag.contains(key)) values[flag["command"].get<std::string>() + " " + flag["flag"].get<std::string>()] = flag[key];
+      if (flag.contains(key))
+        values[flag["command"].get<std::string>() + " " + flag["flag"].get<std::string>()] = flag[key];
     }
   }
   return values;
@@ -50,7 +51,8 @@ std::string bash_arm(const std::string& name, const CLI::App& command, const Nam
     flags.insert(flags.end(), flag.names.begin(), flag.names.end());
     const auto named = values.find(name + " " + flag.names.front());
     if (named != values.end()) {
-      choices += fmt::format("        {}) words='{}' ;;\n", fmt::join(flag.names, " | "), fmt::join(named->second, " "));
+      choices +=
+          fmt::format("        {}) words='{}' ;;\n", fmt::join(flag.names, " | "), fmt::join(named->second, " "));
     } else if (!flag.value.empty()) {
       auto& kind = flag.is_number() ? numbers : files;
       kind.insert(kind.end(), flag.names.begin(), flag.names.end());

@@ -7,6 +7,7 @@
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/task_file.hpp>
+#include <binllm/ranks/environment.hpp>
 
 #include <fmt/core.h>
 
@@ -259,8 +260,20 @@ void evaluate_tasks(const EvaluateOptions& o) {
   fmt::print("{}\n", line.dump());
 }
 
+/// Each rank of a launcher would do all of the work and print it. Errors: config_inconsistent; those of
+/// read_environment.
+void refuse_ranks() {
+  const binllm::RankEnvironment ranks = binllm::read_environment();
+  if (ranks.size > 1) {
+    throw binllm::Error(ErrorId::config_inconsistent, "evaluate", "ranks",
+                        "one process: it is not divided among several",
+                        fmt::format("{} of {}", ranks.size, ranks.launcher));
+  }
+}
+
 void evaluate(EvaluateOptions& o) {
   o.check_choice();
+  refuse_ranks();
   o.common.apply();
   o.device.apply();
   o.model.refuse_idle(o.common.given);

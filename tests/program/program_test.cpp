@@ -9,7 +9,6 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -294,7 +293,8 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
   for (int i = 0; i < 1000; ++i) stream << "Line " << i << " of a text to learn from.\n";
   stream.close();
   const std::string model = (folder / "model").string(), made = (folder / "run").string();
-  const std::string data = " --text " + text.string() + " --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
+  const std::string data =
+      " --text " + text.string() + " --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
   const auto compare = [&](const std::string& job) {
     const auto expected = run(folder, job + " --dry-run"), real = run(folder, job);
     INFO(real.error);
@@ -305,13 +305,12 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
     MESSAGE("expected ", forecast, ", found ", found);
     CHECK(std::abs(forecast - found) < 0.1 * found);
   };
-  // Judged by nothing; by a batch of windows and five more, which are held out.
+  // Judged by nothing, or by a batch of windows and five more, which are held out.
   const std::string shape = "pretrain --dim 256 --hidden 704 --layers 4 --heads 4 --kv-heads 2 ";
   const std::string recipe = "binarize --channel-scale-steps 1 --chunks 1 --model " + model;
   compare(shape + "--held-out 0" + data + model);
   compare(shape + data + (folder / "judged").string());
-  compare(recipe + " --held-out 0" + data + made);
-  compare(recipe + data + (folder / "judged-run").string());
+  compare(recipe + data + made);
 }
 
 TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics") {
@@ -754,6 +753,10 @@ TEST_CASE("evaluate answers tasks, and says which protocol read a text") {
   CHECK(nlohmann::json::parse(items.substr(0, items.find('\n'))).at("log_probabilities").size() == 2);
   const auto table = run(folder, "evaluate --tasks piqa --items 1" + data);
   CHECK(table.out.find("| piqa           |      1 |") != std::string::npos);
+  const auto divided = run(folder, "evaluate --tasks piqa" + data,
+                           "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=0");
+  CHECK(divided.code == 1);
+  CHECK(contains(divided.error, "E302: evaluate: ranks: wanted one process"));
   const auto unknown = run(folder, "evaluate --tasks piqa,mmlu" + data);
   CHECK(unknown.code == 1);
   CHECK(unknown.error.find("arc_challenge") != std::string::npos);

@@ -84,7 +84,7 @@ TEST_CASE("quantize: work that fails leaves no folder, and a save that fails no 
   CHECK(contains(failed.error, "inf or NaN"));
   CHECK_FALSE(std::filesystem::exists(out));
 
-  const auto full = run_shell(folder, "trap '' XFSZ; ulimit -f 2; " + std::string(BINLLM_PROGRAM) + " " + job +
+  const auto full = run_shell(folder, "trap '' XFSZ; ulimit -f 20; " + std::string(BINLLM_PROGRAM) + " " + job +
                                           " --out " + out.string() + " --model " + model);
   CAPTURE(full.error);
   CHECK(full.code == 1);

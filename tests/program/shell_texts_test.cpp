@@ -75,15 +75,12 @@ TEST_CASE("completion offers every value that has a name") {
     values[begun[i].substr(0, begun[i].find(" '"))] = " " + offered[i] + " ";
   }
   const std::vector<std::pair<std::string, std::string>> some{
-      {"binarize --method", "strong"},       {"binarize --method", "list"},
-      {"binarize --estimator", "ede"},       {"binarize --schedule", "geometric"},
-      {"binarize --scale", "learned"},       {"binarize --granularity", "row"},
-      {"binarize --channel-scale", "none"},  {"binarize --optimizer", "muon"},
-      {"binarize --shard", "gradients"},     {"binarize --device", "cuda"},
-      {"pretrain --precision", "bf16"},      {"pretrain --family", "qwen3"},
-      {"evaluate --tasks", "piqa"},          {"evaluate --protocol", "ptb"},
-      {"quantize --method", "gptq"},         {"generate --head", "int8"},
-      {"generate --cache", "bf16"},          {"bits --shape", "LLaMA2-7B"}};
+      {"binarize --method", "strong"},      {"binarize --method", "list"},    {"binarize --estimator", "ede"},
+      {"binarize --schedule", "geometric"}, {"binarize --scale", "learned"},  {"binarize --granularity", "row"},
+      {"binarize --channel-scale", "none"}, {"binarize --optimizer", "muon"}, {"binarize --shard", "gradients"},
+      {"binarize --device", "cuda"},        {"pretrain --precision", "bf16"}, {"pretrain --family", "qwen3"},
+      {"evaluate --tasks", "piqa"},         {"evaluate --protocol", "ptb"},   {"quantize --method", "gptq"},
+      {"generate --head", "int8"},          {"generate --cache", "bf16"},     {"bits --shape", "LLaMA2-7B"}};
   for (const auto& [flag, value] : some) {
     CAPTURE(flag);
     CHECK(contains(values[flag], " " + value + " "));
