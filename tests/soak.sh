@@ -89,9 +89,10 @@ part_fuzz() {
 
 # Sets `arguments` to those of a command that writes to $1; what they read is in $work.
 shape=(--dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1)
-training() {
+training() {  # of which --out is the first flag
   arguments=("$@" --built-in --valid-windows 4 --context 32 --batch 4 --threads 1 --checkpoint-every 7
-    --tokens "$tokens" --resume)
+    --tokens "$tokens")
+  [ ! -e "$3/run.json" ] || arguments+=(--resume)  # one that was stopped early enough has left no run
 }
 pretrain() { training pretrain --out "$1" "${shape[@]}"; }
 binarize() { training binarize --out "$1" --model "$work/dense" --chunks 5; }
@@ -99,15 +100,15 @@ pack() { arguments=(pack --model "$work/dense" --out "$1"); }
 convert() { arguments=(convert "$work/dense" "$1.gguf"); }
 tokenize() { arguments=(tokenize --text tests/soak.sh --tokenizer byte --out "$1"); }
 teach() {
-  arguments=(teach --model "$work/dense" --built-in --tokens 1024 --context 32 --top 4 --threads 1 --out "$1")
+  arguments=(teach --model "$work/dense" --text LICENSE --context 32 --top 4 --threads 1 --out "$1")
 }
 writers=(pretrain binarize pack convert tokenize teach)
 
-# Every file but checkpoints (an older one may stay for a moment) and README.md (which tells the time), without what the
-# clock says.
+# Every file but checkpoints (an older one may stay for a moment), README.md (which tells the time) and commands.jsonl
+# (which tells how often it was begun), without what the clock says.
 digest() {
   (cd "$1" && find . -type f ! -path '*/checkpoints/*' ! -name '*.tmp' ! -name '.writable-*' ! -name README.md \
-    -print0 | sort -z |
+    ! -name commands.jsonl -print0 | sort -z |
     while IFS= read -r -d '' file; do
       printf '%s %s\n' "$file" "$(sed -E 's/"(tokens_per_second|seconds)":[^,}]*//g' "$file" | sha256sum)"
     done)
@@ -127,10 +128,15 @@ same() {  # what, in words
   digest "$work/disk" >"$work/got"
   cmp -s "$work/wanted" "$work/got" || fault "$1: $(diff "$work/wanted" "$work/got" | head -4 | tr '\n' ' ')"
 }
+# Runs a command once more, on from where it was stopped.
+again() {
+  "$1" "$work/disk/out"
+  "$program" "${arguments[@]}" >/dev/null 2>"$work/error"
+}
 prepare() {
   tokens=1024
   pretrain "$work/dense"
-  [ -d "$work/dense" ] || "$program" "${arguments[@]}" >/dev/null 2>&1
+  [ -d "$work/dense" ] || "$program" "${arguments[@]}" >/dev/null 2>"$work/error" || { cat "$work/error" >&2; exit 1; }
 }
 
 # ---- kill -9 ----
@@ -195,8 +201,7 @@ full_command() {
       fault "$command on $room $limit: status $status, $(tail -1 "$work/error")"
     fi
     mount -o remount,size=64m,nr_inodes=1000 "$disk"
-    "$program" "${arguments[@]}" >/dev/null 2>"$work/error" ||
-      fault "$command with more than $room $limit: $(tail -1 "$work/error")"
+    again "$command" || fault "$command with more than $room $limit: $(tail -1 "$work/error")"
     same "$command with more than $room $limit"
     umount "$disk"
   done
@@ -235,8 +240,7 @@ call_command() {
       if [ "$status" -ne 1 ] || ! tail -1 "$work/error" | grep -q '^binllm: E[0-9]*: '; then
         fault "$command, $call $number fails: status $status, $(tail -1 "$work/error")"
       fi
-      "$program" "${arguments[@]}" >/dev/null 2>"$work/error" ||
-        fault "$command after $call $number failed: $(tail -1 "$work/error")"
+      again "$command" || fault "$command after $call $number failed: $(tail -1 "$work/error")"
     fi
     same "$command, $call $number fails"
     rm -rf "$work/disk" && mkdir -p "$work/disk"
@@ -290,7 +294,7 @@ part_closed() {
       if [ "$status" -ne 0 ] && [[ $closed != *1* ]] && [ "$closed" != full ]; then
         fault "$command without $closed: $(tail -1 "$work/error")"
       fi
-      [ "$status" -eq 0 ] || "$program" "${arguments[@]}" >/dev/null 2>&1 || fault "$command after $closed"
+      [ "$status" -eq 0 ] || again "$command" || fault "$command after $closed: $(tail -1 "$work/error")"
       same "$command without $closed"
     done
   done

@@ -25,11 +25,17 @@ struct Policies {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("estimator", self.names.estimator, binllm::names_of<binllm::ShippedEstimators<float>>(), any);
-    v("scale", self.names.scale, binllm::names_of<binllm::ShippedScales<float>>(), shown_as("the estimator's"));
-    v("schedule", self.names.schedule, binllm::names_of<binllm::ShippedSchedules>(), shown_as("the estimator's"));
-    v("granularity", self.names.granularity, binllm::names_of<binllm::ShippedGranularities>(), any);
-    v("channel_scale", self.names.channel_scale, binllm::names_of<binllm::ShippedChannelScales<float>>(), any);
+    using Estimators = binllm::ShippedEstimators<float>;
+    using Scales = binllm::ShippedScales<float>;
+    using Schedules = binllm::ShippedSchedules;
+    using Granularities = binllm::ShippedGranularities;
+    using Sharing = binllm::ShippedChannelScales<float>;
+    const Flag of_estimator = shown_as("the estimator's");
+    v("estimator", self.names.estimator, binllm::names_of<Estimators>(), with_known(names_in<Estimators>()));
+    v("scale", self.names.scale, binllm::names_of<Scales>(), with_known(names_in<Scales>(), of_estimator));
+    v("schedule", self.names.schedule, binllm::names_of<Schedules>(), with_known(names_in<Schedules>(), of_estimator));
+    v("granularity", self.names.granularity, binllm::names_of<Granularities>(), with_known(names_in<Granularities>()));
+    v("channel_scale", self.names.channel_scale, binllm::names_of<Sharing>(), with_known(names_in<Sharing>()));
   }
 };
 
@@ -74,7 +80,8 @@ struct BinarizeOptions {
     v("method", self.method,
       "a method with its numbers: strong for small budgets of tokens, binaryllm for the paper's, or "
       "another that was published; list: what there is",
-      with_list(list_of_methods, "the paper's recipe, with numbers for small models"));
+      with_list(list_of_methods, "the paper's recipe, with numbers for small models",
+                names_in(binllm::method_table())));
     v("setting", self.setting, "KEY=VALUE, of the method's kind of linear layer; again for another", repeated());
     v("recipe", self.recipe, "", any);
     v("sign_phase", self.sign_phase, "share of the training, at its end, with signs alone and a clipped slope",

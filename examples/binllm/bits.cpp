@@ -20,7 +20,7 @@ struct BitsOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     static const std::string names = "of a published model: " + binllm::published_shape_names();
-    v("shape", self.shape, names, any);
+    v("shape", self.shape, names, with_known(names_in(binllm::published_shapes)));
     v("model", self.model, "that of a model folder or GGUF file instead", any);
     Common::visit(without("seed", v), self.common);
   }

@@ -47,7 +47,8 @@ struct ModelSize {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("family", self.family, binllm::names_of<binllm::ShippedFamilies>(), any);
+    v("family", self.family, binllm::names_of<binllm::ShippedFamilies>(),
+      with_known(names_in<binllm::ShippedFamilies>()));
     v("dim", self.dim, "width", count_from(1));
     v("hidden", self.hidden, "width of the feed-forward networks", count_from(1));
     v("layers", self.layers, "decoder layers", between(1, 4096));

@@ -7,6 +7,11 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
 namespace program {
 
 namespace {
@@ -22,15 +27,32 @@ struct CompletionOptions {
   }
 };
 
-/// What may follow in one command, as an arm of a `case`: its flags; after a flag its choices, or a file, or a number,
-/// which nobody can complete.
-std::string bash_arm(const std::string& name, const CLI::App& command) {
+/// The values of flags that have names, by "command --flag", from the program's list.
+using NamedValues = std::map<std::string, std::vector<std::string>>;
+NamedValues named_values(const std::string& list) {
+  NamedValues values;
+  std::istringstream lines(list);
+  for (std::string line; std::getline(lines, line);) {
+    const Json flag = Json::parse(line);
+    for (const char* key : {"one_of", "known"}) {
+      if (flag.contains(key))
+        values[flag["command"].get<std::string>() + " " + flag["flag"].get<std::string>()] = flag[key];
+    }
+  }
+  return values;
+}
+
+/// What may follow in one command, as an arm of a `case`: its flags; after a flag its values, where they have names, or a
+/// file, or a number, which nobody can complete.
+std::string bash_arm(const std::string& name, const CLI::App& command, const NamedValues& values) {
   std::vector<std::string> flags{"--help"}, numbers, files;
   std::string choices;
   for (const FlagText& flag : flags_of(command)) {
     flags.insert(flags.end(), flag.names.begin(), flag.names.end());
-    if (!flag.choices.empty()) {
-      choices += fmt::format("        {}) words='{}' ;;\n", fmt::join(flag.names, " | "), fmt::join(flag.choices, " "));
+    const auto named = values.find(name + " " + flag.names.front());
+    if (named != values.end()) {
+      choices +=
+          fmt::format("        {}) words='{}' ;;\n", fmt::join(flag.names, " | "), fmt::join(named->second, " "));
     } else if (!flag.value.empty()) {
       auto& kind = flag.is_number() ? numbers : files;
       kind.insert(kind.end(), flag.names.begin(), flag.names.end());
@@ -45,13 +67,14 @@ std::string bash_arm(const std::string& name, const CLI::App& command) {
   return arm + "      esac\n      ;;\n";
 }
 
-std::string bash_completion(const CLI::App& app) {
+std::string bash_completion(const CLI::App& app, const std::string& list) {
+  const NamedValues values = named_values(list);
   std::vector<std::string> words{"--help"};
   std::string arms;
   for (const FlagText& flag : flags_of(app)) words.insert(words.end(), flag.names.begin(), flag.names.end());
   for (const CLI::App* command : commands_of(app)) {
     words.push_back(command->get_name());
-    arms += bash_arm(command->get_name(), *command);
+    arms += bash_arm(command->get_name(), *command, values);
   }
   return fmt::format(R"(# bash completion of binllm {}, made by `binllm completion bash`
 _binllm() {{
@@ -81,7 +104,7 @@ complete -o default -F _binllm binllm
 void add_completion(CLI::App& app, std::string& list) {
   add_command<CompletionOptions>(
       app, list, "completion", "print what completes the commands and flags of this program in a shell",
-      [&app](const CompletionOptions&) { std::fputs(bash_completion(app).c_str(), stdout); });
+      [&app, &list](const CompletionOptions&) { std::fputs(bash_completion(app, list).c_str(), stdout); });
 }
 
 }  // namespace program

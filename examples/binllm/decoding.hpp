@@ -19,7 +19,8 @@ struct DecodingFlags {
     auto& o = self.options;
     binllm::SamplingOptions::visit(without("seed", v), o);
     v("stop", o.stop, "text at which to end, not printed; again for another", repeated_texts());
-    v("head", self.head, "precision of embedding and head: float, bf16, int8", shown_as("the model's"));
+    v("head", self.head, "precision of embedding and head: float, bf16, int8",
+      with_known(cache_precisions().one_of, shown_as("the model's")));
     v("cache", self.cache, "precision of the key-value cache: float, bf16, int8", cache_precisions());
     v("speculate", o.speculate, "tokens looked up in the text and read ahead at most, while one text runs; 0: off",
       between(0, binllm::GenerateOptions::most_proposed));

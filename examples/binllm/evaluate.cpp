@@ -7,6 +7,7 @@
 #include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/folders/protocol_text.hpp>
 #include <binllm/io/folders/task_file.hpp>
+#include <binllm/ranks/environment.hpp>
 
 #include <fmt/core.h>
 
@@ -37,7 +38,9 @@ struct EvaluateOptions {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     Flag names = any_flag();
-    for (const auto& protocol : binllm::protocols) names.one_of.emplace_back(protocol.name);
+    names.one_of = names_in(binllm::protocols);
+    auto tasks = names_in(binllm::shipped_tasks);
+    tasks.emplace_back("all");
     v("model", self.model, "", any);
     v("text", self.text, "text file (several are read one after the other)", any);
     v("built_in", self.built_in, "the held-out built-in stories", any);
@@ -49,7 +52,8 @@ struct EvaluateOptions {
     v("batch", self.batch, "windows computed at a time", count_from(1));
     v("cache", self.cache, "say also the perplexity with a key-value cache in this precision: bf16, int8",
       cache_precisions());
-    v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven", any);
+    v("tasks", self.tasks, "zero-shot tasks instead of a text, as in boolq,piqa; all: the seven",
+      with_known(std::move(tasks)));
     v("tasks_data", self.tasks_data, "folder of the tasks' files NAME.jsonl", any);
     v("items", self.items, "only the first so many items of each task", shown_as("all", at_least(1)));
     v("max_length", self.max_length,
@@ -256,8 +260,20 @@ void evaluate_tasks(const EvaluateOptions& o) {
   fmt::print("{}\n", line.dump());
 }
 
+/// Each rank of a launcher would do all of the work and print it. Errors: config_inconsistent; those of
+/// read_environment.
+void refuse_ranks() {
+  const binllm::RankEnvironment ranks = binllm::read_environment();
+  if (ranks.size > 1) {
+    throw binllm::Error(ErrorId::config_inconsistent, "evaluate", "ranks",
+                        "one process: it is not divided among several",
+                        fmt::format("{} of {}", ranks.size, ranks.launcher));
+  }
+}
+
 void evaluate(EvaluateOptions& o) {
   o.check_choice();
+  refuse_ranks();
   o.common.apply();
   o.device.apply();
   o.model.refuse_idle(o.common.given);

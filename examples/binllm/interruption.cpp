@@ -9,18 +9,19 @@ namespace {
 
 volatile std::sig_atomic_t noted = 0;
 
-struct sigaction action_of(void (*handler)(int)) {
+struct sigaction noting(NotedSignals::Second second) {
   struct sigaction action {};
-  action.sa_handler = handler;
-  action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+  action.sa_handler = [](int signal) { noted = signal; };
+  action.sa_flags = SA_RESTART;
+  if (second == NotedSignals::Second::ends_the_program) action.sa_flags |= static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
   return action;
 }
 
 }  // namespace
 
-NotedSignals::NotedSignals(std::initializer_list<int> signals) {
-  const auto action = action_of([](int signal) { noted = signal; });
+NotedSignals::NotedSignals(std::initializer_list<int> signals, Second second) {
+  const auto action = noting(second);
   for (const int signal : signals) {
     struct sigaction before {};
     sigaction(signal, nullptr, &before);

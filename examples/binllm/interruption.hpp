@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/// Ctrl-C: what was begun is brought to a good end, and a second one ends the program at once.
+/// Ctrl-C: what was begun is brought to a good end, and a second one ends the program at once, but for a save.
 #pragma once
 #include <csignal>
 #include <initializer_list>
@@ -10,10 +10,12 @@
 namespace program {
 
 /// While one lives, the first of these signals is only noted. From then on the next one ends the program as it always
-/// does. Signals that are ignored, as in jobs that a script runs in the background, stay so.
+/// does, or is only noted as well. Signals that are ignored, as in jobs that a script runs in the background, stay so.
 class NotedSignals {
  public:
-  explicit NotedSignals(std::initializer_list<int> signals = {SIGINT, SIGTERM});
+  enum class Second { ends_the_program, is_noted };
+  explicit NotedSignals(std::initializer_list<int> signals = {SIGINT, SIGTERM},
+                        Second second = Second::ends_the_program);
   ~NotedSignals();
   NotedSignals(const NotedSignals&) = delete;
   NotedSignals& operator=(const NotedSignals&) = delete;

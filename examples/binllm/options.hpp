@@ -8,6 +8,7 @@
 #pragma once
 #include <binllm/core/counts.hpp>
 #include <binllm/core/nearest_word.hpp>
+#include <binllm/core/type_list.hpp>
 
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
@@ -26,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace program {
@@ -48,6 +50,7 @@ struct Flag : OptionRange {
   bool positional = false;            ///< may stand without its name
   std::string (*listed)() = nullptr;  ///< what the value `list` prints, in place of all that the command does
   bool may_be_empty = false;          ///< whether '' is a value of a text
+  std::vector<std::string> known{};   ///< values that a shell offers, where there are others, too
 };
 [[nodiscard]] inline Flag required() { return {any, true, false, {}, {}, false}; }
 /// Required, and may stand without its name: in the order of such members.
@@ -58,8 +61,28 @@ struct Flag : OptionRange {
 /// The same, where a text without a character is one too.
 [[nodiscard]] inline Flag repeated_texts() { return {any, false, true, {}, {}, false, nullptr, true}; }
 /// The value `list` prints a text, and the program ends.
-[[nodiscard]] inline Flag with_list(std::string (*text)(), std::string_view default_is) {
-  return {any, false, false, default_is, {}, false, text};
+[[nodiscard]] inline Flag with_list(std::string (*text)(), std::string_view default_is,
+                                    std::vector<std::string> known) {
+  known.emplace_back("list");
+  return {any, false, false, default_is, {}, false, text, false, std::move(known)};
+}
+/// The same flag, of whose values these are known.
+[[nodiscard]] inline Flag with_known(std::vector<std::string> words, Flag flag = {}) {
+  flag.known = std::move(words);
+  return flag;
+}
+/// The names of a list of types, or of a table whose rows have a `name`.
+template <class Types>
+[[nodiscard]] std::vector<std::string> names_in() {
+  std::vector<std::string> names;
+  binllm::for_each_type<Types>([&]<class T>() { names.emplace_back(T::name); });
+  return names;
+}
+template <class Table>
+[[nodiscard]] std::vector<std::string> names_in(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& row : table) names.emplace_back(row.name);
+  return names;
 }
 [[nodiscard]] inline Flag shown_as(std::string_view default_is, OptionRange range = any) {
   return {range, false, false, default_is, {}, false};
@@ -254,6 +277,7 @@ struct ListFlags {
       } else {
         line["type"] = std::is_same_v<Member, bool> ? "FLAG" : "TEXT";
         if (!flag.one_of.empty()) line["one_of"] = flag.one_of;
+        if (!flag.known.empty()) line["known"] = flag.known;
         line["may_be_empty"] = flag.may_be_empty;
       }
       if (!flag.default_is.empty()) {

@@ -11,7 +11,7 @@ namespace program {
 
 inline constexpr const char* summary = "binllm: pre-trained transformers become 1 bit (BinaryLLM, arXiv 2508.06974)";
 
-/// All commands; a line of JSON for each flag goes into `list`.
+/// All commands; a line of JSON for each flag goes into `list`, which must live as long as `app`.
 void add_commands(CLI::App& app, std::string& list);
 /// Runs the command that the arguments name. 0, 1 after an error, 2 for a wrong command line; the message is on standard
 /// error.

@@ -31,7 +31,11 @@ bool Progress::wants_checkpoint(binllm::Index step, binllm::Index steps) {
 
 void Progress::save(std::string_view phase, const binllm::TrainingState& state) {
   if (next_ == nullptr) return;
-  next_->save(phase, state);
+  {
+    // Whoever presses Ctrl-C once more, because a step takes long, must not lose what is being saved.
+    const NotedSignals until_saved({SIGINT, SIGTERM}, NotedSignals::Second::is_noted);
+    next_->save(phase, state);
+  }
   if (!interrupted()) return;
   end_live_line();
   std::string where(phase);

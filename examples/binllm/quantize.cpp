@@ -3,7 +3,7 @@
 
 #include <binllm/core/steady_seconds.hpp>
 #include <binllm/data/calibration.hpp>
-#include <binllm/io/containers/json_lines.hpp>
+#include <binllm/io/containers/atomic_file.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/methods/post_training/any_method.hpp>
 
@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <span>
 
 namespace program {
 
@@ -103,7 +104,7 @@ struct QuantizeOptions {
     Flag inputs{any};
     inputs.one_of = {"present", "full"};
     v("method", self.method, "a method after training, as it was published; list: what there is, with its options",
-      with_list(list_of_post_training, self.method));
+      with_list(list_of_post_training, self.method, names_in(binllm::post_training_table())));
     v("words", self.words, "", any);
     v("model", self.model, "folder of a full-precision model", required());
     v("text", self.text, "text files to calibrate with", any);
@@ -123,21 +124,20 @@ struct QuantizeOptions {
   }
 };
 
-/// Tells of each layer as it is done, and keeps it.
+/// Tells of each layer as it is done, and keeps a line of JSON of it.
 class LayerLog final : public binllm::QuantiseLog {
  public:
-  LayerLog(Progress& progress, binllm::JsonLines& file) : progress_(progress), file_(file) {}
+  explicit LayerLog(Progress& progress) : progress_(progress) {}
   void layer(const binllm::LayerReport& report) override {
     progress_.say(fmt::format("{:<44} weights {:.5f}  outputs {:.5f}  loss {:.4g}", report.name, report.weight_error,
                               report.output_error, report.loss));
-    file_.append(Json{{"layer", report.name},
-                      {"weights", report.weights},
-                      {"weight_error", report.weight_error},
-                      {"output_error", report.output_error},
-                      {"loss", report.loss},
-                      {"damping", report.damping},
-                      {"dead_inputs", report.dead}}
-                     .dump());
+    append({{"layer", report.name},
+            {"weights", report.weights},
+            {"weight_error", report.weight_error},
+            {"output_error", report.output_error},
+            {"loss", report.loss},
+            {"damping", report.damping},
+            {"dead_inputs", report.dead}});
     const auto weights = static_cast<double>(report.weights);
     count_ += weights;
     weight_error_ += weights * report.weight_error;
@@ -146,16 +146,18 @@ class LayerLog final : public binllm::QuantiseLog {
   }
   void remark(std::string_view layer, std::string_view sentence) override {
     progress_.say(fmt::format("{}: {}", layer, sentence));
-    file_.append(Json{{"layer", layer}, {"remark", sentence}}.dump());
+    append({{"layer", layer}, {"remark", sentence}});
   }
   /// Of all layers, each as often as it has weights.
   [[nodiscard]] double weight_error() const { return weight_error_ / count_; }
   [[nodiscard]] double output_error() const { return output_error_ / count_; }
   [[nodiscard]] double loss() const { return loss_; }
+  void append(const Json& line) { lines_ += line.dump() + '\n'; }
+  [[nodiscard]] const std::string& lines() const { return lines_; }
 
  private:
   Progress& progress_;
-  binllm::JsonLines& file_;
+  std::string lines_;
   double count_ = 0, weight_error_ = 0, output_error_ = 0, loss_ = 0;
 };
 
@@ -234,16 +236,15 @@ void quantize(QuantizeOptions& o) {
 
   binllm::check_may_write(o.out);
   if (o.dry.ends_here(o.common)) return;
-  binllm::check_writable(o.out);
-  binllm::JsonLines file(o.out / "quantize.jsonl", 0);
   Progress progress(nullptr, o.common.json);
-  LayerLog log(progress, file);
+  LayerLog log(progress);
   std::vector<ResultRow> rows{judged("full precision", model, validation, o)};
   const double start = binllm::steady_seconds();
   const binllm::AnyModel quantised = model.quantise_blockwise(
       *method, ids.view(),
       {.inputs = o.inputs == "full" ? binllm::CalibrationInputs::full : binllm::CalibrationInputs::present}, &log);
   const double seconds = binllm::steady_seconds() - start;
+  // Nothing stands in the folder before: work that fails leaves nothing that could be taken for a model.
   quantised.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
   rows.push_back(judged(o.method, quantised, validation, o));
   add_cost(rows[0], o.model);
@@ -267,7 +268,10 @@ void quantize(QuantizeOptions& o) {
                    {"validation_windows", rows[1].windows},
                    {"validation_context", rows[1].context}});
   o.device.add_to(result);
-  file.append(result.dump());
+  log.append(result);
+  binllm::AtomicFile file(o.out / "quantize.jsonl");
+  file.write(std::as_bytes(std::span(log.lines())));
+  file.commit();
   if (o.common.json) {
     o.device.add_peaks_to(result);
     fmt::print("{}\n", result.dump());

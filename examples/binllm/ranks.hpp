@@ -27,7 +27,7 @@ struct RanksFlags {
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
     Flag names;
-    binllm::for_each_type<binllm::ShippedShardings>([&]<class S>() { names.one_of.emplace_back(S::name); });
+    names.one_of = names_in<binllm::ShippedShardings>();
     v("devices", self.devices,
       "train on so many GPUs of this host, a process each; with --device cpu on so many processes", between(1, 1024));
     v("shard", self.shard,

@@ -66,9 +66,10 @@ struct DeviceChoice {
 
   template <class V, class Self>
   static void visit(V&& v, Self& self) {
-    v("device", self.device, "where to compute: cpu, cuda or cuda:N", any);
+    v("device", self.device, "where to compute: cpu, cuda or cuda:N", with_known({"cpu", "cuda"}));
     v("precision", self.precision,
-      "float32, or bf16 (parameters stay float); on a GPU also tf32 (products on tensor cores)", any);
+      "float32, or bf16 (parameters stay float); on a GPU also tf32 (products on tensor cores)",
+      with_known({"float32", "bf16", "tf32"}));
   }
   /// Before any work. Errors: unknown_name; config_inconsistent for a precision that the device does not have;
   /// device_missing.
@@ -89,7 +90,7 @@ struct DeviceChoice {
 
 /// The precisions that a key-value cache may have.
 [[nodiscard]] inline Flag cache_precisions() {
-  Flag names{any, false, false, {}, {}};
+  Flag names;
   for (const auto precision : binllm::vocabulary_precisions) names.one_of.emplace_back(name_of(precision));
   return names;
 }

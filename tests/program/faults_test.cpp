@@ -6,15 +6,12 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <iterator>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace binllm::test;
@@ -41,24 +38,7 @@ std::string binarize(const fs::path& model, const fs::path& out, const std::stri
          std::to_string(stage_1) + " --model " + model.string() + " --out " + out.string() + more;
 }
 
-/// Starts the program, waits until `file` has something in it, sends the signal, and returns how the program ended.
-int interrupted(const TemporaryFolder& folder, const std::string& arguments, const fs::path& file, int signal) {
-  const std::string command = std::string("exec ") + BINLLM_PROGRAM + " " + arguments + " >" +
-                              (folder / "out").string() + " 2>" + (folder / "err").string();
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    std::signal(SIGINT, SIG_DFL);
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0 && (!fs::exists(file) || fs::file_size(file) == 0))
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  ::kill(child, signal);
-  ::waitpid(child, &status, 0);
-  return status;
-}
+auto files_in(const fs::path& folder) { return std::distance(fs::directory_iterator(folder), {}); }
 
 bool has_file_like(const fs::path& folder, const std::string& part) {
   return std::any_of(fs::directory_iterator(folder), fs::directory_iterator{},
@@ -72,10 +52,10 @@ TEST_CASE("a stopped training finishes its step, saves, says how to go on, and g
   const fs::path made = folder / "run";
   const std::string job =
       "pretrain --built-in --tokens 400000 --report-every 1000 --valid-windows 2 --out " + made.string() + tiny;
-  const int status = interrupted(folder, job, made / "metrics.jsonl", SIGINT);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGINT);
-  const std::string said = read_text(folder / "err");
+  const Started training(folder, job);
+  training.wait_for_text_in(made / "metrics.jsonl");
+  CHECK(training.ended_by(SIGINT));
+  const std::string said = training.errors();
   CAPTURE(said);
   CHECK(contains(said, "binllm: stopped after step "));
   CHECK(contains(said, " of pretrain; go on with: binllm pretrain --built-in"));
@@ -87,15 +67,36 @@ TEST_CASE("a stopped training finishes its step, saves, says how to go on, and g
   CHECK(contains(resumed.error, "goes on from "));
 }
 
+TEST_CASE("a second signal waits for the save that the first one asked for") {
+  const TemporaryFolder folder;
+  const fs::path made = folder / "run", checkpoints = made / "checkpoints";
+  // A state of 36 MB, whose save takes longer than a step and than this test's look at it.
+  const std::string job =
+      "pretrain --built-in --tokens 800 --batch 1 --context 8 --dim 256 --hidden 704 --layers 4 --heads 4 "
+      "--valid-windows 2 --sample-tokens 0 --report-every 1 --threads 1 --out " +
+      made.string();
+  const Started training(folder, job);
+  training.wait_for_text_in(made / "metrics.jsonl");
+  training.send(SIGINT);
+  training.wait_until([&] { return files_in(checkpoints) > 1; });  // the first is of step 0
+  CHECK(training.ended_by(SIGINT));
+  CAPTURE(training.errors());
+  CHECK(contains(training.errors(), "binllm: stopped after step "));
+  CHECK(files_in(checkpoints) == 2);
+  CHECK_FALSE(has_file_like(checkpoints, ".tmp"));
+  const auto resumed = run(folder, job + " --resume");
+  CHECK(resumed.code == 0);
+  CHECK(contains(resumed.error, "goes on from "));
+}
+
 TEST_CASE("stage 1 is stopped and resumed as the others are") {
   const TemporaryFolder folder;
   REQUIRE(run(folder, pretrain(folder / "model")).code == 0);
   constexpr int steps = 400;
-  const int status =
-      interrupted(folder, binarize(folder / "model", folder / "run", "", steps), folder / "run/metrics.jsonl", SIGTERM);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGTERM);
-  CHECK(contains(read_text(folder / "err"), " of channel_scale; go on with: "));
+  const Started training(folder, binarize(folder / "model", folder / "run", "", steps));
+  training.wait_for_text_in(folder / "run/metrics.jsonl");
+  CHECK(training.ended_by(SIGTERM));
+  CHECK(contains(training.errors(), " of channel_scale; go on with: "));
   CHECK(has_file_like(folder / "run/checkpoints", "channel_scale-"));
   REQUIRE(run(folder, binarize(folder / "model", folder / "run", " --resume", steps)).code == 0);
   REQUIRE(run(folder, binarize(folder / "model", folder / "whole", "", steps)).code == 0);
@@ -199,9 +200,10 @@ TEST_CASE("a demo replaces a demo, never a run") {
   check_said(run(folder, demo + (folder / "mine").string()), 1, {"E207", "files that are not a demo's"});
   fs::create_directory(folder / "demo");
   write_text(folder / "demo/run.json", R"({"command": "demo"})");
-  static_cast<void>(
-      interrupted(folder, "demo --tokens 45000 --out " + (folder / "demo").string(), folder / "err", SIGTERM));
-  CHECK(contains(read_text(folder / "err"), "1. pre-training"));
+  const Started again(folder, "demo --tokens 45000 --out " + (folder / "demo").string());
+  again.wait_for_errors();
+  static_cast<void>(again.ended_by(SIGTERM));
+  CHECK(contains(again.errors(), "1. pre-training"));
   check_said(run(folder, pretrain(folder / "demo")), 1, {"E207", "a run"});
 }
 

@@ -6,12 +6,19 @@
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 
+#include <unistd.h>
+
 #include <array>
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace binllm::test {
 
@@ -37,6 +44,67 @@ inline Outcome run_shell(const TemporaryFolder& folder, const std::string& comma
 inline Outcome run(const TemporaryFolder& folder, const std::string& arguments, const std::string& environment = "") {
   return run_shell(folder, environment + " " + BINLLM_PROGRAM + " " + arguments);
 }
+
+/// The program in the background of a test.
+class Started {
+ public:
+  Started(const TemporaryFolder& folder, const std::string& arguments)
+      : output_(folder / "output"), errors_(folder / "errors") {
+    const std::string command =
+        std::string("exec ") + BINLLM_PROGRAM + " " + arguments + " >" + output_.string() + " 2>" + errors_.string();
+    process_ = ::fork();
+    REQUIRE(process_ >= 0);
+    if (process_ == 0) {
+      std::signal(SIGINT, SIG_DFL);
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+  [[nodiscard]] std::string output() const { return read_text(output_); }
+  [[nodiscard]] std::string errors() const { return read_text(errors_); }
+  /// Waits until `reached()`, or until the program has ended, which no test wants in this time.
+  template <class Reached>
+  void wait_until(const Reached& reached) const {
+    siginfo_t ended{};
+    while (!reached() && ended.si_pid == 0) {
+      ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  /// The same, until the file has something in it.
+  void wait_for_text_in(const std::filesystem::path& file) const {
+    std::error_code none;
+    wait_until([&] { return std::filesystem::exists(file) && std::filesystem::file_size(file, none) > 0; });
+  }
+  void wait_for_output() const { wait_for_text_in(output_); }
+  void wait_for_errors() const { wait_for_text_in(errors_); }
+  void send(int signal) const { ::kill(process_, signal); }
+  /// The processes that it has started, in their order.
+  [[nodiscard]] std::vector<pid_t> children() const {
+    const std::string process = std::to_string(process_);
+    std::vector<pid_t> found;
+    std::ifstream list("/proc/" + process + "/task/" + process + "/children");
+    for (pid_t one = 0; list >> one;) found.push_back(one);
+    return found;
+  }
+  /// Its status once it has ended, and how many seconds that took.
+  [[nodiscard]] std::pair<int, double> end() const {
+    const auto begin = std::chrono::steady_clock::now();
+    int status = 0;
+    ::waitpid(process_, &status, 0);
+    return {status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
+  }
+  /// Whether that signal ends it, sent now.
+  [[nodiscard]] bool ended_by(int signal) const {
+    send(signal);
+    const int status = end().first;
+    return WIFSIGNALED(status) && WTERMSIG(status) == signal;
+  }
+
+ private:
+  std::filesystem::path output_, errors_;
+  pid_t process_ = -1;
+};
 
 /// " --resume" where the folder holds a run: one that was killed early enough has left none.
 inline std::string resume_of(const std::filesystem::path& folder) {

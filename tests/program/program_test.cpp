@@ -9,17 +9,13 @@
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace binllm::test;
@@ -298,7 +294,7 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
   stream.close();
   const std::string model = (folder / "model").string(), made = (folder / "run").string();
   const std::string data =
-      " --text " + text.string() + " --held-out 0 --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
+      " --text " + text.string() + " --batch 4 --context 128 --tokens 512 --threads 1 --json --out ";
   const auto compare = [&](const std::string& job) {
     const auto expected = run(folder, job + " --dry-run"), real = run(folder, job);
     INFO(real.error);
@@ -309,8 +305,12 @@ TEST_CASE("the memory that a dry run expects is what the run takes, to a tenth" 
     MESSAGE("expected ", forecast, ", found ", found);
     CHECK(std::abs(forecast - found) < 0.1 * found);
   };
-  compare("pretrain --dim 256 --hidden 704 --layers 4 --heads 4 --kv-heads 2" + data + model);
-  compare("binarize --channel-scale-steps 1 --chunks 1 --model " + model + data + made);
+  // Judged by nothing, or by a batch of windows and five more, which are held out.
+  const std::string shape = "pretrain --dim 256 --hidden 704 --layers 4 --heads 4 --kv-heads 2 ";
+  const std::string recipe = "binarize --channel-scale-steps 1 --chunks 1 --model " + model;
+  compare(shape + "--held-out 0" + data + model);
+  compare(shape + data + (folder / "judged").string());
+  compare(recipe + data + made);
 }
 
 TEST_CASE("generate: limits, several prompts, stop strings, streams, statistics") {
@@ -442,26 +442,13 @@ TEST_CASE("an interrupted generation ends with what was made, and says by which 
   const TemporaryFolder folder;
   const std::string model = (folder / "model").string();
   REQUIRE(run(folder, "pretrain --built-in --tokens 256 --valid-windows 4 --out " + model + tiny).code == 0);
-  const fs::path out = folder / "out";
   constexpr int count = 4000;  // more than are made before the signal comes
-  std::string command = std::string("exec ") + BINLLM_PROGRAM + " generate --threads 1 --model " + model;
-  for (int i = 0; i < count; ++i) command += " --prompt x";
-  command += " >" + out.string();
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    std::signal(SIGINT, SIG_DFL);
-    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, WNOHANG) == 0 && (!fs::exists(out) || fs::file_size(out) == 0))
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  ::kill(child, SIGINT);
-  ::waitpid(child, &status, 0);
-  CHECK(WIFSIGNALED(status));
-  CHECK(WTERMSIG(status) == SIGINT);
-  const std::string made = file_bytes(out);
+  std::string job = "generate --threads 1 --model " + model;
+  for (int i = 0; i < count; ++i) job += " --prompt x";
+  const Started generation(folder, job);
+  generation.wait_for_output();
+  CHECK(generation.ended_by(SIGINT));
+  const std::string made = generation.output();
   REQUIRE(!made.empty());
   CHECK(made.front() == 'x');
   CHECK(made.back() == '\n');
@@ -766,6 +753,10 @@ TEST_CASE("evaluate answers tasks, and says which protocol read a text") {
   CHECK(nlohmann::json::parse(items.substr(0, items.find('\n'))).at("log_probabilities").size() == 2);
   const auto table = run(folder, "evaluate --tasks piqa --items 1" + data);
   CHECK(table.out.find("| piqa           |      1 |") != std::string::npos);
+  const auto divided = run(folder, "evaluate --tasks piqa" + data,
+                           "OMPI_COMM_WORLD_RANK=0 OMPI_COMM_WORLD_SIZE=2 OMPI_COMM_WORLD_LOCAL_RANK=0");
+  CHECK(divided.code == 1);
+  CHECK(contains(divided.error, "E302: evaluate: ranks: wanted one process"));
   const auto unknown = run(folder, "evaluate --tasks piqa,mmlu" + data);
   CHECK(unknown.code == 1);
   CHECK(unknown.error.find("arc_challenge") != std::string::npos);

@@ -66,3 +66,29 @@ TEST_CASE("quantize: what cannot be done is said before anything is written") {
   CHECK(list.code == 0);
   CHECK(contains(list.out, "| awq-gptq |"));
 }
+
+TEST_CASE("quantize: work that fails leaves no folder, and a save that fails no model") {
+  const TemporaryFolder folder;
+  const std::string model = (folder / "model").string(), large = (folder / "large").string();
+  const std::string text = (folder / "text.txt").string();
+  std::ofstream(text) << std::string(400, 'a') + std::string(400, 'b');
+  const std::string train = "pretrain --tokens 128 --held-out 0 --sample-tokens 0 --text " + text + tiny + " --out ";
+  REQUIRE(run(folder, train + model).code == 0);
+  // Its numbers are finite, and their products are not.
+  REQUIRE(run(folder, train + large + " --learning-rate 1e20 --last-learning-rate 1e20 --warmup 0 --clip 0").code == 0);
+  const std::string job = "quantize --windows 4 --context 32 --threads 1 --text " + text;
+  const std::filesystem::path out = folder / "out";
+  const auto failed = run(folder, job + " --out " + out.string() + " --model " + large);
+  CAPTURE(failed.error);
+  CHECK(failed.code == 1);
+  CHECK(contains(failed.error, "inf or NaN"));
+  CHECK_FALSE(std::filesystem::exists(out));
+
+  const auto full = run_shell(folder, "trap '' XFSZ; ulimit -f 20; " + std::string(BINLLM_PROGRAM) + " " + job +
+                                          " --out " + out.string() + " --model " + model);
+  CAPTURE(full.error);
+  CHECK(full.code == 1);
+  CHECK(contains(full.error, "E207"));
+  CHECK_FALSE(std::filesystem::exists(out / "config.json"));
+  CHECK_FALSE(std::filesystem::exists(out / "quantize.jsonl"));
+}

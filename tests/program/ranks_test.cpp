@@ -8,11 +8,9 @@
 #include <unistd.h>
 #include <nlohmann/json.hpp>
 
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace binllm::test;
@@ -25,48 +23,12 @@ std::string pretrain(const fs::path& out, const std::string& more = "") {
   return "pretrain --built-in --tokens 4096 --valid-windows 2 --json --out " + out.string() + tiny + more;
 }
 
-/// The program in the background of this test.
-class Started {
- public:
-  Started(const TemporaryFolder& folder, const std::string& arguments) : errors_(folder / "errors") {
-    const std::string command = std::string("exec ") + BINLLM_PROGRAM + " " + arguments + " >" +
-                                (folder / "output").string() + " 2>" + errors_.string();
-    process_ = ::fork();
-    if (process_ == 0) {
-      std::signal(SIGINT, SIG_DFL);
-      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      ::_exit(127);
-    }
-  }
-  /// The processes that it has started, in their order.
-  [[nodiscard]] std::vector<pid_t> ranks() const {
-    std::vector<pid_t> found;
-    std::ifstream children(fmt::format("/proc/{0}/task/{0}/children", process_));
-    for (pid_t one = 0; children >> one;) found.push_back(one);
-    return found;
-  }
-  /// Its status, and how many seconds it took.
-  std::pair<int, double> end() const {
-    const auto begin = std::chrono::steady_clock::now();
-    int status = 0;
-    ::waitpid(process_, &status, 0);
-    return {status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
-  }
-  [[nodiscard]] std::string errors() const { return read_text(errors_); }
-  void send(int signal) const { ::kill(process_, signal); }
-
- private:
-  fs::path errors_;
-  pid_t process_ = -1;
-};
-
 /// A long training of two ranks that has begun.
 Started long_training(const TemporaryFolder& folder) {
   const fs::path out = folder / "run";
   Started started(folder, "pretrain --built-in --tokens 4000000 --checkpoint-every 50 --json --out " + out.string() +
                               tiny + "--devices 2");
-  for (int i = 0; i < 3000 && !fs::exists(out / "checkpoints"); ++i)
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  started.wait_until([&] { return fs::exists(out / "checkpoints"); });
   return started;
 }
 
@@ -128,7 +90,7 @@ TEST_CASE("flags and variables that contradict each other are refused") {
 TEST_CASE("a rank that is killed ends all, and is named") {
   const TemporaryFolder folder;
   const Started started = long_training(folder);
-  const auto ranks = started.ranks();
+  const auto ranks = started.children();
   REQUIRE(ranks.size() == 2);
   ::kill(ranks[1], SIGKILL);
   const auto [status, seconds] = started.end();
@@ -160,7 +122,7 @@ TEST_CASE("a run that stopped on three ranks goes on to its end on two") {
 TEST_CASE("an interruption stops all ranks where they can go on") {
   const TemporaryFolder folder;
   const Started started = long_training(folder);
-  const auto ranks = started.ranks();
+  const auto ranks = started.children();
   started.send(SIGINT);
   const auto [status, seconds] = started.end();
   CHECK(WIFSIGNALED(status));

@@ -4,7 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <sstream>
+#include <string>
+#include <utility>
 #include <vector>
 
 using namespace binllm::test;
@@ -50,6 +53,38 @@ TEST_CASE("bash completes commands, flags and the values of flags") {
   CHECK(offered[6].empty());  // a number
   CHECK(offered[7].find("--text") != std::string::npos);
   CHECK(offered[8].empty());  // a file, which bash itself completes
+}
+
+TEST_CASE("completion offers every value that has a name") {
+  const TemporaryFolder folder;
+  std::vector<std::string> begun, wanted;
+  for (const std::string& line : lines_of(run(folder, "--options").out)) {
+    const auto flag = nlohmann::json::parse(line);
+    for (const char* key : {"one_of", "known"}) {
+      if (!flag.contains(key)) continue;
+      begun.push_back(flag.at("command").get<std::string>() + " " + flag.at("flag").get<std::string>() + " ''");
+      wanted.emplace_back();
+      for (const std::string word : flag.at(key)) wanted.back() += (wanted.back().empty() ? "" : " ") + word;
+    }
+  }
+  const auto offered = completions(folder, begun);
+  std::map<std::string, std::string> values;
+  for (std::size_t i = 0; i < begun.size(); ++i) {
+    CAPTURE(begun[i]);
+    CHECK(offered[i] == wanted[i]);
+    values[begun[i].substr(0, begun[i].find(" '"))] = " " + offered[i] + " ";
+  }
+  const std::vector<std::pair<std::string, std::string>> some{
+      {"binarize --method", "strong"},      {"binarize --method", "list"},    {"binarize --estimator", "ede"},
+      {"binarize --schedule", "geometric"}, {"binarize --scale", "learned"},  {"binarize --granularity", "row"},
+      {"binarize --channel-scale", "none"}, {"binarize --optimizer", "muon"}, {"binarize --shard", "gradients"},
+      {"binarize --device", "cuda"},        {"pretrain --precision", "bf16"}, {"pretrain --family", "qwen3"},
+      {"evaluate --tasks", "piqa"},         {"evaluate --protocol", "ptb"},   {"quantize --method", "gptq"},
+      {"generate --head", "int8"},          {"generate --cache", "bf16"},     {"bits --shape", "LLaMA2-7B"}};
+  for (const auto& [flag, value] : some) {
+    CAPTURE(flag);
+    CHECK(contains(values[flag], " " + value + " "));
+  }
 }
 
 TEST_CASE("completion and manual know every flag of every command") {

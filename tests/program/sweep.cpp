@@ -145,15 +145,21 @@ SweptProgram::SweptProgram(void (*add)(CLI::App&, std::string&), double seconds)
   REQUIRE(out_ >= 0);
   REQUIRE(error_ >= 0);
   app_->require_subcommand(1);
-  std::string list;
-  add(*app_, list);
-  std::istringstream lines(list);
+  add(*app_, list_);
+  std::istringstream lines(list_);
   for (std::string line; std::getline(lines, line);) flags_.push_back(json::parse(line));
 }
 
 SweptProgram::~SweptProgram() {
   ::close(out_);
   ::close(error_);
+}
+
+const json* SweptProgram::find(const std::string& command, const std::string& flag) const {
+  const auto found = std::find_if(flags_.begin(), flags_.end(), [&](const json& known) {
+    return known["command"] == command && known["flag"] == flag;
+  });
+  return found == flags_.end() ? nullptr : &*found;
 }
 
 std::set<std::string> SweptProgram::listing() const {
@@ -166,10 +172,9 @@ std::set<std::string> SweptProgram::listing() const {
 Observed SweptProgram::fork_and_run(const std::string& command, const Settings& settings) {
   Words words{"binllm", command};
   for (const auto& [flag, value] : settings) {
-    const bool alone = std::any_of(flags_.begin(), flags_.end(), [&](const json& known) {
-      return known["command"] == command && known["flag"] == flag && known["type"] == "FLAG";
-    });
-    words.push_back(alone && value.empty() ? flag : flag + "=" + value);
+    const json* const known = find(command, flag);
+    const bool alone = known != nullptr && (*known)["type"] == "FLAG" && value.empty();
+    words.push_back(alone ? flag : flag + "=" + value);
   }
   std::vector<const char*> arguments;
   for (const std::string& word : words) arguments.push_back(word.c_str());
@@ -248,7 +253,12 @@ Sweep sweep_values(SweptProgram& program, const std::map<std::string, Settings>&
     for (const json& flag : program.flags()) {
       if (flag["command"] != command) continue;
       flags.push_back(flag);
-      if (is_whole(flag)) whole.push_back(flag);
+      // Nothing is multiplied with threads, and to start a thousand of them takes longer than all else: once is enough.
+      if (flag["flag"] == "--threads") {
+        attempt(command, with(base, "--threads", largest(flag)));
+      } else if (is_whole(flag)) {
+        whole.push_back(flag);
+      }
     }
     for (const json& flag : flags) {
       const std::string name = flag["flag"];

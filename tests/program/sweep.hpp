@@ -45,6 +45,8 @@ class SweptProgram {
   [[nodiscard]] const TemporaryFolder& folder() const { return folder_; }
   /// A line of the program's list for each flag.
   [[nodiscard]] const std::vector<nlohmann::json>& flags() const { return flags_; }
+  /// Its flag of that name in a command; null where there is none.
+  [[nodiscard]] const nlohmann::json* find(const std::string& command, const std::string& flag) const;
   [[nodiscard]] Observed run(const std::string& command, const Settings& settings);
   /// The same; what it makes stays. Fails the test where the command does.
   void prepare(const std::string& command, const Settings& settings);
@@ -54,6 +56,7 @@ class SweptProgram {
   [[nodiscard]] std::set<std::string> listing() const;
 
   TemporaryFolder folder_;
+  std::string list_;
   std::unique_ptr<CLI::App> app_;
   std::vector<nlohmann::json> flags_;
   std::set<std::string> kept_;

@@ -69,7 +69,7 @@ TEST_CASE("no value of any option crashes, wraps, hangs, or leaves a file behind
   SweptProgram program(program::add_commands, 20);
   prepare(program);
   const Settings judged{{"--windows", "2"}, {"--context", "32"}, {"--threads", "1"}};
-  const std::map<std::string, Settings> bases{
+  std::map<std::string, Settings> bases{
       {"pretrain", joined(new_model, {{"--dry-run", ""}})},
       {"binarize", joined(one_bit, {{"--dry-run", ""}})},
       {"evaluate", joined(judged, {{"--model", "made/binary"}, {"--text", "words.txt"}})},
@@ -106,6 +106,9 @@ TEST_CASE("no value of any option crashes, wraps, hangs, or leaves a file behind
     const std::string command = flag["command"];
     CAPTURE(command);
     REQUIRE(bases.contains(command));  // a new command has a base here
+  }
+  for (auto& [command, base] : bases) {  // threads that have nothing to do are most of the work
+    if (program.find(command, "--threads") != nullptr) base = joined({{"--threads", "1"}}, base);
   }
   const Sweep sweep = sweep_values(program, bases);
   MESSAGE("combinations of options that were tried: ", sweep.tried);

@@ -92,8 +92,9 @@ template <class Model, class Objective = NextToken>
   training.gather_values();
   if (validation != nullptr) {
     PerplexityOptions evaluation{.context = options.context};
-    evaluation.max_windows =
-        std::min(options.windows_of_evaluation(), evaluation.batch);  // the others need no more memory
+    const Index windows = std::min(options.windows_of_evaluation(), validation->size() / options.context);
+    // A whole batch, and the rest that is none: its tensors have sizes of their own. The others need no more memory.
+    evaluation.max_windows = std::min(windows, evaluation.batch + windows % evaluation.batch);
     static_cast<void>(evaluate_perplexity(model, *validation, evaluation));
   }
   forecast.activations = meter.used() - forecast.total();
