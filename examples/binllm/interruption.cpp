@@ -7,11 +7,14 @@ namespace program {
 
 namespace {
 
-volatile std::sig_atomic_t noted = 0;
+volatile std::sig_atomic_t noted = 0, count = 0;
 
 struct sigaction noting(NotedSignals::Second second) {
   struct sigaction action {};
-  action.sa_handler = [](int signal) { noted = signal; };
+  action.sa_handler = [](int signal) {
+    noted = signal;
+    count = count + 1;
+  };
   action.sa_flags = SA_RESTART;
   if (second == NotedSignals::Second::ends_the_program) action.sa_flags |= static_cast<int>(SA_RESETHAND);
   sigemptyset(&action.sa_mask);
@@ -37,6 +40,7 @@ NotedSignals::~NotedSignals() {
 
 int interruption() noexcept { return noted; }
 bool interrupted() noexcept { return noted != 0; }
+int interruptions() noexcept { return count; }
 void forget_interruption() noexcept { noted = 0; }
 
 void pass_interruption_on() {

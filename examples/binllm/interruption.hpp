@@ -28,6 +28,8 @@ class NotedSignals {
 [[nodiscard]] int interruption() noexcept;
 /// Whether a signal was noted.
 [[nodiscard]] bool interrupted() noexcept;
+/// How many signals were noted since the program began.
+[[nodiscard]] int interruptions() noexcept;
 /// None was noted.
 void forget_interruption() noexcept;
 /// Ends the program as the signal would have, so that a shell's loop around it ends as well. Returns if there was none.

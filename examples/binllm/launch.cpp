@@ -49,9 +49,8 @@ void send_all(const std::vector<pid_t>& processes, int signal) {
 
 /// Waits for all; the status of the first that failed.
 int supervise(std::vector<pid_t> processes) {
-  const NotedSignals noted;
-  int status = 0;
-  bool passed_on = false;
+  const NotedSignals noted({SIGINT, SIGTERM}, NotedSignals::Second::is_noted);  // ranks know what a second one means
+  int status = 0, passed_on = interruptions();
   Clock::time_point failed{};
   std::vector<int> sent(processes.size());
   std::vector<bool> stopped(processes.size());
@@ -72,13 +71,12 @@ int supervise(std::vector<pid_t> processes) {
       status = WIFEXITED(one) ? WEXITSTATUS(one) : 128 + WTERMSIG(one);
       failed = Clock::now();
     }
-    if (interrupted() && !passed_on) send_all(processes, interruption());
-    passed_on = interrupted();
+    for (; passed_on < interruptions(); ++passed_on) send_all(processes, interruption());
     if (status != 0) {
       const auto since = Clock::now() - failed;
       for (std::size_t i = 0; i < processes.size(); ++i) {
         const bool too_late = since > until_killed || (stopped[i] && since > until_stopped_killed);
-        const int signal = too_late ? SIGKILL : since > until_asked && !passed_on ? SIGTERM : 0;
+        const int signal = too_late ? SIGKILL : since > until_asked && !interrupted() ? SIGTERM : 0;
         if (processes[i] > 0 && signal != 0 && signal != sent[i]) ::kill(processes[i], signal);
         sent[i] = signal;
       }

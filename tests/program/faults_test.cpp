@@ -38,8 +38,6 @@ std::string binarize(const fs::path& model, const fs::path& out, const std::stri
          std::to_string(stage_1) + " --model " + model.string() + " --out " + out.string() + more;
 }
 
-auto files_in(const fs::path& folder) { return std::distance(fs::directory_iterator(folder), {}); }
-
 bool has_file_like(const fs::path& folder, const std::string& part) {
   return std::any_of(fs::directory_iterator(folder), fs::directory_iterator{},
                      [&](const auto& entry) { return contains(entry.path().filename().string(), part); });

@@ -111,6 +111,11 @@ inline std::string resume_of(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "run.json") ? " --resume" : "";
 }
 
+/// How many files there are.
+inline auto files_in(const std::filesystem::path& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder), {});
+}
+
 /// A model of a few thousand parameters on one thread.
 inline const std::string tiny =
     " --dim 16 --hidden 24 --layers 1 --heads 2 --kv-heads 1 --context 32 --batch 4 --threads 1 ";
