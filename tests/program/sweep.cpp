@@ -60,6 +60,12 @@ std::string text_of(int file) {
   return text;
 }
 
+/// Where thousands of small files that are made durable cost no disk's time.
+fs::path in_memory() {
+  const char* const memory = "/dev/shm";
+  return ::access(memory, W_OK) == 0 ? memory : fs::temp_directory_path();
+}
+
 std::string shown(const std::string& command, const Settings& settings) {
   std::string line = command;
   for (const auto& [flag, value] : settings) line += " " + flag + (value.empty() ? "" : " " + value);
@@ -138,7 +144,8 @@ std::string Observed::essence() const {
 }
 
 SweptProgram::SweptProgram(void (*add)(CLI::App&, std::string&), double seconds)
-    : app_(std::make_unique<CLI::App>()),
+    : folder_(in_memory()),
+      app_(std::make_unique<CLI::App>()),
       seconds_(seconds),
       out_(::memfd_create("out", 0)),
       error_(::memfd_create("error", 0)) {
