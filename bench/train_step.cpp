@@ -2,6 +2,7 @@
 // One training step of a Llama on random tokens: tokens a second, peak memory, and on the CPU the share of the
 // peak of its multiplications in that precision. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh runs both.
 #include <binllm/core/process_memory.hpp>
+#include <binllm/device/gemm/bf16/kernels.hpp>
 #include <binllm/train/forecast.hpp>
 
 #include <algorithm>

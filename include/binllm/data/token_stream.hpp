@@ -117,7 +117,7 @@ class TokenStream {
   [[nodiscard]] std::uint64_t bytes_of(Index first, Index count) const {
     if (first < 0 || count < 0 || first > size() - count) {
       throw Error(ErrorId::index_out_of_range, "TokenStream::bytes_of", "first, count",
-                  fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
+                  message("a range in [0, {})", size()), message("[{}, {})", first, first + count));
     }
     if (!block_->tokenizer) return 0;
     const auto part = tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));

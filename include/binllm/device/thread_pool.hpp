@@ -38,7 +38,7 @@ class Scratch {
     block_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}, std::nothrow)));
     if (!block_) {
       throw Error(ErrorId::out_of_memory, "parallel_for", "scratch", "memory for the request",
-                  fmt::format("{} bytes refused", bytes));
+                  message("{} bytes refused", bytes));
     }
     capacity_ = bytes;
   }
@@ -65,7 +65,7 @@ class ThreadPool {
   /// there is one. Not to be called from inside a tile.
   void resize(int threads) {
     if (threads < 1 || threads > 1024) {
-      throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", fmt::format("{}", threads));
+      throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", message("{}", threads));
     }
     const std::lock_guard one_caller(caller_);
     stop();
@@ -75,7 +75,7 @@ class ThreadPool {
       for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
     } catch (const std::system_error& error) {
       stop();
-      throw Error(ErrorId::out_of_memory, "ThreadPool", "threads", fmt::format("{} threads", threads), error.what());
+      throw Error(ErrorId::out_of_memory, "ThreadPool", "threads", message("{} threads", threads), error.what());
     }
   }
 

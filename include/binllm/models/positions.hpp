@@ -62,8 +62,8 @@ class RotaryTables {
   /// A table of at least so many positions. Errors: index_out_of_range beyond the limit.
   [[nodiscard]] const RotaryTable<T, Device>& of(Index positions) const {
     if (positions > limit_) {
-      throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", limit_),
-                  fmt::format("{}", positions));
+      throw Error(ErrorId::index_out_of_range, "rotary", "position", message("at most {} positions", limit_),
+                  message("{}", positions));
     }
     const std::lock_guard lock(state_->mutex);
     auto& tables = state_->tables;
@@ -183,7 +183,7 @@ struct LearnedPositions {
     const Index positions = rows.size() - offset;
     if (first + count > positions) {
       throw Error(ErrorId::index_out_of_range, "LearnedPositions", "position",
-                  fmt::format("at most {} positions", positions), fmt::format("{}", first + count));
+                  message("at most {} positions", positions), message("{}", first + count));
     }
     return {rows.view().data + first + offset, Shape{count}};
   }

@@ -145,7 +145,7 @@ struct RuntimeSchedule {
         &detail::entry_named<ShippedSchedules>(schedule_table, "schedule", word.substr(0, std::min(colon, end)))};
     chosen.numbers = chosen.entry->defaults;
     const auto wanted = [&] {
-      return fmt::format("{} with at most {} numbers", chosen.entry->name, chosen.entry->count);
+      return message("{} with at most {} numbers", chosen.entry->name, chosen.entry->count);
     };
     std::size_t count = 0;
     for (std::size_t at = colon; at < end; ++count) {

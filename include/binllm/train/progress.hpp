@@ -36,7 +36,7 @@ class TerminalProgress final : public RunLog {
   /// "progressive 20/400   loss 1.2345   5120 tokens/s"
   [[nodiscard]] static std::string line(std::string_view phase, Index step, Index steps,
                                         std::span<const Metric> metrics) {
-    std::string text = fmt::format("{} {}/{}", phase, step, steps);
+    std::string text = message("{} {}/{}", phase, step, steps);
     for (const Metric& metric : metrics) {
       if (metric.name == "loss") text += fmt::format("   loss {:.4f}", metric.value);
       if (metric.name == "tokens_per_second") text += fmt::format("   {:.0f} tokens/s", metric.value);

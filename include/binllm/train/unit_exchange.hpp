@@ -284,7 +284,7 @@ class UnitExchange final : public TapeObserver {
   [[noreturn]] static void refuse(const Unit& unit, const Unit& other) {
     throw Error(ErrorId::config_inconsistent, "training", "sharding",
                 "none or optimizer for layers that do not run one after the other",
-                fmt::format("{} runs beside {}", unit.range.name, other.range.name));
+                message("{} runs beside {}", unit.range.name, other.range.name));
   }
 
   // ---- values
