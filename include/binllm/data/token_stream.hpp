@@ -6,10 +6,10 @@
 #include <binllm/tokenizer/tokenizer.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -139,17 +139,17 @@ class TokenStream {
 
     /// Bytes of text for each unknown token of the stream, of which there is one at least: what no other token stands for.
     [[nodiscard]] double unknown_share() const {
-      std::call_once(looked, [this] {
-        const auto unknown = std::count(tokens.begin(), tokens.end(), *tokenizer->unknown());
-        const std::uint64_t known = tokenizer->bytes_of(tokens);
-        share = static_cast<double>(text_bytes - std::min(text_bytes, known)) / static_cast<double>(unknown);
-      });
-      return share;
+      double found = share;
+      if (found >= 0) return found;
+      const auto unknown = std::count(tokens.begin(), tokens.end(), *tokenizer->unknown());
+      const std::uint64_t known = tokenizer->bytes_of(tokens);
+      found = static_cast<double>(text_bytes - std::min(text_bytes, known)) / static_cast<double>(unknown);
+      share = found;  // threads that look at once all find this
+      return found;
     }
 
    private:
-    mutable std::once_flag looked;
-    mutable double share = 0;
+    mutable std::atomic<double> share{-1};  // not known yet
   };
 
   explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}

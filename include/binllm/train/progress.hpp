@@ -4,7 +4,6 @@
 #include <binllm/simd/tuned_build.hpp>
 #include <binllm/train/run.hpp>
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -38,16 +37,18 @@ class TerminalProgress final : public RunLog {
                                         std::span<const Metric> metrics) {
     std::string text = message("{} {}/{}", phase, step, steps);
     for (const Metric& metric : metrics) {
-      if (metric.name == "loss") text += fmt::format("   loss {:.4f}", metric.value);
-      if (metric.name == "tokens_per_second") text += fmt::format("   {:.0f} tokens/s", metric.value);
+      char part[400] = "";  // a double has up to 309 digits before the point
+      if (metric.name == "loss") std::snprintf(part, sizeof(part), "   loss %.4f", metric.value);
+      if (metric.name == "tokens_per_second") std::snprintf(part, sizeof(part), "   %.0f tokens/s", metric.value);
+      text += part;
     }
     return text;
   }
   void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override {
     if (const std::string reason = first_ ? slow_build_reason() : std::string(); !reason.empty())
-      fmt::print(stderr, "{}\n", reason);
+      std::fputs((reason + "\n").c_str(), stderr);
     first_ = false;
-    fmt::print(stderr, "\r\x1b[K{}{}", line(phase, step, steps, metrics), step == steps ? "\n" : "");
+    std::fputs(("\r\x1b[K" + line(phase, step, steps, metrics) + (step == steps ? "\n" : "")).c_str(), stderr);
     std::fflush(stderr);
     live_ = step != steps;
   }
