@@ -18,18 +18,19 @@ namespace binllm {
 /// A value as it stands in a message; numbers that are no integers in as few digits as tell them from their neighbours.
 class MessageValue {
  public:
-  MessageValue(int x) : text_(std::to_string(x)) {}                 // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned x) : text_(std::to_string(x)) {}            // NOLINT(google-explicit-constructor)
-  MessageValue(long x) : text_(std::to_string(x)) {}                // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned long x) : text_(std::to_string(x)) {}       // NOLINT(google-explicit-constructor)
-  MessageValue(long long x) : text_(std::to_string(x)) {}           // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned long long x) : text_(std::to_string(x)) {}  // NOLINT(google-explicit-constructor)
-  MessageValue(float x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}            // NOLINT(google-explicit-constructor)
-  MessageValue(double x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}           // NOLINT(google-explicit-constructor)
-  MessageValue(bool x) : text_(x ? "true" : "false") {}             // NOLINT(google-explicit-constructor)
-  MessageValue(const char* x) : text_(x) {}                         // NOLINT(google-explicit-constructor)
-  MessageValue(std::string_view x) : text_(x) {}                    // NOLINT(google-explicit-constructor)
-  MessageValue(const std::string& x) : text_(x) {}                  // NOLINT(google-explicit-constructor)
+  MessageValue(int x) : text_(std::to_string(x)) {}                               // NOLINT(google-explicit-constructor)
+  MessageValue(unsigned x) : text_(std::to_string(x)) {}                          // NOLINT(google-explicit-constructor)
+  MessageValue(long x) : text_(std::to_string(x)) {}                              // NOLINT(google-explicit-constructor)
+  MessageValue(unsigned long x) : text_(std::to_string(x)) {}                     // NOLINT(google-explicit-constructor)
+  MessageValue(long long x) : text_(std::to_string(x)) {}                         // NOLINT(google-explicit-constructor)
+  MessageValue(unsigned long long x) : text_(std::to_string(x)) {}                // NOLINT(google-explicit-constructor)
+  MessageValue(float x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}  // NOLINT(google-explicit-constructor)
+  MessageValue(double x)
+      : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}  // NOLINT(google-explicit-constructor)
+  MessageValue(bool x) : text_(x ? "true" : "false") {}         // NOLINT(google-explicit-constructor)
+  MessageValue(const char* x) : text_(x) {}                     // NOLINT(google-explicit-constructor)
+  MessageValue(std::string_view x) : text_(x) {}                // NOLINT(google-explicit-constructor)
+  MessageValue(const std::string& x) : text_(x) {}              // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
@@ -76,8 +77,7 @@ inline std::size_t append_value(std::string& text, std::string_view pattern, std
 [[nodiscard]] inline std::string message(detail::MessagePattern<2> pattern, const MessageValue& a,
                                          const MessageValue& b) {
   std::string text;
-  const std::size_t rest =
-      detail::append_value(text, pattern.text, detail::append_value(text, pattern.text, 0, a), b);
+  const std::size_t rest = detail::append_value(text, pattern.text, detail::append_value(text, pattern.text, 0, a), b);
   return text.append(pattern.text.substr(rest));
 }
 [[nodiscard]] inline std::string message(detail::MessagePattern<3> pattern, const MessageValue& a,

@@ -52,8 +52,8 @@ inline void check_perplexity(const ModelConfig& config, const TokenStream& strea
   within("batch", options.batch, 1, std::numeric_limits<std::int32_t>::max());
   within("max_windows", options.max_windows, 1, std::numeric_limits<Index>::max());
   if (stream.size() >= options.context) return;
-  throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream",
-              message("at least {} tokens", options.context), message("{}", stream.size()));
+  throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", message("at least {} tokens", options.context),
+              message("{}", stream.size()));
 }
 
 namespace detail {

@@ -82,8 +82,7 @@ inline void check_scaling(const RopeScaling& scaling) {
   check_positive("rope_scaling.high_freq_factor", scaling.high_freq_factor);
   check_extent("rope_scaling.original_max_position_embeddings", scaling.original_max_position_embeddings);
   if (scaling.low_freq_factor >= scaling.high_freq_factor) {
-    refuse_config("rope_scaling.low_freq_factor",
-                  message("less than high_freq_factor {}", scaling.high_freq_factor),
+    refuse_config("rope_scaling.low_freq_factor", message("less than high_freq_factor {}", scaling.high_freq_factor),
                   message("{}", scaling.low_freq_factor));
   }
 }
@@ -119,16 +118,14 @@ inline void ModelConfig::check() const {
   detail::check_extent("head_dim", head_dim);
   detail::check_extent("max_position_embeddings", max_position_embeddings);
   if (num_attention_heads % num_key_value_heads != 0) {
-    detail::refuse_config("num_key_value_heads",
-                          message("a divisor of num_attention_heads {}", num_attention_heads),
+    detail::refuse_config("num_key_value_heads", message("a divisor of num_attention_heads {}", num_attention_heads),
                           message("{}", num_key_value_heads));
   }
   if (head_dim % 2 != 0) {
     detail::refuse_config("head_dim", "an even number (rotary pairs)", message("{}", head_dim));
   }
   if (!(rotary_share > 0 && rotary_share <= 1) || rotary_dim() < 2 || rotary_dim() % 2 != 0) {
-    detail::refuse_config("rotary_share", "a share of head_dim that is an even number",
-                          message("{}", rotary_share));
+    detail::refuse_config("rotary_share", "a share of head_dim that is an even number", message("{}", rotary_share));
   }
   detail::check_positive("norm_epsilon", norm_epsilon);
   detail::check_positive("rope_theta", rope_theta);

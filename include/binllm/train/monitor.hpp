@@ -32,7 +32,7 @@ void check_healthy(const Model& model, Index step, double loss, double gradient_
   const std::string tensor = first_not_finite(model);
   throw Error(ErrorId::training_diverged, "training", message("step {}", step), "finite loss and gradients",
               message("loss {}, gradient norm {}, first in {}", loss, gradient_norm,
-                          tensor.empty() ? "an activation" : tensor));
+                      tensor.empty() ? "an activation" : tensor));
 }
 
 /// Throws training_diverged, naming the first tensor, unless all that a training keeps is finite: an update may overflow

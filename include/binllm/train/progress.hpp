@@ -67,7 +67,9 @@ class TerminalProgress final : public RunLog {
 class LogOrTerminal {
  public:
   explicit LogOrTerminal(RunLog* chosen)
-      : log_(chosen != nullptr ? *chosen : ::isatty(STDERR_FILENO) != 0 ? static_cast<RunLog&>(terminal_) : silent_) {}
+      : log_(chosen != nullptr              ? *chosen
+             : ::isatty(STDERR_FILENO) != 0 ? static_cast<RunLog&>(terminal_)
+                                            : silent_) {}
   LogOrTerminal(const LogOrTerminal&) = delete;
   LogOrTerminal& operator=(const LogOrTerminal&) = delete;
   [[nodiscard]] RunLog& operator*() const noexcept { return log_; }
