@@ -1,4 +1,4 @@
-// expect: pattern_has_other_braces_than_one_pair_for_each_value
+// expect: pattern_has_other_braces_than_one_pair_for_each_value|consteval function .*MessagePattern
 // SPDX-License-Identifier: MIT
 #include <binllm/core/message.hpp>
 
