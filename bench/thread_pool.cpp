@@ -4,6 +4,7 @@
 // beside them all the time, as other programs do; there the mean says more than the median.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "support/arguments.hpp"

@@ -3,6 +3,7 @@
 // its multiplications in that precision. bench/peers/torch_step.py is the same step in PyTorch; bench/compare_torch.sh
 // runs both.
 #include <binllm/core/process_memory.hpp>
+#include <binllm/device/gemm/bf16/kernels.hpp>
 #include <binllm/train/forecast.hpp>
 
 #include <algorithm>

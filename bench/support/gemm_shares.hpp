@@ -6,6 +6,7 @@
 #pragma once
 #include <binllm/core/random.hpp>
 #include <binllm/device/cpu.hpp>
+#include <binllm/device/gemm/bf16/kernels.hpp>
 
 #include <array>
 

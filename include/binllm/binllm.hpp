@@ -13,6 +13,7 @@
 #include <binllm/data/held_out.hpp>
 #include <binllm/data/story_corpus.hpp>
 #include <binllm/data/token_stream.hpp>
+#include <binllm/device/gemm/bf16/kernels.hpp>
 #include <binllm/device/meta.hpp>
 #include <binllm/eval/accounting.hpp>
 #include <binllm/eval/continuations.hpp>

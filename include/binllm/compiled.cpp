@@ -26,7 +26,7 @@ template compiled::V swiglu(compiled::V, compiled::V);
 template compiled::V transient_linear(compiled::V, compiled::Weight);
 template compiled::V transient_linear(compiled::V, SignWeightOf<float, Cpu>);
 
-// the kernels of packed layers
+// the kernels of packed layers and of products of bf16
 template const SignSumKernel<std::int8_t, std::int32_t>& sign_sum_kernel(InstructionSet, Index);
 template const SignSumKernel<float, float>& sign_sum_kernel(InstructionSet, Index);
 template const SignSumKernel<double, double>& sign_sum_kernel(InstructionSet, Index);
@@ -34,6 +34,7 @@ template float load_activations<Int8Activations>(InstructionSet, const float*, I
 template double load_activations<Int8Activations>(InstructionSet, const double*, Index, std::int8_t*);
 template float load_activations<FloatActivations>(InstructionSet, const float*, Index, float*);
 template double load_activations<FloatActivations>(InstructionSet, const double*, Index, double*);
+template const cpu::Bf16Kernel* cpu::product_instructions<bf16>(InstructionSet);
 
 // models and what is done with them
 template class AdamW<float>;

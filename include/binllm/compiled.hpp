@@ -89,7 +89,7 @@ extern template compiled::V swiglu(compiled::V, compiled::V);
 extern template compiled::V transient_linear(compiled::V, compiled::Weight);
 extern template compiled::V transient_linear(compiled::V, SignWeightOf<float, Cpu>);
 
-// the kernels of packed layers
+// the kernels of packed layers and of products of bf16
 extern template const SignSumKernel<std::int8_t, std::int32_t>& sign_sum_kernel(InstructionSet, Index);
 extern template const SignSumKernel<float, float>& sign_sum_kernel(InstructionSet, Index);
 extern template const SignSumKernel<double, double>& sign_sum_kernel(InstructionSet, Index);
@@ -97,6 +97,7 @@ extern template float load_activations<Int8Activations>(InstructionSet, const fl
 extern template double load_activations<Int8Activations>(InstructionSet, const double*, Index, std::int8_t*);
 extern template float load_activations<FloatActivations>(InstructionSet, const float*, Index, float*);
 extern template double load_activations<FloatActivations>(InstructionSet, const double*, Index, double*);
+extern template const cpu::Bf16Kernel* cpu::product_instructions<bf16>(InstructionSet);
 
 // models and what is done with them
 extern template class AdamW<float>;

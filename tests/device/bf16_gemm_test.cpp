@@ -2,6 +2,8 @@
 #include "support/instruction_sets.hpp"
 #include "support/tensors.hpp"
 
+#include <binllm/device/gemm/bf16/kernels.hpp>
+
 #include <doctest/doctest.h>
 
 #include <array>

@@ -3,6 +3,7 @@
 #include "support/instruction_sets.hpp"
 #include "support/op_checks.hpp"
 
+#include <binllm/device/gemm/bf16/kernels.hpp>
 #include <binllm/nn/binary.hpp>
 #include <binllm/ops/attention.hpp>
 #include <binllm/ops/cached_attention.hpp>

@@ -4,6 +4,7 @@
 #include "support/memory_log.hpp"
 #include "support/small_llama.hpp"
 
+#include <binllm/device/gemm/bf16/kernels.hpp>
 #include <binllm/models/convert.hpp>
 #include <binllm/train/forecast.hpp>
 #include <binllm/train/pretrain.hpp>

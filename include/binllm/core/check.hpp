@@ -18,13 +18,13 @@ inline void check_shape(std::string_view operation, std::string_view argument, c
 /// The last dimension of `found` must be `cols`. Errors: shape_mismatch.
 inline void check_cols(std::string_view operation, std::string_view argument, const Shape& found, Index cols) {
   if (found.cols() == cols) return;
-  throw Error(ErrorId::shape_mismatch, operation, argument, fmt::format("last dimension {}", cols), to_string(found));
+  throw Error(ErrorId::shape_mismatch, operation, argument, message("last dimension {}", cols), to_string(found));
 }
 
 /// Errors: rank_unsupported.
 inline void check_rank(std::string_view operation, std::string_view argument, const Shape& found, int rank) {
   if (found.rank() == rank) return;
-  throw Error(ErrorId::rank_unsupported, operation, argument, fmt::format("rank {}", rank), to_string(found));
+  throw Error(ErrorId::rank_unsupported, operation, argument, message("rank {}", rank), to_string(found));
 }
 
 /// Errors: empty_tensor.
@@ -40,8 +40,8 @@ void check_token_ids(std::string_view operation, View<const std::int32_t, Device
   if constexpr (host_accessible<Device>) {
     for (Index i = 0; i < ids.size(); ++i) {
       if (ids.data[i] >= 0 && ids.data[i] < rows) continue;
-      throw Error(ErrorId::token_out_of_range, operation, fmt::format("ids[{}]", i), fmt::format("0 <= id < {}", rows),
-                  fmt::format("{}", ids.data[i]));
+      throw Error(ErrorId::token_out_of_range, operation, message("ids[{}]", i), message("0 <= id < {}", rows),
+                  message("{}", ids.data[i]));
     }
   }
 }

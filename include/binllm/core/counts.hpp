@@ -19,8 +19,8 @@ inline constexpr std::int64_t most_things = 2147483647;
 /// `most_things` in all.
 inline void check_product(std::string_view operation, std::string_view options, std::int64_t a, std::int64_t b) {
   if (a < 1 || b <= most_things / a) return;
-  throw Error(ErrorId::option_out_of_range, operation, options, fmt::format("a product of {} at most", most_things),
-              fmt::format("{} x {}", a, b));
+  throw Error(ErrorId::option_out_of_range, operation, options, message("a product of {} at most", most_things),
+              message("{} x {}", a, b));
 }
 
 }  // namespace binllm

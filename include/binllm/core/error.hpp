@@ -2,6 +2,8 @@
 /// The one exception of the library. Every public function that refuses an input throws `Error`;
 /// kernels assert and never throw. Each id has a line in docs/errors.md.
 #pragma once
+#include <binllm/core/message.hpp>
+
 #include <fmt/core.h>
 
 #include <stdexcept>

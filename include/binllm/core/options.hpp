@@ -29,8 +29,8 @@ struct OptionRange {
   /// "at least 1", "above 0", "0 to 1", "at least 0, or inf"; what an error says was wanted.
   [[nodiscard]] std::string text() const {
     if (std::isinf(least)) return "a number";
-    if (std::isfinite(most)) return fmt::format("{} to {}", least, most);
-    return fmt::format("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
+    if (std::isfinite(most)) return message("{} to {}", least, most);
+    return message("{} {}{}", open ? "above" : "at least", least, infinite ? ", or inf" : "");
   }
 };
 [[nodiscard]] constexpr OptionRange at_least(double least) { return {.least = least}; }
@@ -53,19 +53,33 @@ concept OptionSet = requires(O& options) {
   std::remove_const_t<O>::visit(detail::AnyOptionVisitor{}, options);
 };
 
+namespace detail {
+
+[[noreturn]] inline void refuse_option(std::string_view operation, std::string_view name, const MessageValue& found,
+                                       const OptionRange& range) {
+  throw Error(ErrorId::option_out_of_range, operation, name, range.text(), found.text());
+}
+
+/// One type for the options of all, so that a unit compiles one check for each type of member.
+struct OptionChecks {
+  std::string_view operation;
+
+  template <class Member>
+  void operator()(std::string_view name, const Member& member, std::string_view, const OptionRange& range) const {
+    if constexpr (std::is_arithmetic_v<Member>) {
+      if (!range.holds(static_cast<double>(member))) refuse_option(operation, name, member, range);
+    } else if constexpr (OptionSet<Member>) {
+      Member::visit(*this, member);
+    }
+  }
+};
+
+}  // namespace detail
+
 /// Every number lies in its range. Errors: option_out_of_range, naming the first that does not.
 template <OptionSet Options>
 void check_options(std::string_view operation, const Options& options) {
-  Options::visit(
-      [&]<class Member>(std::string_view name, const Member& member, std::string_view, const OptionRange& range) {
-        if constexpr (OptionSet<Member>) {
-          check_options(operation, member);
-        } else if constexpr (std::is_arithmetic_v<Member>) {
-          if (range.holds(static_cast<double>(member))) return;
-          throw Error(ErrorId::option_out_of_range, operation, name, range.text(), fmt::format("{}", member));
-        }
-      },
-      options);
+  Options::visit(detail::OptionChecks{operation}, options);
 }
 
 }  // namespace binllm

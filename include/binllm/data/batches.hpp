@@ -56,12 +56,12 @@ class Batches {
       : stream_(std::move(stream)), batch_(batch), context_(context), seed_(seed) {
     if (batch < 1 || context < 1) {
       throw Error(ErrorId::option_out_of_range, "Batches", "batch, context", "at least 1",
-                  fmt::format("{}, {}", batch, context));
+                  message("{}, {}", batch, context));
     }
     check_product("Batches", "batch, context", batch, context);
     if (stream_.size() < context + 1) {
-      throw Error(ErrorId::text_too_short, "Batches", "stream", fmt::format("at least {} tokens", context + 1),
-                  fmt::format("{}", stream_.size()));
+      throw Error(ErrorId::text_too_short, "Batches", "stream", message("at least {} tokens", context + 1),
+                  message("{}", stream_.size()));
     }
     windows_ = (stream_.size() - 1) / context;
   }
@@ -75,8 +75,8 @@ class Batches {
             std::span<std::int32_t> targets) const {
     const auto wanted = static_cast<std::size_t>(rows * context_);
     if (ids.size() != wanted || targets.size() != wanted) {
-      throw Error(ErrorId::shape_mismatch, "Batches::fill", "ids, targets", fmt::format("{} elements", wanted),
-                  fmt::format("{}, {}", ids.size(), targets.size()));
+      throw Error(ErrorId::shape_mismatch, "Batches::fill", "ids, targets", message("{} elements", wanted),
+                  message("{}, {}", ids.size(), targets.size()));
     }
     for (Index row = 0; row < rows; ++row) {
       const std::int32_t* const window = stream_.tokens().data() + first_token(step, first + row);
@@ -112,8 +112,8 @@ struct Chunks {
   /// Errors: option_out_of_range unless 1 <= chunks <= steps.
   Chunks(Index total_steps, Index total_chunks) : steps(total_steps), chunks(total_chunks) {
     if (chunks < 1 || chunks > steps) {
-      throw Error(ErrorId::option_out_of_range, "Chunks", "chunks", fmt::format("1 to {} (the steps)", steps),
-                  fmt::format("{}", chunks));
+      throw Error(ErrorId::option_out_of_range, "Chunks", "chunks", message("1 to {} (the steps)", steps),
+                  message("{}", chunks));
     }
   }
   /// 0 <= step < steps.

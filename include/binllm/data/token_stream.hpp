@@ -6,10 +6,10 @@
 #include <binllm/tokenizer/tokenizer.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -117,7 +117,7 @@ class TokenStream {
   [[nodiscard]] std::uint64_t bytes_of(Index first, Index count) const {
     if (first < 0 || count < 0 || first > size() - count) {
       throw Error(ErrorId::index_out_of_range, "TokenStream::bytes_of", "first, count",
-                  fmt::format("a range in [0, {})", size()), fmt::format("[{}, {})", first, first + count));
+                  message("a range in [0, {})", size()), message("[{}, {})", first, first + count));
     }
     if (!block_->tokenizer) return 0;
     const auto part = tokens().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
@@ -139,17 +139,17 @@ class TokenStream {
 
     /// Bytes of text for each unknown token of the stream, of which there is one at least: what no other token stands for.
     [[nodiscard]] double unknown_share() const {
-      std::call_once(looked, [this] {
-        const auto unknown = std::count(tokens.begin(), tokens.end(), *tokenizer->unknown());
-        const std::uint64_t known = tokenizer->bytes_of(tokens);
-        share = static_cast<double>(text_bytes - std::min(text_bytes, known)) / static_cast<double>(unknown);
-      });
-      return share;
+      double found = share;
+      if (found >= 0) return found;
+      const auto unknown = std::count(tokens.begin(), tokens.end(), *tokenizer->unknown());
+      const std::uint64_t known = tokenizer->bytes_of(tokens);
+      found = static_cast<double>(text_bytes - std::min(text_bytes, known)) / static_cast<double>(unknown);
+      share = found;  // threads that look at once all find this
+      return found;
     }
 
    private:
-    mutable std::once_flag looked;
-    mutable double share = 0;
+    mutable std::atomic<double> share{-1};  // not known yet
   };
 
   explicit TokenStream(std::shared_ptr<const Block> block) : block_(std::move(block)) {}

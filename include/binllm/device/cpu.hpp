@@ -95,7 +95,7 @@ struct Backend<Cpu> {
     void* pointer = ::operator new (std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}, std::nothrow);
     if (pointer == nullptr) {
       throw Error(ErrorId::out_of_memory, "Backend<Cpu>::allocate", "bytes", "memory for the request",
-                  fmt::format("{} bytes refused", bytes));
+                  message("{} bytes refused", bytes));
     }
     cpu::advise_huge_pages(pointer, bytes);
     return pointer;

@@ -5,26 +5,24 @@
 /// not depend on how many threads there are.
 #pragma once
 #include <binllm/core/error.hpp>
+#include <binllm/core/mutex.hpp>
 #include <binllm/core/shape.hpp>
 #include <binllm/core/steady_seconds.hpp>
+
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cassert>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <memory>
-#include <mutex>
 #include <new>
-#include <system_error>
-#include <thread>
 #include <vector>
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
 
 namespace binllm {
 
@@ -38,7 +36,7 @@ class Scratch {
     block_.reset(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}, std::nothrow)));
     if (!block_) {
       throw Error(ErrorId::out_of_memory, "parallel_for", "scratch", "memory for the request",
-                  fmt::format("{} bytes refused", bytes));
+                  message("{} bytes refused", bytes));
     }
     capacity_ = bytes;
   }
@@ -65,17 +63,21 @@ class ThreadPool {
   /// there is one. Not to be called from inside a tile.
   void resize(int threads) {
     if (threads < 1 || threads > 1024) {
-      throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", fmt::format("{}", threads));
+      throw Error(ErrorId::option_out_of_range, "ThreadPool", "threads", "1 to 1024", message("{}", threads));
     }
-    const std::lock_guard one_caller(caller_);
+    const Lock one_caller(caller_);
     stop();
     stopping_ = false;
     scratch_.resize(static_cast<std::size_t>(threads));
-    try {
-      for (int slot = 1; slot < threads; ++slot) workers_.emplace_back([this, slot] { serve(slot); });
-    } catch (const std::system_error& error) {
+    workers_.reserve(scratch_.size());  // threads hold addresses of theirs
+    for (int slot = 1; slot < threads; ++slot) {
+      workers_.push_back({this, slot, {}});
+      const int error = ::pthread_create(&workers_.back().thread, nullptr, &Worker::run, &workers_.back());
+      if (error == 0) continue;
+      workers_.pop_back();
       stop();
-      throw Error(ErrorId::out_of_memory, "ThreadPool", "threads", fmt::format("{} threads", threads), error.what());
+      throw Error(ErrorId::out_of_memory, "ThreadPool", "threads", message("{} threads", threads),
+                  std::strerror(error));
     }
   }
 
@@ -90,6 +92,17 @@ class ThreadPool {
   }
 
  private:
+  struct Worker {
+    ThreadPool* pool;
+    int slot;
+    pthread_t thread;
+
+    static void* run(void* worker) {
+      const auto* const self = static_cast<const Worker*>(worker);
+      self->pool->serve(self->slot);
+      return nullptr;
+    }
+  };
   /// A tile function without its type, so that the pool is compiled once and not once a kernel.
   struct Call {
     const void* object = nullptr;
@@ -106,7 +119,7 @@ class ThreadPool {
       for (Index i = 0; i < count; ++i) call(i, nullptr);
       return;
     }
-    const std::lock_guard one_caller(caller_);
+    const Lock one_caller(caller_);
     reserve(scratch_bytes);
     if (workers_.empty() || count <= 1) {
       inside_tile() = true;
@@ -118,7 +131,7 @@ class ThreadPool {
     drain(0);
     const auto finished = [this] { return unfinished_.load() == 0; };
     if (watch(finished)) return;
-    std::unique_lock lock(mutex_);
+    const Lock lock(mutex_);
     caller_sleeps_ = true;
     done_.wait(lock, finished);
     caller_sleeps_ = false;
@@ -130,7 +143,7 @@ class ThreadPool {
     unfinished_.store(count, std::memory_order_relaxed);
     unclaimed_.store(count);
     if (sleeping_.load() == 0) return;
-    { const std::lock_guard lock(mutex_); }  // a worker either sees the tiles or already sleeps
+    { const Lock lock(mutex_); }  // a worker either sees the tiles or already sleeps
     wake_.notify_all();
   }
   /// Takes tiles until none is left. To take one is to subtract 1 from `unclaimed_` while it is positive. Whatever the
@@ -148,14 +161,14 @@ class ThreadPool {
     for (; unclaimed > 0; unclaimed = unclaimed_.fetch_sub(1), ++done) call(count - unclaimed, memory);
     inside_tile() = false;
     if (unfinished_.fetch_sub(done) > done || !caller_sleeps_) return;
-    { const std::lock_guard lock(mutex_); }  // the caller either sees the end or already sleeps
+    { const Lock lock(mutex_); }  // the caller either sees the end or already sleeps
     done_.notify_one();
   }
   void serve(int slot) {
     const auto called = [this] { return unclaimed_.load() > 0 || stopping_.load(); };
     for (;;) {
       if (!watch(called)) {
-        std::unique_lock lock(mutex_);
+        const Lock lock(mutex_);
         ++sleeping_;
         wake_.wait(lock, called);
         --sleeping_;
@@ -178,7 +191,7 @@ class ThreadPool {
       }
       const double watched = steady_seconds() - start;
       if (watched > 500e-6) return false;
-      if (watched > 100e-6) std::this_thread::yield();
+      if (watched > 100e-6) ::sched_yield();
     }
   }
   static bool& inside_tile() {
@@ -190,17 +203,17 @@ class ThreadPool {
   }
   void stop() {
     {
-      const std::lock_guard lock(mutex_);
+      const Lock lock(mutex_);
       stopping_ = true;
     }
     wake_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
+    for (const Worker& worker : workers_) ::pthread_join(worker.thread, nullptr);
     workers_.clear();
   }
 
-  std::mutex caller_, mutex_;
-  std::condition_variable wake_, done_;
-  std::vector<std::thread> workers_;
+  Mutex caller_, mutex_;
+  ConditionVariable wake_, done_;
+  std::vector<Worker> workers_;
   std::vector<Scratch> scratch_;
   std::atomic<int> sleeping_{0};
   std::atomic<bool> stopping_{false}, caller_sleeps_{false};
@@ -213,7 +226,7 @@ class ThreadPool {
 /// Hardware threads that this process may use, 1 to 1024: those that it may run on, and no more than the processor time
 /// of its control group keeps busy.
 [[nodiscard]] inline int machine_threads() noexcept {
-  int threads = static_cast<int>(std::thread::hardware_concurrency());
+  int threads = static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN));
 #if defined(__linux__)
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof(allowed), &allowed) == 0) threads = CPU_COUNT(&allowed);

@@ -45,15 +45,15 @@ struct PerplexityOptions {
 inline void check_perplexity(const ModelConfig& config, const TokenStream& stream, const PerplexityOptions& options) {
   const auto within = [](const char* name, Index found, Index least, Index most) {
     if (found >= least && found <= most) return;
-    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", name, fmt::format("{} to {}", least, most),
-                fmt::format("{}", found));
+    throw Error(ErrorId::option_out_of_range, "evaluate_perplexity", name, message("{} to {}", least, most),
+                message("{}", found));
   };
   within("context", options.context, 2, config.max_position_embeddings + 1);
   within("batch", options.batch, 1, std::numeric_limits<std::int32_t>::max());
   within("max_windows", options.max_windows, 1, std::numeric_limits<Index>::max());
   if (stream.size() >= options.context) return;
-  throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream",
-              fmt::format("at least {} tokens", options.context), fmt::format("{}", stream.size()));
+  throw Error(ErrorId::text_too_short, "evaluate_perplexity", "stream", message("at least {} tokens", options.context),
+              message("{}", stream.size()));
 }
 
 namespace detail {
@@ -123,7 +123,7 @@ template <LanguageModel Model, Communicator C = Alone>
   result.nll = sum / static_cast<double>(windows);
   if (!std::isfinite(result.nll)) {
     throw Error(ErrorId::value_not_finite, "evaluate_perplexity", "loss", "a finite mean over the windows",
-                fmt::format("{}", result.nll));
+                message("{}", result.nll));
   }
   result.perplexity = std::exp(result.nll);
   result.bytes = bytes;

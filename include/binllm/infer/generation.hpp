@@ -143,7 +143,7 @@ class TextReceiver {
 
 inline void GenerateOptions::check() const {
   const auto refuse = [](const char* option, const char* wanted, Index found) {
-    throw Error(ErrorId::option_out_of_range, "generate", option, wanted, fmt::format("{}", found));
+    throw Error(ErrorId::option_out_of_range, "generate", option, wanted, message("{}", found));
   };
   check_options("generate", *this);
   for (const std::string& string : stop)

@@ -76,8 +76,8 @@ inline void check_predict_top(const ModelConfig& config, const TokenStream& corp
   check_options("predict_top", options);
   if (options.context > config.max_position_embeddings) {
     throw Error(ErrorId::option_out_of_range, "predict_top", "context",
-                fmt::format("the model's {} positions at most", config.max_position_embeddings),
-                fmt::format("{}", options.context));
+                message("the model's {} positions at most", config.max_position_embeddings),
+                message("{}", options.context));
   }
   static_cast<void>(Batches(corpus, 1, options.context, 0));
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -61,16 +62,16 @@ namespace detail {
 
 /// The bound keeps the product of any two extents below 2^62.
 inline void check_extent(const char* field, Index value) {
-  if (value < 1 || value > 0x7fffffff) refuse_config(field, "1 to 2^31 - 1", fmt::format("{}", value));
+  if (value < 1 || value > 0x7fffffff) refuse_config(field, "1 to 2^31 - 1", message("{}", value));
 }
 
 inline void check_positive(const char* field, double value) {
-  if (!std::isfinite(value) || value <= 0) refuse_config(field, "a finite number above 0", fmt::format("{}", value));
+  if (!std::isfinite(value) || value <= 0) refuse_config(field, "a finite number above 0", message("{}", value));
 }
 
 inline void check_token(const char* field, std::int32_t token, Index vocab_size) {
   if (token < 0 || token >= vocab_size) {
-    refuse_config(field, fmt::format("a token below vocab_size {}", vocab_size), fmt::format("{}", token));
+    refuse_config(field, message("a token below vocab_size {}", vocab_size), message("{}", token));
   }
 }
 
@@ -81,9 +82,8 @@ inline void check_scaling(const RopeScaling& scaling) {
   check_positive("rope_scaling.high_freq_factor", scaling.high_freq_factor);
   check_extent("rope_scaling.original_max_position_embeddings", scaling.original_max_position_embeddings);
   if (scaling.low_freq_factor >= scaling.high_freq_factor) {
-    refuse_config("rope_scaling.low_freq_factor",
-                  fmt::format("less than high_freq_factor {}", scaling.high_freq_factor),
-                  fmt::format("{}", scaling.low_freq_factor));
+    refuse_config("rope_scaling.low_freq_factor", message("less than high_freq_factor {}", scaling.high_freq_factor),
+                  message("{}", scaling.low_freq_factor));
   }
 }
 
@@ -95,11 +95,14 @@ inline void check_total(const ModelConfig& config) {
       hidden * (2 * heads * static_cast<double>(config.head_dim) + 3 * static_cast<double>(config.intermediate_size));
   const double total =
       2 * static_cast<double>(config.vocab_size) * hidden + static_cast<double>(config.num_hidden_layers) * block;
-  if (total >= 0x1p50)
-    refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", fmt::format("{:.3g}", total));
+  if (total >= 0x1p50) {
+    char found[32];
+    std::snprintf(found, sizeof(found), "%.3g", total);
+    refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", found);
+  }
   if (static_cast<double>(config.max_position_embeddings) * static_cast<double>(config.head_dim) > 0x1p30) {
     refuse_config("max_position_embeddings", "a table of positions x head_dim up to 2^30",
-                  fmt::format("{}", config.max_position_embeddings));
+                  message("{}", config.max_position_embeddings));
   }
 }
 
@@ -115,16 +118,14 @@ inline void ModelConfig::check() const {
   detail::check_extent("head_dim", head_dim);
   detail::check_extent("max_position_embeddings", max_position_embeddings);
   if (num_attention_heads % num_key_value_heads != 0) {
-    detail::refuse_config("num_key_value_heads",
-                          fmt::format("a divisor of num_attention_heads {}", num_attention_heads),
-                          fmt::format("{}", num_key_value_heads));
+    detail::refuse_config("num_key_value_heads", message("a divisor of num_attention_heads {}", num_attention_heads),
+                          message("{}", num_key_value_heads));
   }
   if (head_dim % 2 != 0) {
-    detail::refuse_config("head_dim", "an even number (rotary pairs)", fmt::format("{}", head_dim));
+    detail::refuse_config("head_dim", "an even number (rotary pairs)", message("{}", head_dim));
   }
   if (!(rotary_share > 0 && rotary_share <= 1) || rotary_dim() < 2 || rotary_dim() % 2 != 0) {
-    detail::refuse_config("rotary_share", "a share of head_dim that is an even number",
-                          fmt::format("{}", rotary_share));
+    detail::refuse_config("rotary_share", "a share of head_dim that is an even number", message("{}", rotary_share));
   }
   detail::check_positive("norm_epsilon", norm_epsilon);
   detail::check_positive("rope_theta", rope_theta);

@@ -5,6 +5,7 @@
 ///   bytes()                      of its tables; and it is a module
 #pragma once
 #include <binllm/autodiff/stage.hpp>
+#include <binllm/core/mutex.hpp>
 #include <binllm/device/host.hpp>
 #include <binllm/device/replay.hpp>
 #include <binllm/models/config.hpp>
@@ -19,7 +20,6 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <numbers>
 #include <numeric>
 #include <utility>
@@ -62,10 +62,10 @@ class RotaryTables {
   /// A table of at least so many positions. Errors: index_out_of_range beyond the limit.
   [[nodiscard]] const RotaryTable<T, Device>& of(Index positions) const {
     if (positions > limit_) {
-      throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", limit_),
-                  fmt::format("{}", positions));
+      throw Error(ErrorId::index_out_of_range, "rotary", "position", message("at most {} positions", limit_),
+                  message("{}", positions));
     }
-    const std::lock_guard lock(state_->mutex);
+    const Lock lock(state_->mutex);
     auto& tables = state_->tables;
     const Index last = tables.empty() ? 0 : tables.back()->cosine.shape().rows();
     if (tables.empty() || positions > last) {
@@ -77,7 +77,7 @@ class RotaryTables {
   [[nodiscard]] Index limit() const noexcept { return limit_; }
   /// Of all tables.
   [[nodiscard]] std::size_t bytes() const noexcept {
-    const std::lock_guard lock(state_->mutex);
+    const Lock lock(state_->mutex);
     std::size_t bytes = 0;
     for (const auto& table : state_->tables)
       bytes += static_cast<std::size_t>(table->cosine.size() + table->sine.size()) * sizeof(T);
@@ -86,7 +86,7 @@ class RotaryTables {
 
  private:
   struct State {
-    std::mutex mutex;
+    Mutex mutex;
     std::vector<std::unique_ptr<RotaryTable<T, Device>>> tables;
   };
   std::unique_ptr<State> state_;
@@ -183,7 +183,7 @@ struct LearnedPositions {
     const Index positions = rows.size() - offset;
     if (first + count > positions) {
       throw Error(ErrorId::index_out_of_range, "LearnedPositions", "position",
-                  fmt::format("at most {} positions", positions), fmt::format("{}", first + count));
+                  message("at most {} positions", positions), message("{}", first + count));
     }
     return {rows.view().data + first + offset, Shape{count}};
   }

@@ -61,8 +61,8 @@ class KeyValueCache {
       const bool twice = std::find(chosen.begin(), chosen.begin() + static_cast<Index>(b), chosen[b]) !=
                          chosen.begin() + static_cast<Index>(b);
       if (chosen[b] >= 0 && chosen[b] < sequences() && !twice) continue;
-      throw Error(ErrorId::index_out_of_range, "KeyValueCache", fmt::format("sequences[{}]", b),
-                  fmt::format("different ones below {}", sequences()), fmt::format("{}", chosen[b]));
+      throw Error(ErrorId::index_out_of_range, "KeyValueCache", message("sequences[{}]", b),
+                  message("different ones below {}", sequences()), message("{}", chosen[b]));
     }
     active_.assign(chosen.begin(), chosen.end());
   }
@@ -85,8 +85,8 @@ class KeyValueCache {
     if (rows != count) check_shape("KeyValueCache", "batch", Shape{rows, tokens}, Shape{count, tokens});
     for (const Index sequence : active_) {
       if (length(sequence) + tokens <= capacity_) continue;
-      throw Error(ErrorId::index_out_of_range, "KeyValueCache", "tokens", fmt::format("at most {}", capacity_),
-                  fmt::format("{}", length(sequence) + tokens));
+      throw Error(ErrorId::index_out_of_range, "KeyValueCache", "tokens", message("at most {}", capacity_),
+                  message("{}", length(sequence) + tokens));
     }
   }
   /// Stores the keys or values (B, tokens, KV*D) of new tokens behind those of the active sequences, where `check_room`

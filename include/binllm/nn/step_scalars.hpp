@@ -26,7 +26,7 @@ class StepScalars {
   Slot add(std::string_view name) {
     const auto count = static_cast<Index>(names_.size());
     if (find(name) < count) refuse(name, "a name that is not taken");
-    if (count == capacity) refuse(name, fmt::format("at most {} numbers", capacity));
+    if (count == capacity) refuse(name, message("at most {} numbers", capacity));
     names_.emplace_back(name);
     return Slot{count};
   }

@@ -161,8 +161,8 @@ template <class T, class Device>
   check_shape("attention", "q", q.shape(), Shape{k.shape()[0], std::min(q.shape()[1], k.shape()[1]), heads * head_dim});
   check_cols("attention", "k", k.shape(), kv_heads * head_dim);
   if (kv_heads <= 0 || heads % kv_heads != 0) {
-    throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", fmt::format("a divisor of {} heads", heads),
-                fmt::format("{}", kv_heads));
+    throw Error(ErrorId::config_inconsistent, "attention", "kv_heads", message("a divisor of {} heads", heads),
+                message("{}", kv_heads));
   }
   const Attention a{q.shape()[0], q.shape()[1], k.shape()[1], heads, kv_heads, head_dim};
   const auto memory = working<master_t<T>>({Kernel<Attention, Device>::workspace(a)});

@@ -78,8 +78,8 @@ inline void check_cached_attention(const CachedAttention& a, const Shape& q, con
   check_shape("cached_attention", "keys", keys, Shape{keys[0], a.kv_heads, a.capacity, a.head_dim});
   check_shape("cached_attention", "values", values, keys);
   if (a.most_keys() > a.capacity) {
-    throw Error(ErrorId::index_out_of_range, "cached_attention", "tokens", fmt::format("at most {}", a.capacity),
-                fmt::format("{}", a.most_keys()));
+    throw Error(ErrorId::index_out_of_range, "cached_attention", "tokens", message("at most {}", a.capacity),
+                message("{}", a.most_keys()));
   }
 }
 

@@ -34,7 +34,7 @@ struct GenericKernel<HeadGroups, Device> {
 template <class T, class Device>
 [[nodiscard]] Variable<T, Device> repeat_head_groups(Variable<T, Device> x, Index group, Index head_dim) {
   if (head_dim <= 0 || x.shape().size() % head_dim != 0) {
-    throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", fmt::format("heads of {} channels", head_dim),
+    throw Error(ErrorId::shape_mismatch, "repeat_head_groups", "x", message("heads of {} channels", head_dim),
                 to_string(x.shape()));
   }
   return operation<HeadGroups>("repeat_head_groups", {x.shape().size() * group}, forward(x, group, head_dim),

@@ -17,7 +17,7 @@ template <class T, class Device>
 [[nodiscard]] Variable<T, Device> progressive_sign(Variable<T, Device> x, std::type_identity_t<T> t) {
   if (!(t >= 0))
     throw Error(ErrorId::option_out_of_range, "progressive_sign", "t", "0 <= t <= inf",
-                fmt::format("{}", static_cast<double>(t)));
+                message("{}", static_cast<double>(t)));
   return elementwise(prepared(ProgressiveSign<T>{}, t), x);
 }
 

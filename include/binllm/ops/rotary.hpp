@@ -46,8 +46,8 @@ template <class T, class Device>
 void check_positions(const RotaryTable<T, Device>& table, Index first, Index count) {
   const Index positions = table.cosine.shape()[0];
   if (first >= 0 && first + count <= positions) return;
-  throw Error(ErrorId::index_out_of_range, "rotary", "position", fmt::format("at most {} positions", positions),
-              fmt::format("{}", first + count));
+  throw Error(ErrorId::index_out_of_range, "rotary", "position", message("at most {} positions", positions),
+              message("{}", first + count));
 }
 
 struct Rotary {

@@ -112,8 +112,8 @@ struct PackedMatrix {
  private:
   [[nodiscard]] static Index checked(Index col_count) {
     if (col_count >= 1 && col_count <= most_cols) return col_count;
-    throw Error(ErrorId::config_inconsistent, "PackedMatrix", "columns", fmt::format("1 to {}", most_cols),
-                fmt::format("{}", col_count));
+    throw Error(ErrorId::config_inconsistent, "PackedMatrix", "columns", message("1 to {}", most_cols),
+                message("{}", col_count));
   }
   template <class Byte>
   [[nodiscard]] Byte* dword(Byte* data, Index i, Index block) const noexcept {

@@ -44,14 +44,14 @@ namespace detail {
 [[nodiscard]] inline std::string numbers_text(const ScheduleNumbers& numbers, const ScheduleNumbers& defaults) {
   std::string text, all;
   for (std::size_t i = 0; i < numbers.size(); ++i) {
-    all += fmt::format(":{}", numbers.at(i));
+    all += message(":{}", numbers.at(i));
     if (numbers.at(i) != defaults.at(i)) text = all;
   }
   return text;
 }
 inline constexpr std::string_view sign_mark = "+sign:";
 [[nodiscard]] inline std::string sign_text(double share) {
-  return share > 0 ? fmt::format("{}{}", sign_mark, share) : std::string();
+  return share > 0 ? message("{}{}", sign_mark, share) : std::string();
 }
 /// A whole text as a number. Errors: option_out_of_range with what was wanted.
 [[nodiscard]] inline double number_of(std::string_view text, std::string_view argument, std::string_view wanted) {
@@ -108,7 +108,7 @@ template <Scale S>
   for_each_type<ShippedGranularities>([&]<class G>() {
     if (G::granularity == traits.granularity) name = G::name;
   });
-  if (traits.granularity == Granularity::group) name += fmt::format(":{}", traits.group);
+  if (traits.granularity == Granularity::group) name += message(":{}", traits.group);
   return name;
 }
 

@@ -39,8 +39,8 @@ struct ScaleTraits {
         break;
     }
     if (group <= 0 || in % group != 0) {
-      throw Error(ErrorId::config_inconsistent, "Scale", "group", fmt::format("a divisor of the row length {}", in),
-                  fmt::format("{}", group));
+      throw Error(ErrorId::config_inconsistent, "Scale", "group", message("a divisor of the row length {}", in),
+                  message("{}", group));
     }
     return {out, in / group};
   }

@@ -128,8 +128,8 @@ namespace detail {
 [[nodiscard]] inline InstructionSet checked(InstructionSet set, std::string_view argument) {
   if (is_supported(set)) return set;
   throw Error(ErrorId::option_out_of_range, "instruction_set", argument,
-              fmt::format("at most '{}', the best of this processor", name_of(best_instruction_set())),
-              fmt::format("'{}'", name_of(set)));
+              message("at most '{}', the best of this processor", name_of(best_instruction_set())),
+              message("'{}'", name_of(set)));
 }
 /// What the environment variable asks for; the best set where it is absent or empty.
 [[nodiscard]] inline InstructionSet instruction_set_asked_for(const char* name) {

@@ -84,8 +84,8 @@ inline ChatTemplate ChatTemplate::named(std::string_view name) {
   const std::vector<std::int32_t> ids = tokenizer.encode(marker);
   if (ids.size() == 1) return ids.front();
   throw Error(ErrorId::config_inconsistent, "chat", "tokenizer",
-              fmt::format("{} as one token, which the chat template {} needs", marker, form.markers.name),
-              fmt::format("{} tokens of {}", ids.size(), tokenizer.name()));
+              message("{} as one token, which the chat template {} needs", marker, form.markers.name),
+              message("{} tokens of {}", ids.size(), tokenizer.name()));
 }
 
 }  // namespace binllm

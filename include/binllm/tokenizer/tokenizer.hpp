@@ -114,8 +114,8 @@ class Tokenizer {
     const Index vocabulary = vocab_size();
     for (const std::int32_t id : ids) {
       if (id < 0 || id >= vocabulary) {
-        throw Error(ErrorId::token_out_of_range, operation, "ids", fmt::format("ids in [0, {})", vocabulary),
-                    fmt::format("{}", id));
+        throw Error(ErrorId::token_out_of_range, operation, "ids", message("ids in [0, {})", vocabulary),
+                    message("{}", id));
       }
     }
   }

@@ -35,12 +35,12 @@ struct ForwardStates {
 /// the others are forgotten. Errors: index_out_of_range (a model with fewer blocks), those of the model.
 template <RunsInBlocks Model, class T, class Device>
 [[nodiscard]] ForwardStates<T, Device> hidden_states(Pass<T, Device>& pass, Model& model,
-                                                    View<const std::int32_t, Device> ids,
-                                                    std::span<const Index> wanted) {
+                                                     View<const std::int32_t, Device> ids,
+                                                     std::span<const Index> wanted) {
   for (const Index state : wanted) {
     if (state >= 0 && state <= model.blocks()) continue;
-    throw Error(ErrorId::index_out_of_range, "hidden_states", "wanted", fmt::format("0 to {} blocks", model.blocks()),
-                fmt::format("{}", state));
+    throw Error(ErrorId::index_out_of_range, "hidden_states", "wanted", message("0 to {} blocks", model.blocks()),
+                message("{}", state));
   }
   if (wanted.empty()) return {{}, model.hidden(pass, ids)};
   std::vector<Variable<T, Device>> behind(wanted.size(), model.embed(pass, ids));

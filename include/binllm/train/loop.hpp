@@ -38,8 +38,8 @@ struct Phase {
   const Index steps = std::max<Index>(1, (tokens + batches.tokens_per_step() - 1) / batches.tokens_per_step());
   if (steps <= most_things) return steps;
   throw Error(ErrorId::option_out_of_range, "train", "tokens",
-              fmt::format("at most {} steps of {} tokens", most_things, batches.tokens_per_step()),
-              fmt::format("{} steps", steps));
+              message("at most {} steps of {} tokens", most_things, batches.tokens_per_step()),
+              message("{} steps", steps));
 }
 
 namespace detail {

@@ -30,9 +30,9 @@ template <class Model>
 void check_healthy(const Model& model, Index step, double loss, double gradient_norm) {
   if (std::isfinite(loss) && std::isfinite(gradient_norm)) return;
   const std::string tensor = first_not_finite(model);
-  throw Error(ErrorId::training_diverged, "training", fmt::format("step {}", step), "finite loss and gradients",
-              fmt::format("loss {}, gradient norm {}, first in {}", loss, gradient_norm,
-                          tensor.empty() ? "an activation" : tensor));
+  throw Error(ErrorId::training_diverged, "training", message("step {}", step), "finite loss and gradients",
+              message("loss {}, gradient norm {}, first in {}", loss, gradient_norm,
+                      tensor.empty() ? "an activation" : tensor));
 }
 
 /// Throws training_diverged, naming the first tensor, unless all that a training keeps is finite: an update may overflow
@@ -46,8 +46,8 @@ void check_healthy(const Model& model, Optimiser& optimiser, Index step) {
   for_each_parameter(model, [&](const std::string& name, const auto& parameter) { look(name, parameter.value); });
   optimiser.states([&](std::string_view name, auto& state) { look(std::string(name), state.view()); });
   if (tensor.empty()) return;
-  throw Error(ErrorId::training_diverged, "training", fmt::format("step {}", step), "finite values after the update",
-              fmt::format("others, first in {}", tensor));
+  throw Error(ErrorId::training_diverged, "training", message("step {}", step), "finite values after the update",
+              message("others, first in {}", tensor));
 }
 
 /// Signs of all block weights of a binary model, one bit each, to count flips against.

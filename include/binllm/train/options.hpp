@@ -65,12 +65,12 @@ struct TrainingOptions {
     check_product("TrainingOptions", "batch, context", batch, context);
     if (batch % ranks != 0) {
       throw Error(ErrorId::option_out_of_range, "TrainingOptions", "batch",
-                  fmt::format("a multiple of the {} ranks", ranks), fmt::format("{}", batch));
+                  message("a multiple of the {} ranks", ranks), message("{}", batch));
     }
     if (micro_batch == 0 || batch / ranks % micro_batch == 0) return;
     throw Error(ErrorId::option_out_of_range, "TrainingOptions", "micro_batch",
-                ranks == 1 ? "a divisor of batch" : fmt::format("a divisor of {}, a rank's part of batch", batch / ranks),
-                fmt::format("{}", micro_batch));
+                ranks == 1 ? "a divisor of batch" : message("a divisor of {}, a rank's part of batch", batch / ranks),
+                message("{}", micro_batch));
   }
 };
 

@@ -4,7 +4,6 @@
 #include <binllm/simd/tuned_build.hpp>
 #include <binllm/train/run.hpp>
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -36,18 +35,20 @@ class TerminalProgress final : public RunLog {
   /// "progressive 20/400   loss 1.2345   5120 tokens/s"
   [[nodiscard]] static std::string line(std::string_view phase, Index step, Index steps,
                                         std::span<const Metric> metrics) {
-    std::string text = fmt::format("{} {}/{}", phase, step, steps);
+    std::string text = message("{} {}/{}", phase, step, steps);
     for (const Metric& metric : metrics) {
-      if (metric.name == "loss") text += fmt::format("   loss {:.4f}", metric.value);
-      if (metric.name == "tokens_per_second") text += fmt::format("   {:.0f} tokens/s", metric.value);
+      char part[400] = "";  // a double has up to 309 digits before the point
+      if (metric.name == "loss") std::snprintf(part, sizeof(part), "   loss %.4f", metric.value);
+      if (metric.name == "tokens_per_second") std::snprintf(part, sizeof(part), "   %.0f tokens/s", metric.value);
+      text += part;
     }
     return text;
   }
   void report(std::string_view phase, Index step, Index steps, std::span<const Metric> metrics) override {
     if (const std::string reason = first_ ? slow_build_reason() : std::string(); !reason.empty())
-      fmt::print(stderr, "{}\n", reason);
+      std::fputs((reason + "\n").c_str(), stderr);
     first_ = false;
-    fmt::print(stderr, "\r\x1b[K{}{}", line(phase, step, steps, metrics), step == steps ? "\n" : "");
+    std::fputs(("\r\x1b[K" + line(phase, step, steps, metrics) + (step == steps ? "\n" : "")).c_str(), stderr);
     std::fflush(stderr);
     live_ = step != steps;
   }
@@ -66,7 +67,9 @@ class TerminalProgress final : public RunLog {
 class LogOrTerminal {
  public:
   explicit LogOrTerminal(RunLog* chosen)
-      : log_(chosen != nullptr ? *chosen : ::isatty(STDERR_FILENO) != 0 ? static_cast<RunLog&>(terminal_) : silent_) {}
+      : log_(chosen != nullptr              ? *chosen
+             : ::isatty(STDERR_FILENO) != 0 ? static_cast<RunLog&>(terminal_)
+                                            : silent_) {}
   LogOrTerminal(const LogOrTerminal&) = delete;
   LogOrTerminal& operator=(const LogOrTerminal&) = delete;
   [[nodiscard]] RunLog& operator*() const noexcept { return log_; }

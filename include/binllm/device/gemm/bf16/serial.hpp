@@ -5,8 +5,6 @@
 /// of c that is a bf16 is rounded once, whatever the length of its sum; its bits do not depend on which tile, grid or
 /// thread computed it.
 #pragma once
-#include <binllm/device/gemm/bf16/amx.hpp>
-#include <binllm/device/gemm/bf16/avx512_bf16.hpp>
 #include <binllm/device/gemm/bf16/by_conversion.hpp>
 #include <binllm/device/lanes.hpp>
 
@@ -23,18 +21,20 @@ namespace binllm::cpu {
 #if defined(__x86_64__) && !defined(__CUDACC__)
 constexpr bool bf16_instructions = true;
 #else
-constexpr bool bf16_instructions = false;  // nvcc does not take their kernels
+constexpr bool bf16_instructions = false;  // nvcc does not take their kernels, other processors have none
 #endif
+
+/// The kernel of products of T that has instructions of the set for them, or null. Defined, with all kernels, in
+/// device/gemm/bf16/kernels.hpp.
+template <class T>
+[[nodiscard]] const Bf16Kernel* product_instructions(InstructionSet set);
 
 /// What differs between units of one program, their lanes and whether they have the instructions, is part of the name.
 template <int lane_count = Eigen::internal::packet_traits<float>::size, bool instructions = bf16_instructions>
 [[nodiscard]] const Bf16Kernel& bf16_kernel([[maybe_unused]] InstructionSet set = instruction_set()) {
-#if defined(__x86_64__) && !defined(__CUDACC__)
   if constexpr (instructions) {
-    if (set >= InstructionSet::amx) return AmxBf16::kernel;
-    if (set >= InstructionSet::avx512_bf16) return Avx512Bf16::kernel;
+    if (const Bf16Kernel* const kernel = product_instructions<bf16>(set); kernel != nullptr) return *kernel;
   }
-#endif
   return Bf16ByConversion<lane_count>::kernel;
 }
 
