@@ -35,7 +35,7 @@ class UnitExchange final : public TapeObserver {
     divides_optimizer_ = !alone() && sharding.divides_optimizer();
     divides_gradients_ = !alone() && sharding.divides_gradients();
     divides_values_ = !alone() && sharding.divides_values();
-    if (!divides_gradients_) take_gradients(model_);
+    if (!divides_gradients_) expect_gradients();
     if (alone()) return;
     const std::vector<int> turns = turns_of(block().units);
     for (std::size_t i = 0; i < turns.size(); ++i) {
@@ -82,6 +82,8 @@ class UnitExchange final : public TapeObserver {
     if (divides_gradients_) {
       zero(shares_.view());
       zero(buckets_.all());
+    } else if constexpr (host_accessible<Device>) {
+      fresh_.expect();
     } else {
       block().zero_gradients();
     }
@@ -98,15 +100,19 @@ class UnitExchange final : public TapeObserver {
   }
   /// Before each micro-batch. Gradients that add up in the block are exchanged in the last one alone.
   void begin_part(Tape<Device>& tape, bool last) {
+    exchanges_ = last || divides_gradients_;
+    if (!divides_gradients_) tape.expect(&fresh_);
     if (alone()) return;
     tape.observe(this);
-    exchanges_ = last || divides_gradients_;
     backward_ = false;
     for (Unit& unit : units_) unit.first = none, unit.last = 0, unit.done = false;
   }
-  /// After its backward.
+  /// After its backward. After the last one gradients that nobody came to are zero.
   void end_part() {
-    if (alone()) return;
+    if (alone()) {
+      if (exchanges_) fresh_.settle();
+      return;
+    }
     if (exchanges_) complete_from(0);
     if (exchanges_ && !divides_gradients_) {
       for (std::size_t i = 0; i < units_.size(); ++i)  // used in an earlier micro-batch at most
@@ -250,9 +256,17 @@ class UnitExchange final : public TapeObserver {
       pending_ = i;
     } else {
       const auto gradients = Block::part(block().gradients, unit.range);
+      fresh_.settle(gradients);
       static_cast<void>(divides_optimizer_ ? ranks_.sum_share(gradients) : ranks_.sum(gradients));
     }
     if (divides_values_ && unit.turn >= 0) request_layer(i, -2);  // what was asked for before is there by now
+  }
+  /// Those of the block, of which a step writes the first part instead of adding it to zeros. (On a GPU one operation
+  /// clears the whole block; it stays.)
+  void expect_gradients() {
+    take_gradients(model_);
+    if constexpr (host_accessible<Device>)
+      for_each_trained(model_, [&](auto& parameter, Index) { fresh_.add(parameter.gradient); });
   }
   /// Adds what has been summed in a bucket to this rank's share; the bucket is free again.
   void add_pending() {
@@ -344,6 +358,7 @@ class UnitExchange final : public TapeObserver {
   int exceptions_ = std::uncaught_exceptions();  ///< on their way when it was made
   bool divides_optimizer_ = false, divides_gradients_ = false, divides_values_ = false;
   bool exchanges_ = false, backward_ = false, whole_ = true;
+  FreshGradients<Device> fresh_;  ///< those in the block
   std::vector<Unit> units_;
   std::vector<Trained> parameters_;  ///< by address
   Index shares_size_ = 0;
