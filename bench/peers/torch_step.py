@@ -4,7 +4,7 @@
 
 As fast as a current PyTorch (pip install torch) does it: compiled layers and loss, scaled_dot_product_attention, fused
 AdamW; bf16 is autocast over float parameters. --eager: without the compiler. Prints one line of JSON with the fields of
-bench_train_step: median step after two that warm up, peak resident memory.
+bench_train_step: median step after two that warm up, in time and in time of processors, peak resident memory.
 """
 import argparse
 import json
