@@ -34,7 +34,8 @@ runs = [line.split(" ", 1) for line in open(sys.argv[1])]
 def median(who, field):
     return statistics.median(json.loads(text)[field] for name, text in runs if name == who)
 for peer in sorted({name for name, _ in runs} - {"binllm"}):
-    for field, text in ("tokens_per_second", "tokens/s"), ("peak_rss_bytes", "peak memory"):
+    for field, text in (("tokens_per_second", "tokens/s"), ("processor_ms", "ms of processors a step"),
+                        ("peak_rss_bytes", "peak memory")):
         ours, theirs = median("binllm", field), median(peer, field)
         print(f"{text}: binllm {ours:.0f}, {peer} {theirs:.0f}, ratio {ours / theirs:.2f}")
 END

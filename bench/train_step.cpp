@@ -126,16 +126,18 @@ void on_cpu(const std::string& name, const bl::bench::StepSetting& setting, int 
                fmt::arg("threads", threads), fmt::arg("recompute", setting.recompute),
                fmt::arg("parameters", report.parameters), fmt::arg("tokens", tokens),
                fmt::arg("growth", tokens * static_cast<double>(report.parameters)),
-               fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("rss", bl::bench::peak_rss_bytes()),
-               fmt::arg("predicted", predicted), fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9),
-               fmt::arg("first", report.first_loss), fmt::arg("last", report.last_loss));
+               fmt::arg("ms", 1e3 * report.step_seconds), fmt::arg("processor_ms", 1e3 * report.processor_seconds),
+               fmt::arg("rss", bl::bench::peak_rss_bytes()), fmt::arg("predicted", predicted),
+               fmt::arg("share", rate / peak), fmt::arg("gflops", peak / 1e9), fmt::arg("first", report.first_loss),
+               fmt::arg("last", report.last_loss));
   };
   print(json
             ? "{{\"config\": \"{config}\", \"mode\": \"{mode}\", \"precision\": \"{precision}\", \"threads\": "
               "{threads}, \"recompute\": {recompute}, "
               "\"parameters\": "
               "{parameters}, \"tokens_per_second\": {tokens:.1f}, "
-              "\"parameters_times_tokens_per_second\": {growth:.4e}, \"step_ms\": {ms:.1f}, \"peak_rss_bytes\": "
+              "\"parameters_times_tokens_per_second\": {growth:.4e}, \"step_ms\": {ms:.1f}, "
+              "\"processor_ms\": {processor_ms:.1f}, \"peak_rss_bytes\": "
               "{rss}, \"predicted_bytes\": {predicted}, "
               "\"peak_share\": {share:.3f}, "
               "\"peak_gflops\": {gflops:.1f}, "

@@ -25,7 +25,7 @@ struct StepSetting {
 };
 
 struct StepReport {
-  double step_seconds = 0, first_step_seconds = 0, first_loss = 0, last_loss = 0;
+  double step_seconds = 0, processor_seconds = 0, first_step_seconds = 0, first_loss = 0, last_loss = 0;
   Index parameters = 0;
 };
 
@@ -64,12 +64,15 @@ template <class Model, class C = Alone, class S = NoSharding>
     }
   };
   StepReport report;
-  std::vector<double> seconds;
+  std::vector<double> seconds, of_processors;
   constexpr int preparation = steps_of_preparation<typename Model::device>;
   for (int step = 0; step < preparation + setting.steps; ++step) {
-    const double start = now();
+    const double start = now(), busy = processor_seconds();
     const auto result = training.run(fill, step, 1e-3, 2.0, 0);
-    if (step >= preparation) seconds.push_back(now() - start);
+    if (step >= preparation) {
+      seconds.push_back(now() - start);
+      of_processors.push_back(processor_seconds() - busy);
+    }
     if (step == 0) {
       report.first_step_seconds = now() - started;
       report.first_loss = result.loss;
@@ -77,6 +80,7 @@ template <class Model, class C = Alone, class S = NoSharding>
     report.last_loss = result.loss;
   }
   report.step_seconds = median(seconds);
+  report.processor_seconds = median(of_processors);
   report.parameters = parameter_count(model);
   return report;
 }

@@ -109,9 +109,9 @@ const Function Shipped<T>::functions[] = {
     kernel<Embedding, backward, Ids, In, Bytes, MasterOut>(),
     kernel<Linear, forward, In, In, Out>(),
     kernel<Linear, forward, In, In, In, Out>(),
-    kernel<Linear, backward, In, In, In, To, MasterOut>(),
+    kernel<Linear, backward, In, In, In, To, Gradient<M, Cuda>>(),
     kernel<LinearWithBias, forward, In, In, MasterIn, Out>(),
-    kernel<LinearWithBias, backward, In, In, In, To, MasterOut, MasterOut>(),
+    kernel<LinearWithBias, backward, In, In, In, To, Gradient<M, Cuda>, MasterOut>(),
     kernel<PackedLinear<FloatActivations>, forward, In, Packed, Index, Working>(),
     kernel<PackedLinear<Int8Activations>, forward, In, Packed, Index, Working>(),
     kernel<Matmul, forward, In, In, Out>(),
@@ -128,13 +128,13 @@ const Function Shipped<T>::functions[] = {
     kernel<AttentionAtPlaces, forward, AttentionAtPlaces, In, In, In, const Place*, MasterOut, Out>(),
     kernel<ChunkedHead<CrossEntropyRows>, forward, CrossEntropyRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<CrossEntropyRows>, backward, CrossEntropyRows, Head, MasterIn, HeadMemory, MasterOut, To,
-           MasterOut>(),
+           Gradient<M, Cuda>>(),
     kernel<ChunkedHead<DistillationRows>, forward, DistillationRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<DistillationRows>, backward, DistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
-           MasterOut>(),
+           Gradient<M, Cuda>>(),
     kernel<ChunkedHead<TopDistillationRows>, forward, TopDistillationRows, Head, HeadMemory, MasterOut>(),
     kernel<ChunkedHead<TopDistillationRows>, backward, TopDistillationRows, Head, MasterIn, HeadMemory, MasterOut, To,
-           MasterOut>(),
+           Gradient<M, Cuda>>(),
 };
 
 /// Kernels over parameters, products of matrices, and the sizes of working memory.

@@ -2,10 +2,14 @@
 #include "support/errors.hpp"
 #include "support/tensors.hpp"
 
-#include <binllm/autodiff/variable.hpp>
+#include <binllm/autodiff/owned_parameter.hpp>
+#include <binllm/autodiff/recompute.hpp>
+#include <binllm/ops/linear.hpp>
+#include <binllm/ops/matmul.hpp>
 #include <binllm/ops/multiply.hpp>
 #include <binllm/ops/sum.hpp>
 
+#include <limits>
 #include <type_traits>
 
 using namespace binllm;
@@ -97,4 +101,66 @@ TEST_CASE("a gradient that is passed on changes hands, or is added") {
   const auto h = multiply(x, x);
   tape.backward(sum(multiply(same(h), same(h))));  // sum h^2 = sum x^4
   CHECK(largest_difference(x.gradient(), {4, 32}) == 0);
+}
+
+TEST_CASE("a parameter's gradient that is expected anew is written by who comes first") {
+  constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+  const OwnedParameter<double> w({{1, 2}, {3, 4}}), unused({{5, 6}});
+  FreshGradients<Cpu> fresh;
+  fresh.add(w.gradient);
+  fresh.add(unused.gradient);
+  fresh.add(w.gradient);
+  fresh.add(View<double>());
+  Tape tape;
+  tape.expect(&fresh);
+  const auto expect = [&] {
+    w.gradient.flat() = nothing;
+    unused.gradient.flat() = nothing;
+    fresh.expect();
+  };
+  const auto x = [&] { return tape.constant<double>({{1, 1}}); };
+  const auto round = [&](const auto& body) {
+    tape.reset();
+    tape.backward(sum(body()));
+  };
+  SUBCASE("the first product assigns, the next one adds, in the next round too; what nobody wrote is cleared") {
+    for (int step = 0; step < 2; ++step) {
+      expect();
+      for (int part = 0; part < 2; ++part) round([&] { return linear(x(), tape.use(w)); });
+      fresh.settle();
+      CHECK(largest_difference(w.gradient, {2, 2, 2, 2}) == 0);
+      CHECK(largest_difference(unused.gradient, {0, 0}) == 0);
+    }
+  }
+  SUBCASE("two uses in one step of backward") {
+    expect();
+    round([&] { return matmul(tape.use(w), tape.use(w)); });
+    CHECK(largest_difference(w.gradient, {7, 11, 9, 13}) == 0);
+  }
+  SUBCASE("an op that can only add") {
+    expect();
+    round([&] { return multiply(tape.use(w), tape.use(w)); });
+    CHECK(largest_difference(w.gradient, {2, 4, 6, 8}) == 0);
+  }
+  SUBCASE("inside and outside of a recomputed region") {
+    expect();
+    round([&] {
+      return linear(recompute([&](Variable<double> y) { return linear(y, tape.use(w)); }, x()), tape.use(w));
+    });
+    CHECK(largest_difference(w.gradient, {7, 11, 9, 13}) == 0);  // 1 (3, 7) + (4, 6)^T 1
+  }
+  SUBCASE("a parameter that is a part of it") {
+    expect();
+    Parameter<double> row({1, 2});
+    row.value = w.value.middle_rows(1, 1);
+    row.gradient = w.gradient.middle_rows(1, 1);
+    round([&] { return linear(x(), tape.use(row)); });
+    CHECK(largest_difference(w.gradient, {0, 0, 1, 1}) == 0);
+  }
+  SUBCASE("one range is cleared alone") {
+    expect();
+    fresh.settle(w.gradient);
+    CHECK(largest_difference(w.gradient, {0, 0, 0, 0}) == 0);
+    CHECK(unused.gradient.data[0] != unused.gradient.data[0]);
+  }
 }

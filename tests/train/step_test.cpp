@@ -207,3 +207,27 @@ TEST_CASE("reports go to a function, or make a line") {
   CHECK(lines[1].starts_with("pretrain 2/4   loss "));
   CHECK(lines[1].ends_with(" tokens/s"));
 }
+
+TEST_CASE("a step does not read what its gradients held before") {
+  for (const Index micro : {0, 2}) {
+    for (const bool recomputed : {false, true}) {
+      auto clean = small_llama<float>(), marred = small_llama<float>();
+      TrainingStep<Llama<float>> one(clean, 4, micro, 12, {}, recomputed), other(marred, 4, micro, 12, {}, recomputed);
+      const auto fill = [](View<std::int32_t> ids, View<std::int32_t> targets) {
+        for (Index i = 0; i < ids.size(); ++i) {
+          ids.data[i] = static_cast<std::int32_t>(i * i % 37);
+          targets.data[i] = static_cast<std::int32_t>((i + 1) * (i + 1) % 37);
+        }
+      };
+      for (int step = 0; step < 2; ++step) {
+        clean.block.zero_gradients();
+        for_each_trained(marred, [](auto& parameter, Index) { parameter.gradient.flat() = 1e30f; });
+        const auto first = one.run(fill, step, 1e-2, 2, 1), second = other.run(fill, step, 1e-2, 2, 1);
+        CHECK(first.loss == second.loss);
+        CHECK(first.gradient_norm == second.gradient_norm);
+        CHECK((clean.block.gradients.view().flat() == marred.block.gradients.view().flat()).all());
+        CHECK(same_values(clean, marred));
+      }
+    }
+  }
+}

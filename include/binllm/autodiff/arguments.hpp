@@ -124,7 +124,7 @@ template <class A>
     return false;
   }
 }
-/// Whether no two gradients among the arguments are of one variable.
+/// Whether no two gradients among the arguments are one.
 template <class... A>
 [[nodiscard]] bool distinct_gradients(const A&... arguments) {
   bool distinct = true;
@@ -133,9 +133,8 @@ template <class... A>
     std::size_t count = 0;
     const auto note = [&](const auto& argument) {
       if constexpr (is_gradient<std::remove_cvref_t<decltype(argument)>>) {
-        const std::uint32_t node = argument.of.node();
-        for (std::size_t i = 0; i < count; ++i) distinct = distinct && nodes[i] != node;
-        nodes[count++] = node;
+        for (std::size_t i = 0; i < count; ++i) distinct = distinct && !argument.of.shares_gradient(nodes[i]);
+        nodes[count++] = argument.of.node();
       }
     };
     (note(arguments), ...);

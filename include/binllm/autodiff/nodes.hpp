@@ -48,6 +48,7 @@ struct Node {
   void* value = nullptr;  // null where it is yet to be computed, was forgotten, or has no elements
   void* adjoint = nullptr;
   Computation* computation = nullptr;
+  bool* fresh = nullptr;  // of an external adjoint: its owner's mark that it holds nothing yet
   std::size_t bytes = 0;
   std::uint32_t stamp = 0;
   std::uint32_t source = 0;  // of an alias: the node that has the value
@@ -129,8 +130,12 @@ class Nodes {
   [[nodiscard]] Adjoint adjoint(std::uint32_t index) {
     Node& node = nodes_[index];
     if (node.returned) refuse_used_gradient();
-    if (node.adjoint != nullptr) return {node.adjoint, false};
+    if (node.adjoint != nullptr) return {node.adjoint, node.fresh != nullptr && std::exchange(*node.fresh, false)};
     return {node.adjoint = pool_.take(node.bytes), true};
+  }
+  /// Whether both have one adjoint: two uses of one parameter have.
+  [[nodiscard]] bool share_adjoint(std::uint32_t one, std::uint32_t other) const noexcept {
+    return one == other || (nodes_[one].adjoint != nullptr && nodes_[one].adjoint == nodes_[other].adjoint);
   }
   /// Whether the adjoint of `from`, whose step is running, has become the first one of `to`, block and all.
   [[nodiscard]] bool hand_over(std::uint32_t from, std::uint32_t to) noexcept {

@@ -23,7 +23,8 @@
 ///   passing_to(r)     r is a term of the result, and its gradient the result's
 ///
 /// Arguments are made ready from left to right. Values stand first: those that have to be computed again are so before
-/// working memory is taken. Two gradients of one variable are not fresh, so kernels may add in any order.
+/// working memory is taken. Two gradients of one variable, or of two uses of one parameter, are not fresh, so kernels
+/// may add in any order.
 ///
 /// From the lists the tape knows which inputs want a gradient and which values backward reads (autodiff/stage.hpp). An
 /// op that is one pass over its arguments says so: `static constexpr bool cheap = true`.

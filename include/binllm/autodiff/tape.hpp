@@ -4,6 +4,7 @@
 /// Code that records includes <binllm/autodiff/variable.hpp>.
 #pragma once
 #include <binllm/autodiff/arena.hpp>
+#include <binllm/autodiff/fresh_gradients.hpp>
 #include <binllm/autodiff/nodes.hpp>
 #include <binllm/autodiff/parameter.hpp>
 #include <binllm/core/check.hpp>
@@ -107,7 +108,8 @@ class Tape {
   [[nodiscard]] Variable<T, D> borrow(View<const T, D> value) {
     return bind(View<T, D>(const_cast<T*>(value.data), value.shape), {});  // nobody writes to a value that is borrowed
   }
-  /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes.
+  /// A parameter as an op's argument: its gradient is the parameter's own and persists across tapes. It is added to, or
+  /// written where it is expected anew (`expect`).
   template <class T>
   [[nodiscard]] Variable<T, D> use(const Parameter<T, D>& parameter) {
     if (observer_ != nullptr) observer_->used(&parameter, steps_.size());
@@ -115,6 +117,8 @@ class Tape {
     node.adjoint = parameter.gradient.data;
     node.kept = node.external = true;
     node.needs_gradient = recording_ && parameter.gradient;
+    if (node.needs_gradient && fresh_ != nullptr)
+      node.fresh = fresh_->find(parameter.gradient.data, bytes_of<T>(parameter.shape()));
     return bind(parameter.value, node);
   }
   /// The same value and the same adjoint under a new node: how a recomputed region reads its input.
@@ -188,6 +192,8 @@ class Tape {
   [[nodiscard]] std::size_t step_count() const noexcept { return steps_.size(); }
   /// One at a time, for as long as it lives; null: none.
   void observe(TapeObserver* observer) noexcept { observer_ = observer; }
+  /// Parameters whose gradients may hold nothing yet, for as long as the list lives; null: none may.
+  void expect(FreshGradients<D>* gradients) noexcept { fresh_ = gradients; }
 
  private:
   template <class, class>
@@ -282,6 +288,7 @@ class Tape {
   detail::Nodes<D> nodes_;
   std::vector<Step> steps_;
   TapeObserver* observer_ = nullptr;
+  FreshGradients<D>* fresh_ = nullptr;
   bool recording_ = true;
 };
 

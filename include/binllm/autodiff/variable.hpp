@@ -70,6 +70,10 @@ class Variable {
   }
   /// Its number on the tape.
   [[nodiscard]] std::uint32_t node() const noexcept { return node_; }
+  /// Whether the variable of that number adds to the same gradient: it is this one, or another use of its parameter.
+  [[nodiscard]] bool shares_gradient(std::uint32_t node) const noexcept {
+    return tape_->nodes_.share_adjoint(node_, node);
+  }
   /// See the free function.
   void forget() const {
     check_alive();

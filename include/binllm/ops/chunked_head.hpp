@@ -101,13 +101,13 @@ struct GenericKernel<ChunkedHead<Rows>, Device> {
   template <class T>
   static void backward(const Rows& row_loss, const HeadArguments<T, Device>& in, View<const master_t<T>, Device> dy,
                        const HeadWorkspace<T, Device>& memory, View<master_t<T>, Device> loss, Into<T, Device> dh,
-                       View<master_t<T>, Device> dw) {
+                       Gradient<master_t<T>, Device> dw) {
     using B = Backend<Device>;
     const auto gradients = [&](View<const T, Device> dz, View<const T, Device> part, Index first) {
       const auto hidden = memory.hidden.middle_rows(0, part.rows());
       if (dw) {
         B::map(hidden, Multiply{}, elements(part), uniform(dy));
-        B::gemm(Product::tn, dz, read(hidden), dw, Write::accumulate);
+        B::gemm(Product::tn, dz, read(hidden), dw.view, first == 0 ? dw.write() : Write::accumulate);
       }
       if (dh) {
         B::gemm(Product::nn, dz, in.weight, hidden);
@@ -237,8 +237,9 @@ template <class Rows, class T, class Device, class... Teacher>
       loss,
       [=] {
         with_arguments([&](const auto& arguments) {
-          const auto dw = w.gradient();  // zeroed before dh is asked for: h may be w, and dw is added to first
-          const auto dh = h.incoming();
+          const bool one = h.shares_gradient(w.node());
+          const Gradient<M, Device> dw = one ? w.gradient() : w.incoming();
+          const Gradient<T, Device> dh = one ? h.gradient() : h.incoming();
           with_workspace([&](const auto& memory) {
             K::backward(row_loss, arguments, read(loss.gradient()), memory, loss.room(), dh, dw);
           });

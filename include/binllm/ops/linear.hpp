@@ -28,10 +28,10 @@ struct GenericKernel<Linear, Device> {
   }
   template <class T, class M>
   static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> dy, Into<T, Device> dx,
-                       View<M, Device> dw) {
+                       Gradient<M, Device> dw) {
     using B = Backend<Device>;
     if (dx) B::gemm(Product::nn, dy, w, dx.view, dx.write());
-    if (dw) B::gemm(Product::tn, dy, x, dw, Write::accumulate);
+    if (dw) B::gemm(Product::tn, dy, x, dw.view, dw.write());
   }
 };
 
@@ -48,7 +48,7 @@ struct GenericKernel<LinearWithBias, Device> {
   }
   template <class T, class M>
   static void backward(View<const T, Device> x, View<const T, Device> w, View<const T, Device> dy, Into<T, Device> dx,
-                       View<M, Device> dw, View<M, Device> db) {
+                       Gradient<M, Device> dw, View<M, Device> db) {
     GenericKernel<Linear, Device>::backward(x, w, dy, dx, dw);
     if (db) Backend<Device>::column_reduce(db, dy.rows(), formula::Identity{}, elements(dy));
   }
@@ -60,7 +60,7 @@ template <class T, class Device>
   check_cols("linear", "x", x.shape(), w.shape().cols());
   return operation<Linear>(
       "linear", x.shape().with_cols(w.shape()[0]), forward(x, rounded_to<T>(w)),
-      backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), gradient(w)));
+      backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), incoming(w)));
 }
 
 /// The same with a term r that is added by the product itself; its gradient is y's.
@@ -72,7 +72,7 @@ template <class T, class Device>
   check_shape("linear", "r", r.shape(), x.shape().with_cols(w.shape()[0]));
   return operation<Linear>(
       "linear", r.shape(), forward(x, rounded_to<T>(w), r),
-      backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), gradient(w)),
+      backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient, incoming(x), incoming(w)),
       passing_to(r));
 }
 
@@ -86,7 +86,7 @@ template <class T, class Device>
   return operation<LinearWithBias>("linear_with_bias", x.shape().with_cols(w.shape()[0]),
                                    forward(x, rounded_to<T>(w), b),
                                    backward(value_if(w.needs_gradient(), x), rounded_to<T>(w), result_gradient,
-                                            incoming(x), gradient(w), gradient(b)));
+                                            incoming(x), incoming(w), gradient(b)));
 }
 
 }  // namespace binllm

@@ -38,7 +38,7 @@ class UnitExchange final : public TapeObserver {
         divides_gradients_(!alone() && sharding.divides_gradients()),
         parameters_(alone() ? decltype(parameters_){} : trained_parameters(model)),
         values_(model, ranks_, parameters_, divides_optimizer_, !alone() && sharding.divides_values()) {
-    if (!divides_gradients_) take_gradients(model_);
+    if (!divides_gradients_) expect_gradients();
     if (alone()) return;
     turns_ = turns_of(block().units);
     passes_.resize(turns_.size());
@@ -62,6 +62,8 @@ class UnitExchange final : public TapeObserver {
   void begin_step() {
     if (divides_gradients_) {
       zero(gradients_.all());
+    } else if constexpr (host_accessible<Device>) {
+      fresh_.expect();
     } else {
       block().zero_gradients();
     }
@@ -69,15 +71,19 @@ class UnitExchange final : public TapeObserver {
   }
   /// Before each micro-batch. Gradients that add up where they are whole are exchanged in the last one alone.
   void begin_part(Tape<Device>& tape, bool last) {
+    last_part_ = last;
+    if (!divides_gradients_) tape.expect(&fresh_);
     if (alone()) return;
     tape.observe(this);
-    last_part_ = last;
     backward_ = false;
     for (Pass& unit : passes_) unit = {};
   }
-  /// After its backward.
+  /// After its backward. After the last one gradients that nobody came to are zero.
   void end_part() {
-    if (alone()) return;
+    if (alone()) {
+      if (last_part_) fresh_.settle();
+      return;
+    }
     complete_from(0);
     for (std::size_t i = 0; i < passes_.size(); ++i)  // used in an earlier micro-batch at most
       if (last_part_ && !passes_[i].done && !takes_turns(i)) exchange(i);
@@ -179,6 +185,7 @@ class UnitExchange final : public TapeObserver {
     if (takes_turns(i)) add_pending();
     const View<M, Device> gradients =
         divides_gradients_ ? gradients_.whole(i) : Block::part(block().gradients, block().units[i]);
+    fresh_.settle(gradients);
     static_cast<void>(divides_optimizer_ ? ranks_.sum_share(gradients) : ranks_.sum(gradients));
     if (takes_turns(i)) pending_ = i;
     values_.passed(i);
@@ -199,6 +206,13 @@ class UnitExchange final : public TapeObserver {
     for (const auto& one : parameters_)
       one.of->gradient.data = gradients_.whole(one.unit).data + (one.at - block().units[one.unit].begin);
   }
+  /// Those of the block, of which a step writes the first part instead of adding it to zeros. (On a GPU one operation
+  /// clears the whole block; it stays.)
+  void expect_gradients() {
+    take_gradients(model_);
+    if constexpr (host_accessible<Device>)
+      for_each_trained(model_, [&](auto& parameter, Index) { fresh_.add(parameter.gradient); });
+  }
   /// Two buckets serve layers that run one after the other. Errors: config_inconsistent.
   void check_turns() const {
     std::optional<std::size_t> before;
@@ -217,6 +231,7 @@ class UnitExchange final : public TapeObserver {
   bool last_part_ = false, backward_ = false;
   std::vector<TrainedParameter<M, Device>> parameters_;
   UnitValues<Model, C> values_;
+  FreshGradients<Device> fresh_;  ///< those of the block
   std::vector<int> turns_;
   std::vector<Pass> passes_;              ///< of each unit
   UnitMemory<M, Device> gradients_;       ///< divided ones

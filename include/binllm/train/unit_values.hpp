@@ -43,7 +43,7 @@ template <class Model>
 [[noreturn]] inline void refuse_turns(const ParameterUnit& unit, const ParameterUnit& other) {
   throw Error(ErrorId::config_inconsistent, "training", "sharding",
               "none or optimizer for layers that do not run one after the other",
-              fmt::format("{} runs beside {}", unit.name, other.name));
+              message("{} runs beside {}", unit.name, other.name));
 }
 
 template <class Model, Communicator C>

@@ -44,13 +44,14 @@ struct RegisterTile {
                        std::index_sequence<sum...>) {
     namespace simd = Eigen::internal;
     constexpr std::size_t used = sizeof...(vector);
-    constexpr Index ahead = 16 * static_cast<Index>(used);  // vectors of b on their way from the second-level cache
+    constexpr Index ahead = 16;  // steps for which vectors of b, and lines of a, are on their way from the outer caches
     T* const to[] = {(c + static_cast<Index>(sum / used) * c_stride + static_cast<Index>(sum % used) * lanes)...};
     (simd::prefetch(to[sum]), ...);  // c is wanted at the end
     Vector sums[] = {(static_cast<void>(sum), Vector{simd::pset1<Packet>(T(0))})...};
     for (Index p = 0; p < depth; ++p, a += col_step, b += static_cast<Index>(used) * lanes) {
       const Vector right[] = {Vector{simd::ploadu<Packet>(b + static_cast<Index>(vector) * lanes)}...};
-      (simd::prefetch(b + (ahead + static_cast<Index>(vector)) * lanes), ...);
+      (simd::prefetch(b + (ahead * static_cast<Index>(used) + static_cast<Index>(vector)) * lanes), ...);
+      simd::prefetch(a + ahead * col_step);
       (add_row(a[static_cast<Index>(row) * row_step], right, sums + row * used, across), ...);
     }
     const Packet factor = simd::pset1<Packet>(alpha);

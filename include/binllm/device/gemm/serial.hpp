@@ -62,7 +62,8 @@ class SerialGemm {
   };
   /// Where they lie if that serves, else copied to `panel`. Rows that share a cache set do not serve.
   [[nodiscard]] static Left left_factor(Operand<T> a, Index depth, Index count, T* panel) {
-    const bool serves = !a.transposed && count % Tile::rows == 0 && a.stride * Index(sizeof(T)) % 4096 != 0;
+    const bool serves = count % Tile::rows == 0 && a.stride * Index(sizeof(T)) % 4096 != 0;
+    if (serves && a.transposed) return {a.data, Tile::rows, 1, a.stride};
     if (serves) return {a.data, Tile::rows * a.stride, a.stride, 1};
     Panels<T, lane_count>::left(a, depth, count, panel);
     return {panel, Panels<T, lane_count>::group_step(depth), a.transposed ? 1 : depth, a.transposed ? Tile::rows : 1};
