@@ -4,6 +4,7 @@
 #include "interruption.hpp"
 
 #include <binllm/core/error.hpp>
+#include <binllm/ranks/rendezvous.hpp>
 #include <binllm/ranks/socket.hpp>
 
 #include <fcntl.h>
@@ -27,8 +28,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 /// After the first has failed: the others hear why, and end by themselves; then they are asked to; then those that are
-/// stopped are ended, and at last all: rank 0 may be about to save, and has its time for that (RendezvousOptions).
-constexpr std::chrono::seconds until_asked{3}, until_stopped_killed{6}, until_killed{22};
+/// stopped are ended, and at last all, when they have ended themselves: rank 0 may be saving.
+constexpr binllm::RendezvousOptions own_end;
+constexpr std::chrono::duration<double> until_asked{3}, until_stopped_killed{6},
+    until_killed{2 * own_end.grace + own_end.saving + 2};
 
 /// In a process that was just made: a group of its own, so that Ctrl-C reaches it through the launcher alone; and it
 /// ends with the launcher.

@@ -54,6 +54,11 @@ Ending attempt(CLI::App& app, int count, const char* const* arguments) {
     if (error.get_exit_code() == 0) return {app.exit(error)};  // --help, --version
     return {2, explain(app, error)};
   } catch (const Interrupted& stopped) {
+    try {
+      if (interruption() == SIGTERM) ranks_of_process().check();  // launchers send it to all when one has failed
+    } catch (const binllm::Error& error) {
+      return {1, explain(error)};
+    }
     const std::string& line = command_line();
     const bool resumes = line.find(" --resume") != line.npos;
     return {1, "stopped " + stopped.where + "; go on with: " + line + (resumes ? "" : " --resume")};

@@ -51,8 +51,8 @@ LaunchedRank rank_of_process(binllm::Index devices) {
   return {environment};
 }
 
-/// Its part of the processors that it may run on: of ranks that may run on the same ones of the same host, each has as
-/// many.
+/// Its part of the processors that it may run on: of ranks that may run on exactly the same ones of the same host, each
+/// has as many.
 int threads_of_rank(const binllm::AnyCommunicator& ranks) {
   char host[256] = "";
   ::gethostname(host, sizeof host - 1);
@@ -81,7 +81,8 @@ void RanksFlags::apply(const Common& common, DeviceChoice& device, bool dry_run)
   }
   auto host = binllm::open_host_ranks(environment, std::move(listener));
   ranks_of_process() = binllm::AnyCommunicator(host);
-  if (common.threads == 0) binllm::set_thread_count(threads_of_rank(ranks_of_process()));
+  const int threads = threads_of_rank(ranks_of_process());  // all take part, whatever their own --threads
+  if (common.threads == 0) binllm::set_thread_count(threads);
   if (device.device.starts_with("cuda")) {
     if (device.device != "cuda") {
       throw Error(ErrorId::config_inconsistent, "binllm", "--device", "cuda: each rank takes the GPU of its number",

@@ -92,7 +92,7 @@ TEST_CASE("a rank that saves has time to finish, when another has failed; not fo
       own.barrier();
       if (own.rank() == 1) ::raise(SIGKILL);
       {
-        const Finishing finishing(own);
+        const ExitDeferred deferred(own);
         std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
         std::fputs("saved\n", stderr);
       }

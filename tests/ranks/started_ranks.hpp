@@ -75,7 +75,7 @@ class StartedRanks {
     dup2(fileno(files_.back()), STDERR_FILENO);
     int status = 0;
     try {
-      const binllm::RendezvousOptions options{.start_seconds = 20, .timeout = timeout, .grace = 2, .put_off = 2};
+      const binllm::RendezvousOptions options{.start_seconds = 20, .timeout = timeout, .grace = 2, .saving = 4};
       auto rendezvous = std::make_unique<binllm::Rendezvous>(rank_of(rank, size, port), options);
       auto transport = std::make_unique<binllm::Tcp>(*rendezvous);
       const binllm::AnyCommunicator ranks(

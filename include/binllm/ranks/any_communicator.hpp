@@ -54,8 +54,10 @@ class AnyCommunicator {
     [[nodiscard]] virtual std::string broadcast(std::string_view bytes) = 0;
     /// Tells all other ranks that this one ends, and why; they end too. Never throws, and returns without delay.
     virtual void fail(std::string_view why) noexcept = 0;
-    /// Whether this rank is about something that it should finish before a failure of another ends its process.
-    virtual void put_off_end(bool /*on*/) noexcept {}
+    /// Throws if a rank has failed. Errors: rank_failed.
+    virtual void check() const {}
+    /// Whether this rank does something, a save, that a failure of another should not cut off by ending this process.
+    virtual void defer_exit(bool /*on*/) noexcept {}
   };
 
   AnyCommunicator() = default;
@@ -95,8 +97,11 @@ class AnyCommunicator {
   void fail(std::string_view why) const noexcept {
     if (made_) made_->fail(why);
   }
-  void put_off_end(bool on) const noexcept {
-    if (made_) made_->put_off_end(on);
+  void check() const {
+    if (made_) made_->check();
+  }
+  void defer_exit(bool on) const noexcept {
+    if (made_) made_->defer_exit(on);
   }
 
  private:

@@ -37,7 +37,8 @@ class HostRanks final : public AnyCommunicator::Interface {
     return rendezvous_->gather(rank() == 0 ? bytes : std::string_view())[0];
   }
   void fail(std::string_view why) noexcept override { rendezvous_->fail(why); }
-  void put_off_end(bool on) noexcept override { rendezvous_->put_off_end(on); }
+  void check() const override { rendezvous_->check(); }
+  void defer_exit(bool on) noexcept override { rendezvous_->defer_exit(on); }
   /// In the destructor of who holds it: where an error is the reason, the others are told, since they wait.
   void fail_if_unwinding() noexcept {
     if (std::uncaught_exceptions() > exceptions_) fail("one that ended by an error");

@@ -48,24 +48,23 @@ auto together(C& communicator, const F& f) {
   }
 }
 
-/// Whether a failure of another rank may end this process meanwhile, and that can be put off.
+/// Whether a failure of another rank may end this process meanwhile, and that can be deferred.
 template <class C>
-concept PutsOffItsEnd = requires(C& communicator, bool on) {
-  communicator.put_off_end(on);
+concept DefersExit = requires(C& communicator, bool on) {
+  communicator.defer_exit(on);
 };
-/// While one lives, this rank finishes what it does by itself, a save, before another's failure ends its process. Not for
-/// ever: RendezvousOptions::put_off.
+/// While one lives, a failure of another rank does not end this process, which saves; for some seconds at most.
 template <Communicator C>
-class Finishing {
+class ExitDeferred {
  public:
-  explicit Finishing(C& communicator) : communicator_(communicator) { put_off(true); }
-  ~Finishing() { put_off(false); }
-  Finishing(const Finishing&) = delete;
-  Finishing& operator=(const Finishing&) = delete;
+  explicit ExitDeferred(C& communicator) : communicator_(communicator) { defer(true); }
+  ~ExitDeferred() { defer(false); }
+  ExitDeferred(const ExitDeferred&) = delete;
+  ExitDeferred& operator=(const ExitDeferred&) = delete;
 
  private:
-  void put_off(bool on) {
-    if constexpr (PutsOffItsEnd<C>) communicator_.put_off_end(on);
+  void defer(bool on) {
+    if constexpr (DefersExit<C>) communicator_.defer_exit(on);
   }
   [[maybe_unused]] C& communicator_;
 };

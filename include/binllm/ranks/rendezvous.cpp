@@ -65,7 +65,7 @@ bool main_thread_works() {
   const char state = name_end != std::string::npos && name_end + 2 < text.size() ? text[name_end + 2] : 'R';
   if (state == 'R' || state == 'D') return true;
   const long call = std::strtol(main_thread("syscall").c_str(), nullptr, 10);  // "1 0x2 ...", or "running"
-  return call == SYS_write || call == SYS_writev;
+  return call == SYS_write || call == SYS_writev || call == SYS_fsync || call == SYS_fdatasync;
 }
 
 std::string own_name() {
@@ -431,7 +431,7 @@ void Rendezvous::find_idle(Clock::time_point now) {
 
 void Rendezvous::watch_others() {
   std::vector<const tcp::Socket*> sockets;
-  Clock::time_point last = Clock::now(), last_beat{}, failed_at{};
+  Clock::time_point last = Clock::now(), last_beat{}, failed_at{}, end_of_work{};
   cpu_seconds_ = cpu_seconds_so_far();
   while (!leaving_.load()) {
     sockets.clear();
@@ -459,8 +459,10 @@ void Rendezvous::watch_others() {
       if (rank_ == 0) find_idle(now);
     }
     if (!has_failed_.load() || options_.grace == 0) continue;
-    if (failed_at == Clock::time_point{}) failed_at = now;
-    if (seconds(now - failed_at) < options_.grace + (puts_off_.load() ? options_.put_off : 0)) continue;
+    if (failed_at == Clock::time_point{}) failed_at = end_of_work = now;
+    const bool saves = saves_.load() && seconds(now - failed_at) < options_.grace + options_.saving;
+    if (saves) end_of_work = now;
+    if (saves || seconds(now - end_of_work) < options_.grace) continue;
     const std::lock_guard lock(failing_);
     std::fprintf(stderr, "%s\n", error_of(*failure_).what());
     std::_Exit(1);

@@ -25,7 +25,7 @@ struct RendezvousOptions {
   /// After a failure, the process ends so many seconds later if it has not ended by then: a rank that waits for a GPU
   /// hears of nothing else. 0: never.
   double grace = 5;
-  double put_off = 15;  ///< more of them for a rank that has put off its end, because it saves
+  double saving = 15;  ///< more of them for a rank that defers its exit, because it saves
 };
 
 class Rendezvous {
@@ -52,7 +52,7 @@ class Rendezvous {
   /// Tells all others that this rank ends, and why.
   void fail(std::string_view why) noexcept;
   /// The process does not end after the grace, but has more time, until this is called with false.
-  void put_off_end(bool on) noexcept { puts_off_.store(on); }
+  void defer_exit(bool on) noexcept { saves_.store(on); }
   /// Errors: rank_failed, if one has.
   void check() const;
   /// After the connection to a rank broke: throws what the watch finds out about it.
@@ -126,7 +126,7 @@ class Rendezvous {
   std::vector<std::shared_ptr<Watched>> watched_;
   mutable std::mutex sending_, failing_;
   std::optional<Failure> failure_;
-  std::atomic<bool> has_failed_{false}, leaving_{false}, puts_off_{false};
+  std::atomic<bool> has_failed_{false}, leaving_{false}, saves_{false};
   double cpu_seconds_ = 0;
   Beat own_{};
   Clock::time_point own_active_{};

@@ -74,7 +74,7 @@ class StateBlocks {
     const Mirrors mirrors(*this, state);
     mirrors.fill();
     if (!first()) return;
-    const Finishing finishing(ranks_);
+    const ExitDeferred deferred(ranks_);
     log.save(phase, state);
   }
   /// Shows values and buffers of what is named `beginning...`, of a model that has all of its values. Copies no others,

@@ -126,7 +126,8 @@ class NcclRanks final : public AnyCommunicator::Interface {
   [[nodiscard]] std::vector<std::string> gather(std::string_view bytes) override { return host_->gather(bytes); }
   [[nodiscard]] std::string broadcast(std::string_view bytes) override { return host_->broadcast(bytes); }
   void fail(std::string_view why) noexcept override { host_->fail(why); }
-  void put_off_end(bool on) noexcept override { host_->put_off_end(on); }
+  void check() const override { host_->check(); }
+  void defer_exit(bool on) noexcept override { host_->defer_exit(on); }
 
  private:
   static constexpr Work most_unfinished = 256;
