@@ -23,5 +23,5 @@ TEST_CASE("numbers are written as fmt writes them") {
   CHECK(message("{}", 0.1f) == "0.1");
   CHECK(message("{}", std::numeric_limits<std::uint64_t>::max()) == "18446744073709551615");
   CHECK(message("{}", std::numeric_limits<std::int64_t>::min()) == "-9223372036854775808");
-  CHECK(message("{}", true) == "true");
+  CHECK(message("{} {}", true, 'x') == "true x");
 }

@@ -18,19 +18,22 @@ namespace binllm {
 /// A value as it stands in a message; numbers that are no integers in as few digits as tell them from their neighbours.
 class MessageValue {
  public:
-  MessageValue(int x) : text_(std::to_string(x)) {}                               // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned x) : text_(std::to_string(x)) {}                          // NOLINT(google-explicit-constructor)
-  MessageValue(long x) : text_(std::to_string(x)) {}                              // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned long x) : text_(std::to_string(x)) {}                     // NOLINT(google-explicit-constructor)
-  MessageValue(long long x) : text_(std::to_string(x)) {}                         // NOLINT(google-explicit-constructor)
-  MessageValue(unsigned long long x) : text_(std::to_string(x)) {}                // NOLINT(google-explicit-constructor)
-  MessageValue(float x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}  // NOLINT(google-explicit-constructor)
-  MessageValue(double x)
-      : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}  // NOLINT(google-explicit-constructor)
-  MessageValue(bool x) : text_(x ? "true" : "false") {}         // NOLINT(google-explicit-constructor)
-  MessageValue(const char* x) : text_(x) {}                     // NOLINT(google-explicit-constructor)
-  MessageValue(std::string_view x) : text_(x) {}                // NOLINT(google-explicit-constructor)
-  MessageValue(const std::string& x) : text_(x) {}              // NOLINT(google-explicit-constructor)
+  // NOLINTBEGIN(google-explicit-constructor)
+  MessageValue(int x) : text_(std::to_string(x)) {}
+  MessageValue(unsigned x) : text_(std::to_string(x)) {}
+  MessageValue(long x) : text_(std::to_string(x)) {}
+  MessageValue(unsigned long x) : text_(std::to_string(x)) {}
+  MessageValue(long long x) : text_(std::to_string(x)) {}
+  MessageValue(unsigned long long x) : text_(std::to_string(x)) {}
+  MessageValue(float x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}
+  MessageValue(double x) : text_(fmt::vformat("{}", fmt::make_format_args(x))) {}
+  MessageValue(bool x) : text_(x ? "true" : "false") {}
+  MessageValue(char x) : text_(1, x) {}
+  MessageValue(const char* x) : text_(x) {}
+  MessageValue(std::string_view x) : text_(x) {}
+  MessageValue(const std::string& x) : text_(x) {}
+  MessageValue(const void*) = delete;  // which would be a bool
+  // NOLINTEND(google-explicit-constructor)
 
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
