@@ -154,7 +154,10 @@ SweptProgram::SweptProgram(void (*add)(CLI::App&, std::string&), double seconds)
   app_->require_subcommand(1);
   add(*app_, list_);
   std::istringstream lines(list_);
-  for (std::string line; std::getline(lines, line);) flags_.push_back(json::parse(line));
+  for (std::string line; std::getline(lines, line);) {
+    const json& flag = flags_.emplace_back(json::parse(line));
+    places_[flag["command"].get<std::string>() + " " + flag["flag"].get<std::string>()] = flags_.size() - 1;
+  }
 }
 
 SweptProgram::~SweptProgram() {
@@ -163,10 +166,8 @@ SweptProgram::~SweptProgram() {
 }
 
 const json* SweptProgram::find(const std::string& command, const std::string& flag) const {
-  const auto found = std::find_if(flags_.begin(), flags_.end(), [&](const json& known) {
-    return known["command"] == command && known["flag"] == flag;
-  });
-  return found == flags_.end() ? nullptr : &*found;
+  const auto place = places_.find(command + " " + flag);
+  return place == places_.end() ? nullptr : &flags_[place->second];
 }
 
 std::set<std::string> SweptProgram::listing() const {

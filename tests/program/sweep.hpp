@@ -59,6 +59,7 @@ class SweptProgram {
   std::string list_;
   std::unique_ptr<CLI::App> app_;
   std::vector<nlohmann::json> flags_;
+  std::map<std::string, std::size_t> places_;  ///< in `flags_`, by "command --flag"
   std::set<std::string> kept_;
   double seconds_;
   int out_, error_;
