@@ -35,7 +35,8 @@ class UnitExchange final : public TapeObserver {
     divides_optimizer_ = !alone() && sharding.divides_optimizer();
     divides_gradients_ = !alone() && sharding.divides_gradients();
     divides_values_ = !alone() && sharding.divides_values();
-    if (!divides_gradients_) expect_gradients();
+    if (!divides_gradients_) take_gradients(model_);
+    if (writes_first()) for_each_trained(model_, [&](auto& p, Index) { fresh_.add(p.gradient); });
     if (alone()) return;
     const std::vector<int> turns = turns_of(block().units);
     for (std::size_t i = 0; i < turns.size(); ++i) {
@@ -82,7 +83,7 @@ class UnitExchange final : public TapeObserver {
     if (divides_gradients_) {
       zero(shares_.view());
       zero(buckets_.all());
-    } else if constexpr (host_accessible<Device>) {
+    } else if (writes_first()) {
       fresh_.expect();
     } else {
       block().zero_gradients();
@@ -101,7 +102,7 @@ class UnitExchange final : public TapeObserver {
   /// Before each micro-batch. Gradients that add up in the block are exchanged in the last one alone.
   void begin_part(Tape<Device>& tape, bool last) {
     exchanges_ = last || divides_gradients_;
-    if (!divides_gradients_) tape.expect(&fresh_);
+    if (writes_first()) tape.expect(&fresh_);
     if (alone()) return;
     tape.observe(this);
     backward_ = false;
@@ -261,12 +262,10 @@ class UnitExchange final : public TapeObserver {
     }
     if (divides_values_ && unit.turn >= 0) request_layer(i, -2);  // what was asked for before is there by now
   }
-  /// Those of the block, of which a step writes the first part instead of adding it to zeros. (On a GPU one operation
-  /// clears the whole block; it stays.)
-  void expect_gradients() {
-    take_gradients(model_);
-    if constexpr (host_accessible<Device>)
-      for_each_trained(model_, [&](auto& parameter, Index) { fresh_.add(parameter.gradient); });
+  /// Whether the first part of a gradient is written instead of added to zeros. Not where a sum for owners leaves
+  /// anything in the shares of others, the gaps between parameters too; nor on a GPU, where one operation clears all.
+  [[nodiscard]] bool writes_first() const noexcept {
+    return host_accessible<Device> && !divides_optimizer_ && !divides_gradients_;
   }
   /// Adds what has been summed in a bucket to this rank's share; the bucket is free again.
   void add_pending() {
