@@ -38,7 +38,8 @@ class UnitExchange final : public TapeObserver {
         divides_gradients_(!alone() && sharding.divides_gradients()),
         parameters_(alone() ? decltype(parameters_){} : trained_parameters(model)),
         values_(model, ranks_, parameters_, divides_optimizer_, !alone() && sharding.divides_values()) {
-    if (!divides_gradients_) expect_gradients();
+    if (!divides_gradients_) take_gradients(model_);
+    if (writes_first()) for_each_trained(model_, [&](auto& p, Index) { fresh_.add(p.gradient); });
     if (alone()) return;
     turns_ = turns_of(block().units);
     passes_.resize(turns_.size());
@@ -62,7 +63,7 @@ class UnitExchange final : public TapeObserver {
   void begin_step() {
     if (divides_gradients_) {
       zero(gradients_.all());
-    } else if constexpr (host_accessible<Device>) {
+    } else if (writes_first()) {
       fresh_.expect();
     } else {
       block().zero_gradients();
@@ -72,7 +73,7 @@ class UnitExchange final : public TapeObserver {
   /// Before each micro-batch. Gradients that add up where they are whole are exchanged in the last one alone.
   void begin_part(Tape<Device>& tape, bool last) {
     last_part_ = last;
-    if (!divides_gradients_) tape.expect(&fresh_);
+    if (writes_first()) tape.expect(&fresh_);
     if (alone()) return;
     tape.observe(this);
     backward_ = false;
@@ -160,6 +161,9 @@ class UnitExchange final : public TapeObserver {
     return static_cast<std::size_t>(elements) * sizeof(M);
   }
   static void zero(View<M, Device> view) { Backend<Device>::zero(view.data, bytes_of(view.size())); }
+  /// Whether the first part of a gradient is written instead of added to zeros. Not where a sum for owners leaves
+  /// anything in the shares of others, the gaps between parameters too; nor on a GPU, where one operation clears all.
+  [[nodiscard]] bool writes_first() const noexcept { return host_accessible<Device> && !divides_optimizer_; }
   /// Whether the gradients of a unit are whole only for a while.
   [[nodiscard]] bool takes_turns(std::size_t i) const { return divides_gradients_ && turns_[i] >= 0; }
 
@@ -205,13 +209,6 @@ class UnitExchange final : public TapeObserver {
     gradients_ = UnitMemory<M, Device>(block().units, ranks_.rank(), ranks_.size());
     for (const auto& one : parameters_)
       one.of->gradient.data = gradients_.whole(one.unit).data + (one.at - block().units[one.unit].begin);
-  }
-  /// Those of the block, of which a step writes the first part instead of adding it to zeros. (On a GPU one operation
-  /// clears the whole block; it stays.)
-  void expect_gradients() {
-    take_gradients(model_);
-    if constexpr (host_accessible<Device>)
-      for_each_trained(model_, [&](auto& parameter, Index) { fresh_.add(parameter.gradient); });
   }
   /// Two buckets serve layers that run one after the other. Errors: config_inconsistent.
   void check_turns() const {
