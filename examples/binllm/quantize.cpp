@@ -4,6 +4,7 @@
 #include <binllm/core/steady_seconds.hpp>
 #include <binllm/data/calibration.hpp>
 #include <binllm/io/containers/atomic_file.hpp>
+#include <binllm/io/containers/json_lines.hpp>
 #include <binllm/io/folders/bit_counts.hpp>
 #include <binllm/methods/post_training/any_method.hpp>
 
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <span>
 
 namespace program {
 
@@ -152,12 +152,13 @@ class LayerLog final : public binllm::QuantiseLog {
   [[nodiscard]] double weight_error() const { return weight_error_ / count_; }
   [[nodiscard]] double output_error() const { return output_error_ / count_; }
   [[nodiscard]] double loss() const { return loss_; }
-  void append(const Json& line) { lines_ += line.dump() + '\n'; }
-  [[nodiscard]] const std::string& lines() const { return lines_; }
+  [[nodiscard]] const std::vector<std::string>& lines() const { return lines_; }
 
  private:
   Progress& progress_;
-  std::string lines_;
+  void append(const Json& line) { lines_.push_back(line.dump()); }
+
+  std::vector<std::string> lines_;
   double count_ = 0, weight_error_ = 0, output_error_ = 0, loss_ = 0;
 };
 
@@ -246,6 +247,8 @@ void quantize(QuantizeOptions& o) {
   const double seconds = binllm::steady_seconds() - start;
   // Nothing stands in the folder before: work that fails leaves nothing that could be taken for a model.
   quantised.save(o.out, {.tokenizer = &tokenizer, .source = o.model});
+  binllm::JsonLines file(o.out / "quantize.jsonl", 0);
+  for (const std::string& line : log.lines()) file.append(line);
   rows.push_back(judged(o.method, quantised, validation, o));
   add_cost(rows[0], o.model);
   add_cost(rows[1], o.out);
@@ -268,10 +271,7 @@ void quantize(QuantizeOptions& o) {
                    {"validation_windows", rows[1].windows},
                    {"validation_context", rows[1].context}});
   o.device.add_to(result);
-  log.append(result);
-  binllm::AtomicFile file(o.out / "quantize.jsonl");
-  file.write(std::as_bytes(std::span(log.lines())));
-  file.commit();
+  file.append(result.dump());
   if (o.common.json) {
     o.device.add_peaks_to(result);
     fmt::print("{}\n", result.dump());

@@ -157,6 +157,17 @@ TEST_CASE("a parameter's gradient that is expected anew is written by who comes 
     round([&] { return linear(x(), tape.use(row)); });
     CHECK(largest_difference(w.gradient, {0, 0, 1, 1}) == 0);
   }
+  SUBCASE("a parameter of which it is a part") {
+    Parameter<double> first({1, 2}), second({1, 2});
+    first.gradient = w.gradient.middle_rows(0, 1), second.gradient = w.gradient.middle_rows(1, 1);
+    FreshGradients<Cpu> rows;
+    rows.add(first.gradient), rows.add(second.gradient);
+    for (double& x : w.gradient) x = std::nan("");
+    rows.expect();
+    tape.expect(&rows);
+    round([&] { return linear(x(), tape.use(w)); });
+    CHECK(largest_difference(w.gradient, {1, 1, 1, 1}) == 0);
+  }
   SUBCASE("one range is cleared alone") {
     expect();
     fresh.settle(w.gradient);

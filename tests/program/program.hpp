@@ -60,13 +60,22 @@ class Started {
       ::_exit(127);
     }
   }
+  Started(Started&& other) noexcept
+      : output_(other.output_), errors_(other.errors_), process_(std::exchange(other.process_, -1)) {}
+  Started& operator=(Started&&) = delete;
+  ~Started() {  // it may go on where a test ended before
+    if (process_ < 0) return;
+    send(SIGKILL);
+    static_cast<void>(end());
+  }
   [[nodiscard]] std::string output() const { return read_text(output_); }
   [[nodiscard]] std::string errors() const { return read_text(errors_); }
-  /// Waits until `reached()`, or until the program has ended, which no test wants in this time.
+  /// Waits until `reached()`, or until the program has ended or two minutes have passed, which no test wants.
   template <class Reached>
   void wait_until(const Reached& reached) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
     siginfo_t ended{};
-    while (!reached() && ended.si_pid == 0) {
+    while (!reached() && ended.si_pid == 0 && std::chrono::steady_clock::now() < end) {
       ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT);
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
@@ -74,7 +83,10 @@ class Started {
   /// The same, until the file has something in it.
   void wait_for_text_in(const std::filesystem::path& file) const {
     std::error_code none;
-    wait_until([&] { return std::filesystem::exists(file) && std::filesystem::file_size(file, none) > 0; });
+    wait_until([&] {
+      const auto size = std::filesystem::file_size(file, none);
+      return !none && size > 0;
+    });
   }
   void wait_for_output() const { wait_for_text_in(output_); }
   void wait_for_errors() const { wait_for_text_in(errors_); }
@@ -91,7 +103,7 @@ class Started {
   [[nodiscard]] std::pair<int, double> end() const {
     const auto begin = std::chrono::steady_clock::now();
     int status = 0;
-    ::waitpid(process_, &status, 0);
+    ::waitpid(std::exchange(process_, -1), &status, 0);
     return {status, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count()};
   }
   /// Whether that signal ends it, sent now.
@@ -103,7 +115,7 @@ class Started {
 
  private:
   std::filesystem::path output_, errors_;
-  pid_t process_ = -1;
+  mutable pid_t process_ = -1;  ///< -1 once it has ended
 };
 
 /// " --resume" where the folder holds a run: one that was killed early enough has left none.

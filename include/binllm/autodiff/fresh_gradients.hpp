@@ -12,8 +12,8 @@ namespace binllm {
 
 /// A list of gradients that are added up over several rounds of tapes (micro-batches, a table that is the head too).
 /// Where one is expected anew, its memory need not be cleared: who comes first writes all of it instead of adding
-/// (Gradient::fresh), and at the end those are cleared to which nobody came. A tape asks it by the address of the memory
-/// (Tape::expect), so parameters that share a gradient share the answer.
+/// (Gradient::fresh), and at the end those are cleared to which nobody came. A tape asks it by the address of the
+/// memory (Tape::expect), so parameters that share a gradient share the answer.
 template <class D>
 class FreshGradients {
  public:
@@ -31,15 +31,16 @@ class FreshGradients {
   void expect() noexcept {
     for (Block& block : blocks_) block.fresh = true;
   }
-  /// Whether the gradient at this address is fresh, for who writes it to clear; null where it is not in the list. A part
-  /// of one that is fresh is not: then the whole is cleared.
+  /// Whether the gradient at this address is fresh, for who writes it to clear; null where it is not in the list. One
+  /// that is a part of some in the list, or has some as its parts, is not: those are cleared.
   [[nodiscard]] bool* find(void* data, std::size_t bytes) noexcept {
     auto* const begin = static_cast<std::byte*>(data);
-    const auto at = behind(begin);
-    if (at == blocks_.begin()) return nullptr;
-    Block& block = *(at - 1);
-    if (block.begin == begin && block.bytes == bytes) return &block.fresh;
-    if (begin < block.begin + block.bytes) settle(block);
+    auto at = behind(begin);
+    if (at != blocks_.begin()) --at;
+    for (; at != blocks_.end() && at->begin < begin + bytes; ++at) {
+      if (at->begin == begin && at->bytes == bytes) return &at->fresh;
+      if (begin < at->begin + at->bytes) settle(*at);
+    }
     return nullptr;
   }
   /// Clears those that nobody has written: in some elements of their block, or all.

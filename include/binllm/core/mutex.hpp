@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-/// A mutex, and a condition to sleep on: POSIX's, as `std::mutex` and `std::condition_variable` are here. Those stand in
-/// headers with clocks, stop tokens and semaphores in them, which every unit that computes on the CPU would parse.
+/// A mutex, and a condition to sleep on: POSIX's, as `std::mutex` and `std::condition_variable` are here. Those stand
+/// in headers with clocks, stop tokens and semaphores in them, which every unit that computes on the CPU would parse.
 #pragma once
 #include <pthread.h>
 

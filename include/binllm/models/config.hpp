@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
@@ -95,11 +94,7 @@ inline void check_total(const ModelConfig& config) {
       hidden * (2 * heads * static_cast<double>(config.head_dim) + 3 * static_cast<double>(config.intermediate_size));
   const double total =
       2 * static_cast<double>(config.vocab_size) * hidden + static_cast<double>(config.num_hidden_layers) * block;
-  if (total >= 0x1p50) {
-    char found[32];
-    std::snprintf(found, sizeof(found), "%.3g", total);
-    refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", found);
-  }
+  if (total >= 0x1p50) refuse_config("num_hidden_layers", "fewer than 2^50 weights in all", message("{}", total));
   if (static_cast<double>(config.max_position_embeddings) * static_cast<double>(config.head_dim) > 0x1p30) {
     refuse_config("max_position_embeddings", "a table of positions x head_dim up to 2^30",
                   message("{}", config.max_position_embeddings));

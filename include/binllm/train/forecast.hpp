@@ -92,7 +92,9 @@ template <class Model, class Objective = NextToken>
   training.gather_values();
   if (validation != nullptr) {
     PerplexityOptions evaluation{.context = options.context};
-    const Index windows = std::min(options.windows_of_evaluation(), validation->size() / options.context);
+    check_perplexity(model.config, *validation, evaluation);
+    const Index all = std::min(options.windows_of_evaluation(), validation->size() / options.context),
+                windows = (all + ranks.ranks - 1) / ranks.ranks;  // of one rank, of those that have most
     // A whole batch, and the rest that is none: its tensors have sizes of their own. The others need no more memory.
     evaluation.max_windows = std::min(windows, evaluation.batch + windows % evaluation.batch);
     static_cast<void>(evaluate_perplexity(model, *validation, evaluation));

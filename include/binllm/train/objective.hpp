@@ -6,6 +6,7 @@
 ///
 /// which may call model.hidden, model.head, hidden_states(pass, model, ...), and for_each_parameter for terms over
 /// weights. It runs inside the step that a GPU records: what differs from step to step must be data on the device.
+/// Gradients of parameters hold nothing that is defined before backward: the pass's tape alone writes them.
 /// Beside `loss` it may have
 ///
 ///     std::vector<TokenDataShape> token_data() const;     // more data that it wants for each token
