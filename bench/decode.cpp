@@ -3,11 +3,11 @@
 // products alone: every linear layer and the head, once each, from where they lie in memory.
 #include <binllm/infer/decoder.hpp>
 #include <binllm/models/llama.hpp>
+#include <binllm/models/shapes.hpp>
 #include <binllm/nn/packed.hpp>
 
 #include "support/arguments.hpp"
 #include "support/gemm_shares.hpp"
-#include "support/shapes.hpp"
 
 namespace bl = binllm;
 
@@ -16,13 +16,13 @@ namespace {
 using Model = bl::Llama<float, bl::Cpu, bl::Packed>;
 using Product = bl::Kernel<bl::PackedLinear<bl::Int8Activations>, bl::Cpu>;
 
-/// SmolLM-135M, Llama-3.2-1B and Llama-2-7B.
 bl::LlamaConfig shape_named(const std::string& name, bl::Index capacity, bl::bench::Arguments& arguments) {
   if (name != "135M" && name != "1B" && name != "7B") arguments.refuse("--shape " + name);
-  bl::LlamaConfig config = name == "135M" ? bl::bench::smollm_135m
-                           : name == "1B" ? bl::bench::llama_3_1b
-                                          : bl::bench::llama_2_7b;
-  config.max_position_embeddings = std::max(config.max_position_embeddings, capacity);
+  bl::LlamaConfig config = bl::published_shape(name == "135M" ? "SmolLM-135M"
+                                               : name == "1B" ? "LLaMA-3.2-1B"
+                                                              : "LLaMA2-7B")
+                               .config();
+  config.max_position_embeddings = std::max<bl::Index>(2048, capacity);
   return config;
 }
 

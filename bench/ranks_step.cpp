@@ -3,6 +3,7 @@
 // collectives take by themselves. --check: sums of NCCL are right, and a recorded step is what one GPU computes.
 // bench/ranks.sh starts it beside PyTorch.
 #include <binllm/device/cuda.hpp>
+#include <binllm/models/shapes.hpp>
 #include <binllm/ranks/nccl.hpp>
 #include <binllm/ranks/open.hpp>
 
@@ -11,7 +12,6 @@
 #include <exception>
 
 #include "support/arguments.hpp"
-#include "support/shapes.hpp"
 #include "support/step.hpp"
 
 namespace bl = binllm;
@@ -25,15 +25,15 @@ using Parallel = bl::Parallel<Ranks, bl::AnySharding>;
 
 struct Named {
   std::string_view name;
-  bl::LlamaConfig model;
+  bl::PublishedShape model;
   Index batch, context;
 };
 Named setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
   const std::array settings{
-      Named{"tiny", bl::bench::llama(64, 3, 4, 2, 96, 500), 4, 64},
-      Named{"B", bl::bench::smollm_135m, 16, 2048},
-      Named{"C", bl::bench::llama_3_1b, 4, 2048},
-      Named{"7B", bl::bench::llama_2_7b, 4, 2048},
+      Named{"tiny", {"", "llama", 500, 64, 96, 3, 4, 2, 64, true}, 4, 64},
+      Named{"B", bl::published_shape("SmolLM-135M"), 16, 2048},
+      Named{"C", bl::published_shape("LLaMA-3.2-1B"), 4, 2048},
+      Named{"7B", bl::published_shape("LLaMA2-7B"), 4, 2048},
   };
   for (const Named& setting : settings) {
     if (setting.name == name) return setting;
@@ -150,7 +150,7 @@ void check_sums(const Ranks& ranks, Index count) {
 /// Losses of steps in which each rank has its rows of the same batch.
 std::vector<double> losses_of(const Named& named, Index rows, const Parallel& parallel) {
   auto model = bl::binarize<bl::bench::StepRecipe>([&] {
-    bl::Llama<float, bl::Cuda> dense(named.model);
+    bl::Llama<float, bl::Cuda> dense(named.model.config());
     bl::initialise(dense, 1);
     return dense;
   }());
@@ -207,7 +207,7 @@ int main(int count, char** words) {
   const std::string name = arguments.text("--config", checks ? "tiny" : "B");
   const Named named = setting_named(name, arguments);
   const std::string shard = arguments.text("--shard", "none");
-  bl::bench::StepSetting setting{.model = named.model,
+  bl::bench::StepSetting setting{.model = named.model.config(),
                                  .batch = arguments.number("--batch", static_cast<int>(named.batch)),
                                  .context = named.context,
                                  .micro_batch = 0,

@@ -4,6 +4,7 @@
 // runs both.
 #include <binllm/core/process_memory.hpp>
 #include <binllm/device/gemm/bf16/kernels.hpp>
+#include <binllm/models/shapes.hpp>
 #include <binllm/train/forecast.hpp>
 
 #include <algorithm>
@@ -12,7 +13,6 @@
 
 #include "support/arguments.hpp"
 #include "support/product_peak.hpp"
-#include "support/shapes.hpp"
 #include "support/step.hpp"
 #if defined(BINLLM_WITH_CUDA)
 #include "cuda/step.hpp"
@@ -26,18 +26,18 @@ namespace {
 /// A model with a name, and the batch that its step has on a CPU and on a GPU.
 struct Named {
   std::string_view name;
-  bl::LlamaConfig model;
+  bl::PublishedShape model;
   Index batch, context, gpu_batch, gpu_context;
 };
 
 Named setting_named(const std::string& name, const bl::bench::Arguments& arguments) {
   const std::array settings{
-      Named{"1M", bl::bench::llama(128, 4, 4, 4, 352, 2048), 8, 256, 8, 256},
-      Named{"4M", bl::bench::llama(256, 4, 8, 8, 704, 4096), 8, 256, 8, 256},
-      Named{"A", bl::bench::stories_15m, 8, 256, 64, 256},
-      Named{"40M", bl::bench::llama(512, 10, 8, 8, 1408, 16000), 4, 256, 32, 256},
-      Named{"B", bl::bench::smollm_135m, 1, 512, 16, 2048},
-      Named{"C", bl::bench::llama_3_1b, 1, 256, 4, 2048},
+      Named{"1M", {"", "llama", 2048, 128, 352, 4, 4, 4, 256, true}, 8, 256, 8, 256},
+      Named{"4M", {"", "llama", 4096, 256, 704, 4, 8, 8, 256, true}, 8, 256, 8, 256},
+      Named{"A", {"stories15M", "llama", 32000, 288, 768, 6, 6, 6, 256, true}, 8, 256, 64, 256},
+      Named{"40M", {"", "llama", 16000, 512, 1408, 10, 8, 8, 256, true}, 4, 256, 32, 256},
+      Named{"B", bl::published_shape("SmolLM-135M"), 1, 512, 16, 2048},
+      Named{"C", bl::published_shape("LLaMA-3.2-1B"), 1, 256, 4, 2048},
   };
   for (const Named& setting : settings) {
     if (setting.name == name) return setting;
@@ -166,7 +166,7 @@ int main(int count, char** words) {
     return static_cast<Index>(arguments.number(flag, static_cast<int>(otherwise)));
   };
   const int threads = arguments.number("--threads", 2);
-  bl::bench::StepSetting setting{.model = named.model,
+  bl::bench::StepSetting setting{.model = named.model.config(),
                                  .batch = number("--batch", gpu < 0 ? named.batch : named.gpu_batch),
                                  .context = number("--context", gpu < 0 ? named.context : named.gpu_context),
                                  .micro_batch = 0,

@@ -8,14 +8,16 @@
 
 namespace binllm::cpu {
 
+#if !defined(__CUDACC__)  // units of nvcc do not ask (bf16_instructions), and it would warn of the attribute
 /// Never inlined, so that a unit that has this definition has it for those without.
 template <class T>
 [[gnu::noinline]] const Bf16Kernel* product_instructions([[maybe_unused]] InstructionSet set) {
-#if defined(__x86_64__) && !defined(__CUDACC__)
+#if defined(__x86_64__)
   if (set >= InstructionSet::amx) return &AmxBf16::kernel;
   if (set >= InstructionSet::avx512_bf16) return &Avx512Bf16::kernel;
 #endif
   return nullptr;
 }
+#endif
 
 }  // namespace binllm::cpu
