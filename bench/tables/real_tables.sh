@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # The tables of the experiment on a real model, from the lines that real.sh and methods.sh have written; nothing is run.
-# A row that was not run says so. Of a row with several learning rates the one counts that is best on valid.txt with its
+# A row, or a table, that was not run says so. Of a row with several learning rates the one counts that is best on valid.txt with its
 # first seed; then the mean over its seeds, and their deviation.
 #
 # usage: real_tables.sh [TABLE...]      figure2 figure5 figure6 table4 table5 table6 table9 columns levers cost
@@ -92,6 +92,12 @@ function line(label, label_in_lines, m, paper,   row) {
 function head(title, paper) {
   printf "\n**%s**\n\n| | rate | seeds | mix | WikiText-2 | PTB | %s |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n", title, paper
 }
+# Whether none of these rows was run at that budget; says so in place of the table.
+function absent(title, labels, m,   i, n, label) {
+  n = split(labels, label, " ")
+  for (i = 1; i <= n; ++i) if (there(label[i], m)) return 0
+  printf "\n**%s**: not run yet.\n", title; return 1
+}
 # How far b's perplexity is above a's, in per cent of a's, and whether that is more than chance: beyond 2 % where one of
 # them has one seed, beyond two deviations of the difference of means where both have more.
 function compare(a, b, what, m,   x, y, gap, noise, ra, rb) {
@@ -112,22 +118,25 @@ function claim(sentence, a, b, m,   mix, wiki, both) {
 function post(method,   part) { if (!(method in other)) return 0; split(other[method], part, SUBSEP); post_bits = part[1]; post_valid = part[2]; post_test = part[3]; return 1 }
 
 # ---------------------------------------------------------------- tables
-function table4() {
-  head("Table 4: what backward and forward do", "paper: mean of three")
+function table4(   title) {
+  title = "Table 4: what backward and forward do"; if (absent(title, "vanilla ede progressive", 46)) return
+  head(title, "paper: mean of three")
   line("vanilla straight-through", "vanilla", 46, "38.1"); line("EDE (IR-Net)", "ede", 46, "37.3"); line("progressive", "progressive", 46, "35.0")
   print ""
   claim("progressive ahead of EDE (by 6.6 % in the paper)", "progressive", "ede", 46)
   claim("EDE ahead of vanilla (by 2.1 %)", "ede", "vanilla", 46)
 }
-function table5() {
-  head("Table 5: scales", "paper, Pythia-70M")
+function table5(   title) {
+  title = "Table 5: scales"; if (absent(title, "scale-analytic scale-learned progressive", 46)) return
+  head(title, "paper, Pythia-70M")
   line("S_a alone", "scale-analytic", 46, "-"); line("S_l alone", "scale-learned", 46, "-"); line("S_l S_a", "progressive", 46, "best")
   print ""
   claim("S_l S_a ahead of S_a alone", "progressive", "scale-analytic", 46)
   claim("S_l S_a ahead of S_l alone", "progressive", "scale-learned", 46)
 }
-function table9() {
-  head("Table 9: stage 1", "paper, Llama-3.2-1B: WikiText-2, C4, PTB")
+function table9(   title) {
+  title = "Table 9: stage 1"; if (absent(title, "progressive stage-1", 46)) return
+  head(title, "paper, Llama-3.2-1B: WikiText-2, C4, PTB")
   line("without", "progressive", 46, "15.1, 18.7, 27.5"); line("with (BaI)", "stage-1", 46, "14.7, 18.4, 27.0")
   print ""
   claim("stage 1 ahead (by 2.7, 1.6 and 1.9 % in the paper)", "stage-1", "progressive", 46)
